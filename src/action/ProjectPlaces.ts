@@ -1,0 +1,170 @@
+/**
+ * Where a project's files stand, and which of them a name means (spec/language.md, "Actions given as text", "Output
+ * schemas", "Agents and snippets").
+ *
+ * A place is a folder with workflows and, beside or around them, actions, schemas and prompts. A project has its home
+ * folder and, for a workflow given by its path, that file's own folder. Of several places the later wins.
+ */
+import { readdirSync, statSync } from "node:fs"
+import { basename, extname, join } from "node:path"
+import { isExecutable } from "./Executable.ts"
+import { resolveBelow } from "./ProjectPath.ts"
+
+export interface Place {
+  readonly workflows: string
+  readonly actions: string
+  readonly schemas: string
+  readonly prompts: string
+}
+
+/** A home folder: `workflows/`, `actions/`, `schemas/` and `prompts/` in it. */
+export const homePlace = (home: string): Place => ({ ...filesIn(home), workflows: join(home, "workflows") })
+
+/** The folder of a workflow file: its siblings are workflows too. */
+export const folderPlace = (folder: string): Place => ({ ...filesIn(folder), workflows: folder })
+
+const filesIn = (folder: string) => ({
+  actions: join(folder, "actions"),
+  schemas: join(folder, "schemas"),
+  prompts: join(folder, "prompts")
+})
+
+export type Places = ReadonlyArray<Place>
+
+/** The file, or where it was looked for. */
+export type FoundFile =
+  | { readonly _tag: "Found"; readonly file: string }
+  | { readonly _tag: "Missing"; readonly searched: ReadonlyArray<string> }
+
+const firstFile = (files: ReadonlyArray<string>): FoundFile => {
+  const file = files.find((candidate) => isFile(candidate))
+  return file === undefined ? { _tag: "Missing", searched: files } : { _tag: "Found", file }
+}
+
+const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() === true
+
+const reversed = (places: Places): Places => places.toReversed()
+
+/** A name that can be a file's: neither a path nor a hidden file. */
+const isName = (name: string): boolean => name !== "" && !/[/\\\0]|^\./.test(name)
+
+const extension = ".wf"
+
+/** The workflow's file; one that is a directory or cannot be read counts, so that it can be told. */
+export const workflowFile = (places: Places, name: string): FoundFile => {
+  const searched = isName(name) ? reversed(places).map(({ workflows }) => join(workflows, name + extension)) : []
+  const file = searched.find((candidate) => statSync(candidate, { throwIfNoEntry: false }) !== undefined)
+  return file === undefined ? { _tag: "Missing", searched } : { _tag: "Found", file }
+}
+
+/** All workflow files by name, sorted. */
+export const workflowFiles = (places: Places): ReadonlyMap<string, string> => {
+  const files = new Map<string, string>()
+  for (const { workflows } of places) {
+    for (const entry of entries(workflows)) {
+      if (entry.endsWith(extension) && isName(entry)) files.set(basename(entry, extension), join(workflows, entry))
+    }
+  }
+  return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** The names in a folder, sorted; none where there is no folder. */
+const entries = (folder: string): ReadonlyArray<string> => {
+  try {
+    return readdirSync(folder).sort()
+  } catch {
+    // A project need not have each of its folders; a file in its stead holds nothing either.
+    return []
+  }
+}
+
+export type FoundAction =
+  | { readonly _tag: "Module" | "Program"; readonly file: string }
+  | { readonly _tag: "Missing"; readonly searched: ReadonlyArray<string> }
+
+/** In the order in which they are preferred. */
+const moduleExtensions: ReadonlyArray<string> = [".ts", ".mts", ".js", ".mjs"]
+
+/** The action of a name: a module, else an executable file with any extension or none. */
+export const actionByName = (places: Places, name: string): FoundAction => {
+  const searched: Array<string> = []
+  for (const { actions } of isName(name) ? reversed(places) : []) {
+    const found = actionIn(actions, name)
+    if (found._tag !== "Missing") return found
+    searched.push(...found.searched)
+  }
+  return { _tag: "Missing", searched }
+}
+
+const actionIn = (folder: string, name: string): FoundAction => {
+  const module = moduleExtensions.map((suffix) => join(folder, name + suffix)).find(isFile)
+  if (module !== undefined) return { _tag: "Module", file: module }
+  const programs = entries(folder)
+    .filter((entry) => isActionOf(entry, name))
+    .map((entry) => join(folder, entry))
+    .filter(isFile)
+  const program = programs.find(isExecutable)
+  if (program !== undefined) return { _tag: "Program", file: program }
+  return { _tag: "Missing", searched: [join(folder, `${name}.*`), ...programs.map(notExecutable)] }
+}
+
+const notExecutable = (file: string): string => `${file} (not executable; run: chmod +x ${file})`
+
+const isActionOf = (entry: string, name: string): boolean => entry === name || stem(entry) === name
+
+const stem = (entry: string): string => basename(entry, extname(entry))
+
+/** The action of a path below one of the folders. */
+export const actionByPath = (folders: ReadonlyArray<string>, path: string): FoundAction => {
+  const resolved = resolveBelow(path, folders)
+  if (resolved._tag === "Refused") return { _tag: "Missing", searched: [resolved.reason] }
+  if (resolved._tag === "Missing") return { _tag: "Missing", searched: resolved.searched }
+  const { file } = resolved
+  if (!isFile(file)) return { _tag: "Missing", searched: [`${file} (not a file)`] }
+  if (moduleExtensions.includes(extname(file))) return { _tag: "Module", file }
+  return isExecutable(file) ? { _tag: "Program", file } : { _tag: "Missing", searched: [notExecutable(file)] }
+}
+
+/** The names of all actions, sorted. */
+export const actionNames = (places: Places): ReadonlyArray<string> => {
+  const names = new Set<string>()
+  for (const { actions } of places) {
+    for (const entry of entries(actions)) {
+      const name = stem(entry)
+      if (isName(name) && !name.includes(".") && actionIn(actions, name)._tag !== "Missing") names.add(name)
+    }
+  }
+  return [...names].sort()
+}
+
+const isPath = (ref: string): boolean => ref.includes("/") || ref.includes("\\")
+
+/** The schema's file: a path below one of the folders, else by name, the workflow's own before the project's. */
+export const schemaFile = (places: Places, folders: ReadonlyArray<string>, ref: string, workflow: string): FoundFile =>
+  isPath(ref) || ref.endsWith(".yaml")
+    ? below(folders, ref)
+    : firstFile(owned(places, workflow, "schemas").map((folder) => join(folder, `${ref}.yaml`)))
+
+/** A snippet's file: a path below one of the folders, else by name, the workflow's own before the project's. */
+export const snippetFile = (
+  places: Places,
+  folders: ReadonlyArray<string>,
+  ref: string,
+  workflow: string
+): FoundFile =>
+  isPath(ref)
+    ? below(folders, ref)
+    : firstFile(owned(places, workflow, "prompts").map((folder) => join(folder, `${ref}.md`)))
+
+/** The folders of a kind that a workflow sees: its own ones first. */
+const owned = (places: Places, workflow: string, kind: "schemas" | "prompts"): ReadonlyArray<string> => [
+  ...reversed(places).map(({ workflows }) => join(workflows, workflow, kind)),
+  ...reversed(places).map((place) => place[kind])
+]
+
+const below = (folders: ReadonlyArray<string>, path: string): FoundFile => {
+  const resolved = resolveBelow(path, folders)
+  if (resolved._tag === "Refused") return { _tag: "Missing", searched: [resolved.reason] }
+  if (resolved._tag === "Missing") return resolved
+  return isFile(resolved.file) ? resolved : { _tag: "Missing", searched: [`${resolved.file} (not a file)`] }
+}

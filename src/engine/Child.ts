@@ -1,0 +1,140 @@
+/**
+ * Child runs: runs of their own that a step of their parent waits for (spec/engine.md, "Child runs").
+ *
+ * - C1 A child is created in the commit that records who dispatched it.
+ * - C2 A child tells its parent by rows (`ChildEnded`, `ChildWaiting`, `ChildRunning`), so the parent may be let go.
+ * - C3 A parent that stops waiting for good cancels the child and waits for its end, its always included.
+ */
+import * as Effect from "effect/Effect"
+import type { BlockedOn, RunId, RunRecord, RunSettings, StepPath } from "../persistence/Records.ts"
+import { isEnded, noTotals } from "../persistence/Records.ts"
+import type { Texts } from "../workflow/Definition.ts"
+import type { Branch } from "./Branch.ts"
+import { awaitWithin } from "./Deadlines.ts"
+import type { RunContext } from "./RunContext.ts"
+
+export interface ChildRequest {
+  readonly workflow: string
+  readonly title: string
+  /** Key of its stored definition. */
+  readonly definition: string
+  readonly inputs: Texts
+  readonly payload: unknown
+  readonly path: StepPath
+  /** Tells this child from the others of the run: an attempt's number, an item's key. */
+  readonly key: string
+  /** Laid over the parent's settings. */
+  readonly settings: Partial<RunSettings>
+}
+
+/** The record of a child that has not started: owned by its parent's engine. */
+export const childRecord = (parent: RunContext, request: ChildRequest): RunRecord => {
+  const { record } = parent
+  return {
+    id: parent.host.newRunId(),
+    workflow: request.workflow,
+    title: request.title,
+    definition: request.definition,
+    parent: { run: parent.id, path: request.path },
+    root: record.root,
+    depth: record.depth + 1,
+    status: "pending",
+    dryRun: record.dryRun,
+    trigger: record.trigger,
+    inputs: request.inputs,
+    payload: request.payload,
+    settings: { ...record.settings, runTimeout: null, ...request.settings },
+    createdAt: parent.now(),
+    startedAt: null,
+    endedAt: null,
+    summary: null,
+    error: null,
+    cancelReason: null,
+    result: null,
+    blockedOn: [],
+    iteration: 0,
+    totals: noTotals,
+    target: record.target,
+    idempotencyKey: `${parent.id}${request.path}/${request.key}`,
+    owner: record.owner,
+    generation: 1,
+    epoch: 1,
+    seq: 0,
+    readyAt: null,
+    recoveries: 0,
+    dismissed: false
+  }
+}
+
+export interface AwaitedChild {
+  readonly branch: Branch
+  /** Of the step or item that dispatched it. */
+  readonly path: StepPath
+  readonly child: RunId
+  /** The child is opened again until it has this epoch. */
+  readonly epoch: number
+}
+
+/**
+ * Ends a child that its parent no longer wants, and waits for that end as long as an always block may take. Runs where
+ * it cannot be interrupted.
+ */
+export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undefined> => {
+  const { deadlines, children, settings } = options.branch.run.host
+  return Effect.flatMap(Effect.zipRight(children.cancel(options.child), forkAwait(options)), (fiber) =>
+    awaitWithin(deadlines, fiber, settings.alwaysLimit + settings.interruptGrace)
+  )
+}
+
+const forkAwait = (options: AwaitedChild) =>
+  Effect.forkDaemon(Effect.interruptible(awaitChild({ ...options, epoch: 0 })))
+
+/** Waits for a child's end. */
+export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> =>
+  Effect.suspend(() => {
+    const { run } = options.branch
+    const { children } = run.host
+    consumeNews(options)
+    return Effect.flatMap(children.get(options.child), (child) => {
+      if (isEnded(child.status)) {
+        if (child.epoch >= options.epoch) return Effect.succeed(child)
+        return Effect.zipRight(children.reopen(options.child), awaitChild(options))
+      }
+      const waitingOn = child.status === "waiting" || child.status === "needs_resume" ? blockers(options, child) : []
+      const parked = run.park({ blockedOn: waitingOn, wakeAt: null }, [`path:${options.path}`], () => hasNews(options))
+      return Effect.zipRight(Effect.zipRight(children.ensure(options.child), parked), awaitChild(options))
+    })
+  })
+
+/** What a child that does not go on by itself is blocked on; a parked one on a resume. */
+const blockers = (options: AwaitedChild, child: RunRecord): ReadonlyArray<BlockedOn> =>
+  child.blockedOn.length > 0
+    ? child.blockedOn
+    : [
+        {
+          _tag: "child",
+          run: child.id,
+          path: options.path,
+          name: child.workflow,
+          kind: null,
+          prompt: child.error,
+          options: [],
+          minApprovals: 0,
+          until: null
+        }
+      ]
+
+const newsOf = (options: AwaitedChild) =>
+  options.branch.run.inbox.filter(
+    ({ message }) =>
+      (message._tag === "ChildEnded" || message._tag === "ChildWaiting" || message._tag === "ChildRunning") &&
+      message.child === options.child
+  )
+
+const hasNews = (options: AwaitedChild): boolean => newsOf(options).length > 0
+
+/** The messages only wake: what they say is read from the child's own record. */
+const consumeNews = (options: AwaitedChild): void => {
+  const news = newsOf(options)
+  if (news.length > 0) options.branch.run.append([options.branch.run.consume(news.map((row) => row.id))])
+}

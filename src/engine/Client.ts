@@ -1,0 +1,152 @@
+/**
+ * What is asked of runs from outside (spec/engine.md, "gate", "Cancellation"; design.md: a run's inbox).
+ *
+ * Needs the store only: whichever engine runs the run finds the message, at once in the same process and within the
+ * poll interval in another.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import {
+  NotWaiting,
+  Persistence,
+  type PersistenceError,
+  type RunAlreadyEnded,
+  type RunNotFound
+} from "../persistence/Persistence.ts"
+import { type BlockedOn, type GateAnswer, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+
+/** Several gates wait, and the answer names none of them. */
+export class AmbiguousGate extends Schema.TaggedError<AmbiguousGate>()("AmbiguousGate", {
+  run: RunId,
+  gates: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `run ${this.run} waits at several gates: ${this.gates.join(", ")}`
+  }
+}
+
+/** A selection that the gate does not offer. */
+export class InvalidSelection extends Schema.TaggedError<InvalidSelection>()("InvalidSelection", {
+  run: RunId,
+  gate: Schema.String,
+  unknown: Schema.Array(Schema.String),
+  options: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const unknown = this.unknown.map((text) => `'${text}'`).join(", ")
+    return this.options.length === 0
+      ? `gate '${this.gate}' has no options to select from (${unknown})`
+      : `gate '${this.gate}' does not offer ${unknown}; its options: ${this.options.join(", ")}`
+  }
+}
+
+export interface AnswerOptions {
+  /** The gate's name or path; needed when several wait. */
+  readonly gate?: string
+  readonly approved: boolean
+  readonly feedback?: string
+  /** Keys of the gate's options. */
+  readonly selections?: ReadonlyArray<string>
+  readonly by?: string
+}
+
+export interface Answered {
+  /** The run whose gate it was: the one that was asked, or one of its children. */
+  readonly run: RunId
+  readonly gate: string
+}
+
+/** Answers the gate that a run, or one of its children, waits at. The first answer counts. */
+export const answer = (
+  run: RunId,
+  options: AnswerOptions
+): Effect.Effect<
+  Answered,
+  NotWaiting | AmbiguousGate | InvalidSelection | RunNotFound | RunAlreadyEnded | PersistenceError,
+  Persistence
+> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const gate = yield* chooseGate(yield* persistence.get(run), options.gate)
+    yield* checkSelections(gate, options.selections ?? [])
+    const now = yield* Clock.currentTimeMillis
+    const given: GateAnswer = {
+      approved: options.approved,
+      feedback: options.feedback ?? null,
+      selections: options.selections ?? [],
+      by: options.by ?? null,
+      at: now
+    }
+    yield* persistence.send(gate.run, { _tag: "Answer", path: gate.path, answer: given }, now)
+    return { run: gate.run, gate: gate.name }
+  })
+
+/** The gates that a run is blocked on, those of its children included. */
+export const waitingGates = (run: RunRecord): ReadonlyArray<BlockedOn> =>
+  run.blockedOn.filter((blocker) => blocker._tag === "gate")
+
+const chooseGate = (
+  run: RunRecord,
+  wanted: string | undefined
+): Effect.Effect<BlockedOn, NotWaiting | AmbiguousGate | RunAlreadyEnded | PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const gates = isEnded(run.status) ? [] : yield* openGates(run)
+    const fitting = wanted === undefined ? gates : gates.filter((gate) => gate.name === wanted || gate.path === wanted)
+    const [gate] = fitting
+    if (gate === undefined) return yield* new NotWaiting({ run: run.id, path: wanted ?? "", answered: false })
+    if (fitting.length > 1) {
+      return yield* new AmbiguousGate({ run: run.id, gates: fitting.map((other) => `${other.name} (${other.path})`) })
+    }
+    return gate
+  })
+
+/** From the rows, not from `blockedOn`: a gate waits as soon as its row does, also while other branches are at work. */
+export const openGates = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn>, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const steps = yield* persistence.steps(run.id)
+    const own = steps
+      .filter((step) => step.kind === "gate" && step.status === "waiting" && !step.superseded)
+      .map(
+        (step): BlockedOn => ({
+          _tag: "gate",
+          run: run.id,
+          path: step.path,
+          name: step.name,
+          kind: step.gate?.kind ?? null,
+          prompt: step.gate?.prompt ?? null,
+          options: step.gate?.options ?? [],
+          minApprovals: step.gate?.minApprovals ?? 1,
+          until: step.wakeAt
+        })
+      )
+    const children = yield* persistence.list({ parent: run.id, status: openStatuses, limit: maxChildren })
+    const theirs = yield* Effect.forEach(children, openGates)
+    return [...own, ...theirs.flat()]
+  })
+
+const openStatuses = ["pending", "running", "waiting", "cancelling"] as const
+
+/** Children looked at for open gates. */
+const maxChildren = 1_000
+
+const checkSelections = (gate: BlockedOn, selections: ReadonlyArray<string>): Effect.Effect<void, InvalidSelection> => {
+  const options = gate.options.map((option) => option.key)
+  const unknown = selections.filter((selection) => !options.includes(selection))
+  return unknown.length === 0
+    ? Effect.void
+    : Effect.fail(new InvalidSelection({ run: gate.run, gate: gate.name, unknown, options }))
+}
+
+/** Asks a run to end: its steps are interrupted, its always runs, it ends cancelled. Asking twice changes nothing. */
+export const cancel = (
+  run: RunId,
+  text?: string
+): Effect.Effect<void, RunNotFound | RunAlreadyEnded | PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const now = yield* Clock.currentTimeMillis
+    const sent = persistence.send(run, { _tag: "Cancel", reason: "user", text: text ?? null }, now)
+    yield* Effect.catchTag(sent, "NotWaiting", Effect.die)
+  })

@@ -1,0 +1,132 @@
+/**
+ * Events of runs (spec/engine.md, "Events"), and their delivery.
+ *
+ * E1 An event is published after the write that carries its change, in order within a run.
+ * E2 A subscriber that is slow misses events and is told how many; it holds up nobody.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { RunId, RunStatus, StepPath, StepStatus, Totals } from "../persistence/Records.ts"
+
+interface Base {
+  /** ms since the epoch */
+  readonly timestamp: number
+  readonly run: RunId
+}
+
+interface OfStep extends Base {
+  readonly stepId: string
+  readonly path: StepPath
+  readonly step: string
+}
+
+export type EngineEvent =
+  | (Base & {
+      readonly _tag: "RunStarted"
+      readonly workflow: string
+      readonly parent: RunId | null
+      readonly dryRun: boolean
+    })
+  | (Base & { readonly _tag: "RunResumed"; readonly epoch: number })
+  | (Base & { readonly _tag: "RunWaiting"; readonly on: ReadonlyArray<string> })
+  | (Base & {
+      readonly _tag: "RunCompleted"
+      readonly succeeded: boolean
+      readonly status: RunStatus
+      readonly error: string | null
+    })
+  | (Base & { readonly _tag: "RunCancelled"; readonly reason: string })
+  | (OfStep & { readonly _tag: "StepStarted"; readonly kind: string; readonly attempt: number })
+  | (OfStep & {
+      readonly _tag: "StepCompleted"
+      readonly kind: string
+      readonly succeeded: boolean
+      readonly status: StepStatus
+      readonly error: string | null
+    })
+  /** `attempt`: 1 is the first retry. */
+  | (OfStep & { readonly _tag: "StepRetrying"; readonly attempt: number; readonly error: string })
+  | (OfStep & { readonly _tag: "StepHeartbeat"; readonly attempt: number; readonly details: unknown })
+  | (OfStep & { readonly _tag: "StepWarning"; readonly message: string })
+  | (OfStep & { readonly _tag: "GateWaiting"; readonly kind: string; readonly prompt: string | null })
+  | (OfStep & { readonly _tag: "GateResolved"; readonly approved: boolean })
+  | (OfStep & { readonly _tag: "FanOutItemsCollected"; readonly total: number })
+  | (OfStep & { readonly _tag: "FanOutItemStarted"; readonly item: string })
+  | (OfStep & { readonly _tag: "FanOutItemCompleted"; readonly item: string; readonly succeeded: boolean })
+  | (Base & { readonly _tag: "MetricsUpdated"; readonly totals: Totals })
+  | (Base & { readonly _tag: "LeaseLost" })
+  | (Base & { readonly _tag: "StorageTrouble"; readonly message: string })
+  | (Base & { readonly _tag: "Panicked"; readonly message: string; readonly stack: string | null })
+
+/** Stands for the events that a slow subscriber missed. */
+export interface EventsMissed {
+  readonly _tag: "EventsMissed"
+  readonly count: number
+}
+
+interface Subscriber {
+  readonly filter: ((event: EngineEvent) => boolean) | undefined
+  queue: Array<EngineEvent>
+  missed: number
+  wake: (() => void) | undefined
+}
+
+/** The subscribers of one engine. */
+export class EventBus {
+  readonly #subscribers = new Set<Subscriber>()
+
+  constructor(private readonly capacity: number) {}
+
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
+  publish(events: ReadonlyArray<EngineEvent>): void {
+    for (const subscriber of this.#subscribers) {
+      for (const event of events) {
+        if (subscriber.filter !== undefined && !subscriber.filter(event)) continue
+        if (subscriber.queue.length >= this.capacity) subscriber.missed += 1
+        else subscriber.queue.push(event)
+      }
+      if (subscriber.queue.length > 0) subscriber.wake?.()
+    }
+  }
+
+  /** The events from now on, as a stream that ends with the scope. The subscription stands when the effect succeeds. */
+  subscribe(
+    filter?: (event: EngineEvent) => boolean
+  ): Effect.Effect<Stream.Stream<EngineEvent | EventsMissed>, never, Scope.Scope> {
+    const acquire = Effect.sync(() => {
+      const subscriber: Subscriber = { filter, queue: [], missed: 0, wake: undefined }
+      this.#subscribers.add(subscriber)
+      return subscriber
+    })
+    const release = (subscriber: Subscriber) => Effect.sync(() => this.#subscribers.delete(subscriber))
+    return Effect.map(Effect.acquireRelease(acquire, release), (subscriber) =>
+      Stream.repeatEffect(takeAll(subscriber)).pipe(Stream.flattenIterables)
+    )
+  }
+}
+
+const takeAll = (subscriber: Subscriber): Effect.Effect<ReadonlyArray<EngineEvent | EventsMissed>> =>
+  Effect.suspend(() => (subscriber.queue.length > 0 ? Effect.sync(() => drain(subscriber)) : waitThenDrain(subscriber)))
+
+const waitThenDrain = (subscriber: Subscriber): Effect.Effect<ReadonlyArray<EngineEvent | EventsMissed>> =>
+  Effect.async((resume) => {
+    subscriber.wake = () => {
+      subscriber.wake = undefined
+      resume(Effect.sync(() => drain(subscriber)))
+    }
+    return Effect.sync(() => {
+      subscriber.wake = undefined
+    })
+  })
+
+const drain = (subscriber: Subscriber): ReadonlyArray<EngineEvent | EventsMissed> => {
+  const events: Array<EngineEvent | EventsMissed> = subscriber.queue
+  subscriber.queue = []
+  if (subscriber.missed > 0) events.push({ _tag: "EventsMissed", count: subscriber.missed })
+  subscriber.missed = 0
+  return events
+}

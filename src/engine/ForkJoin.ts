@@ -1,0 +1,112 @@
+/**
+ * Branches that run side by side and are awaited together: parallel blocks, fan-outs, `all`, `race`.
+ *
+ * - F1 At most `limit` branches are active at once; they start in order.
+ * - F2 After `stop`, no branch starts, and those in flight are interrupted and awaited, finalizers included.
+ * - F3 Interrupted itself, it does the same; the reason is found up the chain of branches.
+ * - W1 The branch that waits here is not active; those in flight are.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import type { Branch } from "./Branch.ts"
+import type { StopReason } from "./StopReason.ts"
+
+export interface Task<A, R> {
+  readonly branch: Branch
+  readonly effect: Effect.Effect<A, never, R>
+}
+
+export interface ForkJoinOptions<A, R> {
+  readonly parent: Branch
+  readonly limit: number
+  /** The next branch to start; undefined while none may (it is asked again when one ends), or no more. */
+  readonly next: () => Task<A, R> | undefined
+  /** Called as each branch ends with a value; a reason stops the others. */
+  readonly ended: (branch: Branch, value: A) => StopReason | undefined
+}
+
+/** Succeeds when no branch is in flight and `next` gives none. A defect of a branch stops the others and dies. */
+export const forkJoin = <A, R>(options: ForkJoinOptions<A, R>): Effect.Effect<void, never, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.runtime<R>(), (runtime) => {
+      const join = new Join(options, runtime)
+      return Effect.flatMap(join.start, () =>
+        Effect.flatMap(Effect.exit(restore(Deferred.await(join.done))), (exit) => {
+          if (Exit.isSuccess(exit)) return join.result(false)
+          join.interruptAll()
+          return Effect.zipRight(Deferred.await(join.done), join.result(true))
+        })
+      )
+    })
+  )
+
+class Join<A, R> {
+  readonly done = Deferred.unsafeMake<void>(FiberId.none)
+  readonly #flying = new Map<Fiber.RuntimeFiber<A>, Branch>()
+  #stopped = false
+  #defect: Cause.Cause<never> | undefined
+
+  constructor(
+    private readonly options: ForkJoinOptions<A, R>,
+    private readonly runtime: Runtime.Runtime<R>
+  ) {}
+
+  /** The parent's place among the active branches is the last branch's to hand back. */
+  readonly start: Effect.Effect<void> = Effect.sync(() => {
+    if (this.#startMore()) this.options.parent.run.addActive(-1)
+  })
+
+  result(interrupted: boolean): Effect.Effect<void> {
+    if (this.#defect !== undefined) return Effect.failCause(this.#defect)
+    return interrupted ? Effect.interrupt : Effect.void
+  }
+
+  interruptAll(): void {
+    this.#stopped = true
+    for (const fiber of this.#flying.keys()) fiber.unsafeInterruptAsFork(fiber.id())
+  }
+
+  /** Whether any branch is in flight. */
+  #startMore(): boolean {
+    while (!this.#stopped && this.#flying.size < this.options.limit) {
+      const task = this.options.next()
+      if (task === undefined) break
+      this.#launch(task)
+    }
+    if (this.#flying.size > 0) return true
+    Deferred.unsafeDone(this.done, Exit.void)
+    return false
+  }
+
+  #launch(task: Task<A, R>): void {
+    const { run } = this.options.parent
+    run.addActive(1)
+    const fiber = Runtime.runFork(this.runtime)(Effect.interruptible(task.effect), { immediate: false })
+    this.#flying.set(fiber, task.branch)
+    fiber.addObserver((exit) => {
+      this.#flying.delete(fiber)
+      this.#ended(task.branch, exit)
+      if (this.#startMore()) run.addActive(-1)
+    })
+  }
+
+  #ended(branch: Branch, exit: Exit.Exit<A>): void {
+    if (Exit.isSuccess(exit)) {
+      const reason = this.options.ended(branch, exit.value)
+      if (reason !== undefined) this.#stop(reason)
+    } else if (!Cause.isInterruptedOnly(exit.cause)) {
+      this.#defect ??= exit.cause
+      this.interruptAll()
+    }
+  }
+
+  #stop(reason: StopReason): void {
+    for (const branch of this.#flying.values()) branch.stop(reason)
+    this.interruptAll()
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The gate: a durable wait for an answer (spec/engine.md, "gate").
+ *
+ * - G1 An answer counts when the gate's end is a row; until then it stays in the inbox (I5).
+ * - G2 The deadline counts from the first wait, across restarts.
+ * - G3 A stored answer wins over the resolver's, whichever kind of gate it is.
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { GateResolverFailed, type GateQuestion, type GateResolver, type GateVerdict } from "../action/GateResolver.ts"
+import type { Change } from "../persistence/Journal.ts"
+import type { BlockedOn, GateAnswer, GateRecord, StepPath, StepRecord } from "../persistence/Records.ts"
+import { isTerminal, noResult } from "../persistence/Records.ts"
+import type { Branch } from "./Branch.ts"
+import type { EngineEvent } from "./Events.ts"
+import { journaled, newRow, type RunContext, topicOf } from "./RunContext.ts"
+import { cancelRow, stepCompleted } from "./Step.ts"
+
+export interface GateSpec {
+  readonly branch: Branch
+  readonly path: StepPath
+  readonly name: string
+  readonly gate: Omit<GateRecord, "answer">
+  /** `continue`: a gate that timed out does not fail. */
+  readonly onTimeout: "fail" | "continue"
+  /** Approve at once (a dry run). */
+  readonly approve: boolean
+  readonly resolver: GateResolver | undefined
+  readonly identity: string | undefined
+}
+
+/** Waits for the gate's answer and gives its row: `completed` (approved), `failed` (rejected) or `timed_out`. */
+export const gate = (spec: GateSpec): Effect.Effect<StepRecord> =>
+  Effect.flatMap(journaled(spec.branch.run, spec.path, "gate", spec.name), (row) => {
+    if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
+    const reason = spec.branch.stopReason
+    if (reason !== undefined) return stopped(spec, row)
+    return Effect.uninterruptibleMask((restore) => {
+      const waiting = row ?? startWaiting(spec)
+      if (spec.approve) return Effect.sync(() => answered(spec, waiting, dryRunAnswer(spec.branch.run), []))
+      return Effect.zipRight(
+        spec.branch.run.flush,
+        Effect.flatMap(Effect.exit(restore(untilAnswered(spec, waiting))), (exit) =>
+          Exit.isSuccess(exit) ? Effect.sync(exit.value) : stopped(spec, waiting, exit.cause)
+        )
+      )
+    })
+  })
+
+const stopped = (spec: GateSpec, row: StepRecord | undefined, cause?: Cause.Cause<never>): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    const { run } = spec.branch
+    const reason = spec.branch.stopReason
+    if (cause !== undefined && reason === undefined) return Effect.failCause(cause)
+    if (row !== undefined && reason !== undefined && run.silent === undefined) cancelRow(run, row, reason)
+    return Effect.interrupt
+  })
+
+const startWaiting = (spec: GateSpec): StepRecord => {
+  const { run, iteration, group } = spec.branch
+  const row = newRow(run, {
+    path: spec.path,
+    kind: "gate",
+    name: spec.name,
+    role: "gate",
+    status: "waiting",
+    iteration,
+    group,
+    gate: { ...spec.gate, answer: null },
+    wakeAt: spec.approve ? null : run.now() + spec.gate.timeout
+  })
+  const event = { ...run.about(row), kind: spec.gate.kind, attempt: 1 }
+  const waiting = { ...run.about(row), kind: spec.gate.kind, prompt: spec.gate.prompt }
+  run.put(row, [
+    { _tag: "StepStarted", ...event },
+    { _tag: "GateWaiting", ...waiting }
+  ])
+  return row
+}
+
+/** Gives what records the end: decided outside, written by the caller, so that no interruption falls between. */
+const untilAnswered = (spec: GateSpec, row: StepRecord): Effect.Effect<() => StepRecord> =>
+  Effect.suspend(() => {
+    const { run } = spec.branch
+    const isMine = (message: { readonly path: StepPath }) => message.path === spec.path
+    const found = run.find("Answer", isMine)
+    if (found !== undefined) {
+      return Effect.succeed(() => answered(spec, row, found.message.answer, [run.consume([found.id])]))
+    }
+    const deadline = row.wakeAt ?? Number.POSITIVE_INFINITY
+    if (run.now() >= deadline) return Effect.succeed(() => timedOut(spec, row))
+    return Effect.flatMap(ask(spec, row), (verdict) => {
+      if (verdict._tag !== "Pending") return Effect.succeed(() => answered(spec, row, answerOf(run, verdict), []))
+      const next = spec.resolver === undefined ? deadline : run.now() + run.settings.resolverInterval
+      const wait = { blockedOn: [blockedOn(spec, row)], wakeAt: Math.min(deadline, next) }
+      const topics = [topicOf({ _tag: "Answer", path: spec.path, answer: dryRunAnswer(run) })]
+      const parked = run.park(wait, topics, () => run.find("Answer", isMine) !== undefined)
+      return Effect.zipRight(parked, untilAnswered(spec, row))
+    })
+  })
+
+const pending: GateVerdict = { _tag: "Pending" }
+
+/** Asks the resolver, if there is one; an error of its is logged and counts as no answer yet. */
+const ask = (spec: GateSpec, row: StepRecord): Effect.Effect<GateVerdict> => {
+  if (spec.resolver === undefined) return Effect.succeed(pending)
+  const { run } = spec.branch
+  const logged = (error: GateResolverFailed) => {
+    const message = `gate '${spec.name}': the resolver failed: ${error.message}`
+    run.append([], [{ _tag: "StepWarning", ...run.about(row), message }])
+    return Effect.as(Effect.logWarning(message), pending)
+  }
+  return Effect.scoped(spec.resolver(questionOf(spec))).pipe(
+    Effect.catchAllDefect((defect) =>
+      Effect.fail(
+        new GateResolverFailed({ gate: spec.name, message: defect instanceof Error ? defect.message : "threw" })
+      )
+    ),
+    Effect.catchAll(logged)
+  )
+}
+
+const questionOf = (spec: GateSpec): GateQuestion => ({
+  gate: spec.name,
+  prompt: spec.gate.prompt ?? "",
+  minApprovals: spec.gate.minApprovals,
+  mode: spec.gate.mode,
+  options: spec.gate.options,
+  timeout: spec.gate.timeout,
+  identity: spec.identity,
+  run: spec.branch.run.id,
+  path: spec.path,
+  workingDirectory: spec.branch.run.record.settings.workingDirectory
+})
+
+const answerOf = (run: RunContext, verdict: Exclude<GateVerdict, { _tag: "Pending" }>): GateAnswer => ({
+  approved: verdict._tag === "Approved",
+  feedback: verdict._tag === "Approved" ? (verdict.feedback ?? null) : verdict.reason,
+  selections: [],
+  by: "resolver",
+  at: run.now()
+})
+
+const dryRunAnswer = (run: RunContext): GateAnswer => ({
+  approved: true,
+  feedback: null,
+  selections: [],
+  by: "dry run",
+  at: run.now()
+})
+
+const blockedOn = (spec: GateSpec, row: StepRecord): BlockedOn => ({
+  _tag: "gate",
+  run: spec.branch.run.id,
+  path: spec.path,
+  name: spec.name,
+  kind: spec.gate.kind,
+  prompt: spec.gate.prompt,
+  options: spec.gate.options,
+  minApprovals: spec.gate.minApprovals,
+  until: row.wakeAt
+})
+
+const answered = (spec: GateSpec, row: StepRecord, answer: GateAnswer, changes: ReadonlyArray<Change>): StepRecord => {
+  const gateRecord: GateRecord = { ...spec.gate, answer }
+  const ended: StepRecord = answer.approved
+    ? {
+        ...row,
+        status: "completed",
+        gate: gateRecord,
+        result: { ...noResult, context: selectionContext(spec, answer) }
+      }
+    : { ...row, status: "failed", gate: gateRecord, error: answer.feedback ?? `gate '${spec.name}' was rejected` }
+  return end(spec, ended, changes, answer.approved)
+}
+
+/** A gate that lets the run go on has no error: that tells it from one that failed. */
+const timedOut = (spec: GateSpec, row: StepRecord): StepRecord =>
+  end(spec, { ...row, status: "timed_out", error: spec.onTimeout === "fail" ? "gate timed out" : null }, [], false)
+
+const end = (spec: GateSpec, row: StepRecord, changes: ReadonlyArray<Change>, approved: boolean): StepRecord => {
+  const { run } = spec.branch
+  const ended: StepRecord = { ...row, endedAt: run.now(), wakeAt: null }
+  const resolved: EngineEvent = { _tag: "GateResolved", ...run.about(ended), approved }
+  run.append([{ _tag: "Step", step: ended }, ...changes], [resolved, stepCompleted(run, ended)])
+  return ended
+}
+
+/** Only selections make a gate add a context. */
+const selectionContext = (spec: GateSpec, answer: GateAnswer): string | null => {
+  if (answer.selections.length === 0) return null
+  const texts = new Map(spec.gate.options.map((option) => [option.key, option.text]))
+  const lines = answer.selections.map((key) => `- ${texts.get(key) ?? key}`)
+  return ["User selected the following items:", ...lines].join("\n")
+}
+
+/** What `gate_feedback` becomes: the feedback, or the selections. */
+export const feedbackOf = (row: StepRecord): string | undefined => {
+  const answer = row.gate?.answer
+  if (answer === undefined || answer === null || !answer.approved) return undefined
+  const selected = answer.selections.join(", ")
+  if (selected === "") return answer.feedback ?? undefined
+  return answer.feedback === null ? selected : `${answer.feedback}\n${selected}`
+}

@@ -1,0 +1,246 @@
+/**
+ * The one writer of a run's journal in the engine that owns it.
+ *
+ * Owns: live state (`journal`, `live`), the run's `seq`, and the order of its commits.
+ * Neighbours: `Persistence` makes commits durable; `RunContext` decides what is written.
+ * - I1, I2 Changes appended in one turn travel in one commit; `flush` returns when all appended so far are durable.
+ * - E1 Events are published after the commit that carries their change.
+ * - I6 With `checkInvariants`, the store is compared with the fold of all commits after each of them.
+ * - I7 When the lease is lost, or the store refuses for good, nothing more is written and the run is told once.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type { Change, LoadedRun, RunJournal } from "../persistence/Journal.ts"
+import * as Journal from "../persistence/Journal.ts"
+import {
+  type LeaseLost,
+  PersistenceError,
+  type PersistenceService,
+  type SeqConflict
+} from "../persistence/Persistence.ts"
+import { stepKey, type StepPath, type StepRecord } from "../persistence/Records.ts"
+import type { EngineEvent } from "./Events.ts"
+import type { SilentReason } from "./StopReason.ts"
+
+export interface WriterOptions {
+  readonly persistence: PersistenceService
+  readonly runtime: Runtime.Runtime<never>
+  readonly clock: Clock.Clock
+  readonly generation: number
+  readonly loaded: LoadedRun
+  readonly checkInvariants: boolean
+  /** Whether the engine's own lease still holds, by the monotonic clock. */
+  readonly leaseHolds: () => boolean
+  readonly publish: (events: ReadonlyArray<EngineEvent>) => void
+  readonly lost: (reason: SilentReason) => void
+}
+
+export class JournalWriter {
+  readonly journal: RunJournal
+  /** The rows that are part of the journal, by path: superseded ones are not. */
+  readonly live = new Map<StepPath, StepRecord>()
+  /** Rows that an explicit resume superseded, the newest by path. */
+  readonly superseded = new Map<StepPath, StepRecord>()
+  #seq: number
+  #changes: Array<Change> = []
+  #events: Array<EngineEvent> = []
+  #waiting: Array<() => void> = []
+  #busy = false
+  #lost = false
+  readonly #durable: RunJournal | undefined
+
+  constructor(private readonly options: WriterOptions) {
+    this.journal = options.loaded.journal
+    this.#seq = this.journal.run.seq
+    this.#durable = options.checkInvariants ? copyOf(this.journal) : undefined
+    for (const step of this.journal.steps.values()) this.#index(step)
+  }
+
+  get generation(): number {
+    return this.options.generation
+  }
+
+  /** Adds to the next commit of this run, which leaves at the end of this turn; live state changes at once. */
+  append(changes: ReadonlyArray<Change>, events: ReadonlyArray<EngineEvent> = []): void {
+    if (this.#lost) return
+    for (const change of changes) {
+      Journal.apply(this.journal, change)
+      if (change._tag === "Step") this.#index(change.step)
+      this.#changes.push(change)
+    }
+    for (const event of events) this.#events.push(event)
+    this.#start()
+  }
+
+  /** Waits until everything appended so far is durable; interrupts its fiber if that will never be. */
+  readonly flush: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#lost) return Effect.interrupt
+    if (!this.#busy) return Effect.void
+    return Effect.async<void>((resume) => {
+      this.#waiting.push(() => resume(this.#lost ? Effect.interrupt : Effect.void))
+    })
+  })
+
+  #index(step: StepRecord): void {
+    if (step.superseded) {
+      if (this.live.get(step.path)?.epoch === step.epoch) this.live.delete(step.path)
+      const known = this.superseded.get(step.path)
+      if (known === undefined || known.epoch <= step.epoch) this.superseded.set(step.path, step)
+    } else this.live.set(step.path, step)
+  }
+
+  #start(): void {
+    if (this.#busy) return
+    this.#busy = true
+    Runtime.runFork(this.options.runtime)(this.#writeAll, { immediate: false })
+  }
+
+  readonly #writeAll: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#lost || (this.#changes.length === 0 && this.#events.length === 0)) {
+      this.#busy = false
+      return this.#release()
+    }
+    const changes = this.#changes
+    const events = this.#events
+    const waiting = this.#waiting
+    this.#changes = []
+    this.#events = []
+    this.#waiting = []
+    const written = changes.length === 0 ? Effect.void : this.#commit(changes)
+    const done = Effect.sync(() => {
+      if (!this.#lost) this.options.publish(events)
+      for (const wake of waiting) wake()
+    })
+    return Effect.zipRight(
+      written,
+      Effect.zipRight(
+        done,
+        Effect.suspend(() => this.#writeAll)
+      )
+    )
+  })
+
+  #release(): Effect.Effect<void> {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const wake of waiting) wake()
+    return Effect.void
+  }
+
+  #commit(changes: ReadonlyArray<Change>): Effect.Effect<void> {
+    const written = this.#attempt(changes, false, 0)
+    return Effect.flatMap(written, (reason) => {
+      if (reason !== undefined) return Effect.sync(() => this.#lose(reason))
+      this.#seq += 1
+      this.journal.run = { ...this.journal.run, seq: this.#seq }
+      return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
+    })
+  }
+
+  /** Tries until it is written or will never be; `unsure`: an earlier try may have been written. */
+  #attempt(changes: ReadonlyArray<Change>, unsure: boolean, failures: number): Effect.Effect<SilentReason | undefined> {
+    return Effect.suspend(() => {
+      if (!this.options.leaseHolds()) return Effect.succeed<SilentReason>({ _tag: "LeaseLost" })
+      const { persistence, generation } = this.options
+      const run = this.journal.run.id
+      return Effect.matchEffect(persistence.commit({ run, generation, expectedSeq: this.#seq, changes }), {
+        onSuccess: () => Effect.succeed(undefined),
+        onFailure: (error) => this.#failed(changes, error, unsure, failures)
+      })
+    })
+  }
+
+  #failed(
+    changes: ReadonlyArray<Change>,
+    error: LeaseLost | SeqConflict | PersistenceError,
+    unsure: boolean,
+    failures: number
+  ): Effect.Effect<SilentReason | undefined> {
+    switch (error._tag) {
+      case "LeaseLost":
+        return Effect.succeed({ _tag: "LeaseLost" })
+      case "SeqConflict":
+        // The generation still holds, so only this writer can have made the commit after the expected one.
+        return Effect.succeed(unsure && error.actual === this.#seq + 1 ? undefined : { _tag: "LeaseLost" })
+      case "PersistenceError": {
+        if (!error.transient) return Effect.succeed({ _tag: "StorageFailed", error })
+        const delay = Math.min(1_000, 10 * 2 ** Math.min(failures, 7))
+        return Effect.zipRight(
+          this.#report(error, failures),
+          Effect.zipRight(
+            Effect.sleep(Duration.millis(delay)),
+            Effect.suspend(() => this.#attempt(changes, true, failures + 1))
+          )
+        )
+      }
+    }
+  }
+
+  #report(error: PersistenceError, failures: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (failures % 8 !== 0) return
+      const timestamp = this.options.clock.unsafeCurrentTimeMillis()
+      const message = `${error.message}; trying again`
+      this.options.publish([{ _tag: "StorageTrouble", timestamp, run: this.journal.run.id, message }])
+    })
+  }
+
+  #lose(reason: SilentReason): void {
+    this.#lost = true
+    this.#changes = []
+    this.#events = []
+    this.options.lost(reason)
+  }
+
+  #check(durable: RunJournal, changes: ReadonlyArray<Change>): Effect.Effect<void> {
+    for (const change of changes) Journal.apply(durable, change)
+    const run = this.journal.run.id
+    const seq = this.#seq
+    return Effect.flatMap(Effect.orDie(this.options.persistence.load(run)), ({ journal }) => {
+      if (journal.run.seq !== seq) return Effect.void
+      const difference = firstDifference(comparable(durable), comparable(journal))
+      return difference === undefined
+        ? Effect.void
+        : Effect.dieMessage(`I6: run ${run} at commit ${seq}: ${difference}`)
+    })
+  }
+}
+
+const copyOf = (journal: RunJournal): RunJournal => ({
+  run: journal.run,
+  steps: new Map(journal.steps),
+  items: new Map([...journal.items].map(([path, items]) => [path, new Map(items)]))
+})
+
+/** What the owner writes; ownership and `seq` are the store's own. */
+const comparable = (journal: RunJournal): ReadonlyMap<string, unknown> => {
+  const { owner: _o, generation: _g, seq: _s, readyAt: _r, recoveries: _c, dismissed: _d, ...run } = journal.run
+  const rows = new Map<string, unknown>([["run", run]])
+  for (const step of journal.steps.values()) rows.set(`step ${stepKey(step)}`, step)
+  for (const items of journal.items.values()) {
+    for (const item of items.values()) rows.set(`item ${item.path} ${item.key}`, item)
+  }
+  return rows
+}
+
+const firstDifference = (
+  expected: ReadonlyMap<string, unknown>,
+  actual: ReadonlyMap<string, unknown>
+): string | undefined => {
+  for (const [key, row] of expected) {
+    const stored = actual.get(key)
+    if (canonical(row) !== canonical(stored)) return `${key}: wrote ${canonical(row)}, read ${canonical(stored)}`
+  }
+  for (const key of actual.keys()) if (!expected.has(key)) return `${key}: read, but never written`
+  return undefined
+}
+
+/** JSON with sorted keys. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner
+  ) ?? "undefined"

@@ -1,0 +1,178 @@
+/**
+ * Opening an ended or parked run again (spec/engine.md, "Records"; design.md).
+ *
+ * - R1 A new epoch supersedes rows, it deletes none: they stay listed.
+ * - R2 Rows that stay are what a replay returns; everything that could depend on a superseded row and is a decision is
+ *   superseded with it.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Change, RunJournal } from "../persistence/Journal.ts"
+import type {
+  Claim,
+  PersistenceError,
+  PersistenceService,
+  RunAlreadyOwned,
+  RunNotFound,
+  SeqConflict
+} from "../persistence/Persistence.ts"
+import type { EngineId, ItemRecord, RunId, StepRecord } from "../persistence/Records.ts"
+import { isEnded, isUserStep, RunId as RunIdSchema } from "../persistence/Records.ts"
+
+/** From where a run is done again. */
+export type ReopenMode =
+  /** What failed, timed out or was cancelled. */
+  | { readonly _tag: "Failed" }
+  /** A step, by path or by a name that only one step has, and all behind it. */
+  | { readonly _tag: "From"; readonly step: string }
+  /** Every step. */
+  | { readonly _tag: "Restart" }
+
+/** A plain resume of a run that has nothing to do again, or of one that has not ended. */
+export class RunNotEnded extends Schema.TaggedError<RunNotEnded>()("RunNotEnded", {
+  run: RunIdSchema,
+  status: Schema.String
+}) {
+  override get message() {
+    return `run ${this.run} has not ended: it is ${this.status}`
+  }
+}
+
+/** `--from-step` names no step, or several. */
+export class StepNotFound extends Schema.TaggedError<StepNotFound>()("StepNotFound", {
+  run: RunIdSchema,
+  step: Schema.String,
+  candidates: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.candidates.length === 0
+      ? `run ${this.run} has no step '${this.step}'`
+      : `run ${this.run} has several steps '${this.step}': ${this.candidates.join(", ")}`
+  }
+}
+
+/** Opens a run again for an engine, which then owns it. */
+export const reopen = (
+  persistence: PersistenceService,
+  engine: EngineId,
+  run: RunId,
+  mode: ReopenMode
+): Effect.Effect<Claim, RunNotFound | RunNotEnded | StepNotFound | SeqConflict | RunAlreadyOwned | PersistenceError> =>
+  Effect.gen(function* () {
+    const { journal } = yield* persistence.load(run)
+    const { status, seq, epoch } = journal.run
+    if (!isEnded(status)) return yield* new RunNotEnded({ run, status })
+    const first = mode._tag === "From" ? yield* firstStep(journal, mode.step) : undefined
+    const superseded = new Selection(liveSteps(journal), mode, first).steps
+    const paths = new Set(superseded.map((step) => step.path))
+    const changes: Array<Change> = superseded.map((step) => ({ _tag: "Step", step: { ...step, superseded: true } }))
+    for (const item of itemsOf(journal)) {
+      if (paths.has(item.path)) changes.push({ _tag: "Item", item: openItem(item, mode) })
+    }
+    const ended = {
+      status: "running",
+      endedAt: null,
+      error: null,
+      cancelReason: null,
+      summary: null,
+      result: null
+    } as const
+    changes.push({ _tag: "Run", patch: { ...ended, epoch: epoch + 1, blockedOn: [] } })
+    return yield* persistence.reopen({ run, engine, expectedSeq: seq, changes })
+  })
+
+const liveSteps = (journal: RunJournal): ReadonlyArray<StepRecord> =>
+  [...journal.steps.values()].filter((step) => !step.superseded).sort((a, b) => a.position - b.position)
+
+const itemsOf = (journal: RunJournal): ReadonlyArray<ItemRecord> =>
+  [...journal.items.values()].flatMap((items) => [...items.values()])
+
+const firstStep = (journal: RunJournal, wanted: string): Effect.Effect<StepRecord, StepNotFound> => {
+  const steps = liveSteps(journal).filter((step) => isUserStep(step.kind))
+  const byPath = steps.find((step) => step.path === wanted)
+  if (byPath !== undefined) return Effect.succeed(byPath)
+  const byName = steps.filter((step) => step.name === wanted || step.name.endsWith(`:${wanted}`))
+  const [only] = byName
+  if (only !== undefined && byName.length === 1) return Effect.succeed(only)
+  return Effect.fail(
+    new StepNotFound({ run: journal.run.id, step: wanted, candidates: byName.map((step) => step.path) })
+  )
+}
+
+/** Which rows are superseded. */
+class Selection {
+  readonly #succeededBlocks: ReadonlyArray<StepRecord>
+  /** Paths of the steps that did not end well, and are done again. */
+  readonly #failed: ReadonlySet<string>
+  readonly #firstFailure: number
+
+  constructor(
+    private readonly live: ReadonlyArray<StepRecord>,
+    private readonly mode: ReopenMode,
+    private readonly first: StepRecord | undefined
+  ) {
+    this.#succeededBlocks = live.filter((step) => step.kind === "block" && step.status === "completed")
+    const failed = live.filter((step) => isUnfinished(step) && !this.#isInsideSucceeded(step))
+    this.#failed = new Set(failed.map((step) => step.path))
+    this.#firstFailure = failed[0]?.position ?? Number.POSITIVE_INFINITY
+  }
+
+  get steps(): ReadonlyArray<StepRecord> {
+    return this.live.filter((step) => this.#isDoneAgain(step))
+  }
+
+  #isDoneAgain(step: StepRecord): boolean {
+    // The end is decided anew, and always runs again for it.
+    if (step.kind === "phase" || step.path.startsWith("/@always/")) return true
+    switch (this.mode._tag) {
+      case "Restart":
+        return true
+      case "From":
+        return this.first !== undefined && isFrom(step, this.first)
+      case "Failed":
+        return this.#failed.has(step.path) || this.#isOfFailure(step) || this.#isDecidedAfterFailure(step)
+    }
+  }
+
+  #isInsideSucceeded(step: StepRecord): boolean {
+    return this.#succeededBlocks.some((block) => step.path.startsWith(`${block.path}/`))
+  }
+
+  /** An on_fail action belongs to the step that failed. */
+  #isOfFailure(step: StepRecord): boolean {
+    return step.path.endsWith(onFail) && this.#failed.has(step.path.slice(0, -onFail.length))
+  }
+
+  /** Conditions and loop ends that were taken while a failure was known may be taken otherwise now. */
+  #isDecidedAfterFailure(step: StepRecord): boolean {
+    return (step.kind === "condition" || step.kind === "loop") && step.position > this.#firstFailure
+  }
+}
+
+const onFail = "/on_fail"
+
+/** The step itself, all behind it, and the blocks around it, which are no longer over. */
+const isFrom = (step: StepRecord, first: StepRecord): boolean =>
+  step.position >= first.position ||
+  ((step.kind === "block" || step.kind === "loop") && first.path.startsWith(`${step.path}/`))
+
+/** A gate that timed out and let the run go on has no error: it is kept. */
+const isUnfinished = (step: StepRecord): boolean =>
+  step.status !== "completed" &&
+  step.status !== "skipped" &&
+  !(step.kind === "gate" && step.status === "timed_out" && step.error === null)
+
+/** Completed items are kept; failed and cancelled ones go on in their child run, opened again. */
+const openItem = (item: ItemRecord, mode: ReopenMode): ItemRecord => {
+  const open = { ...item, status: "pending", error: null, output: null, completedAt: null, dispatchedAt: null } as const
+  if (mode._tag !== "Failed") return { ...open, childRun: null, childEpoch: 1 }
+  switch (item.status) {
+    case "completed":
+      return item
+    case "failed":
+    case "cancelled":
+      return { ...open, childRun: item.childRun, childEpoch: item.childEpoch + 1 }
+    default:
+      return { ...open, childRun: item.childRun }
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * A run that is resident in an engine: what its primitives share.
+ *
+ * Owns: what is awaited (`park`), which messages have arrived, how many branches are active, and with them whether the
+ * run waits. Neighbours: `JournalWriter` writes; `Branch` names paths; `RunMain` takes the run through its phases.
+ * - I3 what a primitive decides is a row before anything acts on it.
+ * - W1 A run waits when each of its live branches waits durably; only then may it be let go.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Change } from "../persistence/Journal.ts"
+import type { PersistenceError } from "../persistence/Persistence.ts"
+import type {
+  BlockedOn,
+  InboxMessage,
+  InboxRow,
+  RunId,
+  RunRecord,
+  StepKind,
+  StepPath,
+  StepRecord
+} from "../persistence/Records.ts"
+import { noResult, stepId } from "../persistence/Records.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import type { EngineSettings } from "./EngineConfig.ts"
+import type { EngineEvent } from "./Events.ts"
+import type { JournalWriter } from "./JournalWriter.ts"
+import type { SilentReason } from "./StopReason.ts"
+
+/** A durable wait of one branch. */
+export interface Wait {
+  /** What a record shows; empty while what is awaited is at work (a child that runs). */
+  readonly blockedOn: ReadonlyArray<BlockedOn>
+  /** Wall-clock time at which the wait has to be looked at again; null: only a message ends it. */
+  readonly wakeAt: number | null
+}
+
+interface Parked {
+  readonly wait: Wait
+  wake: () => void
+}
+
+/** What the engine does for the children of a run. */
+export interface Children {
+  readonly get: (child: RunId) => Effect.Effect<RunRecord>
+  /** Runs a child that a commit of its parent created. */
+  readonly start: (child: RunRecord) => Effect.Effect<void>
+  /** Sees to it that a child which has not ended is run by somebody. */
+  readonly ensure: (child: RunId) => Effect.Effect<void>
+  /** Opens a child that ended failed or cancelled again, as the explicit resume of its parent asks. */
+  readonly reopen: (child: RunId) => Effect.Effect<void>
+  /** Asks a child to end: its parent was cancelled, or no longer wants it. */
+  readonly cancel: (child: RunId) => Effect.Effect<void>
+}
+
+/** What the engine does for a run. */
+export interface RunHost {
+  readonly children: Children
+  readonly newRunId: () => RunId
+  readonly settings: EngineSettings
+  readonly clock: Clock.Clock
+  readonly deadlines: Deadlines
+  /** Every branch of the run is parked. */
+  readonly idle: (run: RunContext) => void
+  /** Interrupts the run's fibers; the reason has been set. */
+  readonly interrupt: (run: RunContext) => void
+}
+
+export class RunContext {
+  /** Set once; overrides every other reason. */
+  silent: SilentReason | undefined
+  /** Messages that arrived and that no primitive has consumed, in order. */
+  readonly inbox: Array<InboxRow> = []
+  lastInbox: number | null = null
+  /** Rows written as started by a block, whose step has not begun yet: not the trace of a crash. */
+  readonly announced = new Set<StepPath>()
+  #active = 1
+  #nextPosition: number
+  readonly #parked = new Set<Parked>()
+  readonly #listeners = new Map<string, Set<() => void>>()
+
+  constructor(
+    readonly id: RunId,
+    readonly writer: JournalWriter,
+    readonly host: RunHost,
+    inbox: ReadonlyArray<InboxRow>
+  ) {
+    let last = 0
+    for (const step of writer.journal.steps.values()) last = Math.max(last, step.position)
+    this.#nextPosition = last + 1
+    for (const row of inbox) this.deliver(row)
+  }
+
+  get record(): RunRecord {
+    return this.writer.journal.run
+  }
+
+  get settings(): EngineSettings {
+    return this.host.settings
+  }
+
+  /** Wall-clock time, ms. */
+  now(): number {
+    return this.host.clock.unsafeCurrentTimeMillis()
+  }
+
+  takePosition(): number {
+    return this.#nextPosition++
+  }
+
+  /** The row of the journal at a path. */
+  row(path: StepPath): StepRecord | undefined {
+    return this.writer.live.get(path)
+  }
+
+  append(changes: ReadonlyArray<Change>, events: ReadonlyArray<EngineEvent> = []): void {
+    const wakes = this.record.status === "waiting" && changes.some(isProgress)
+    this.writer.append(wakes ? [...this.goingOn(), ...changes] : changes, events)
+  }
+
+  put(step: StepRecord, events: ReadonlyArray<EngineEvent> = []): void {
+    this.append([{ _tag: "Step", step }], events)
+  }
+
+  /** What records that a waiting run is at work again. */
+  goingOn(): ReadonlyArray<Change> {
+    const running: Change = { _tag: "Run", patch: { status: "running", blockedOn: [] } }
+    return [running, ...this.tellParent((path) => ({ _tag: "ChildRunning", child: this.id, path }))]
+  }
+
+  /** C2: a message to the parent, in the commit that it tells of. */
+  tellParent(message: (path: StepPath) => InboxMessage): ReadonlyArray<Change> {
+    const { parent } = this.record
+    if (parent === null) return []
+    const notify: Change = { _tag: "Notify", run: parent.run, message: message(parent.path), at: this.now() }
+    return [notify]
+  }
+
+  get flush(): Effect.Effect<void> {
+    return this.writer.flush
+  }
+
+  stepId(step: { readonly path: StepPath; readonly epoch: number }): string {
+    return stepId(this.id, step)
+  }
+
+  /** The head of an event of a step. */
+  about(step: StepRecord) {
+    return {
+      timestamp: this.now(),
+      run: this.id,
+      stepId: this.stepId(step),
+      path: step.path,
+      step: step.name
+    } as const
+  }
+
+  /** Parks the run (design.md, "A replay that does not fit"); the calling fiber is interrupted. */
+  misfit(message: string): Effect.Effect<never> {
+    return Effect.zipRight(
+      Effect.sync(() => this.stopSilently({ _tag: "Misfit", message })),
+      Effect.interrupt
+    )
+  }
+
+  /** Stops the run where it is: the store cannot be used. */
+  storageFailed(error: PersistenceError): Effect.Effect<never> {
+    return Effect.zipRight(
+      Effect.sync(() => this.stopSilently({ _tag: "StorageFailed", error })),
+      Effect.interrupt
+    )
+  }
+
+  stopSilently(reason: SilentReason): void {
+    if (this.silent !== undefined) return
+    this.silent = reason
+    this.host.interrupt(this)
+  }
+
+  // ---- messages
+
+  /** Takes in a message that is a row of the run's inbox; one seen before is ignored. */
+  deliver(row: InboxRow): void {
+    if (this.lastInbox !== null && row.id <= this.lastInbox) return
+    this.lastInbox = row.id
+    this.inbox.push(row)
+    const listeners = this.#listeners.get(topicOf(row.message))
+    if (listeners !== undefined) for (const listener of [...listeners]) listener()
+  }
+
+  /** The oldest message that fits, left in the inbox. */
+  find<T extends InboxMessage["_tag"]>(
+    tag: T,
+    fits: (message: Extract<InboxMessage, { _tag: T }>) => boolean = () => true
+  ): { readonly id: number; readonly message: Extract<InboxMessage, { _tag: T }> } | undefined {
+    for (const { id, message } of this.inbox) {
+      if (isTagged(message, tag) && fits(message)) return { id, message }
+    }
+    return undefined
+  }
+
+  /** The change that consumes messages; they leave the inbox of live state at once. */
+  consume(ids: ReadonlyArray<number>): Change {
+    for (const id of ids) {
+      const at = this.inbox.findIndex((row) => row.id === id)
+      if (at !== -1) this.inbox.splice(at, 1)
+    }
+    return { _tag: "Consume", ids }
+  }
+
+  /** Calls `listener` at each message on a topic (`topicOf`) until the returned function is called. */
+  listen(topic: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(topic) ?? new Set()
+    this.#listeners.set(topic, listeners)
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0) this.#listeners.delete(topic)
+    }
+  }
+
+  // ---- activity
+
+  /** The waits of the run's branches; they say what it is blocked on and when it has to go on. */
+  get waits(): ReadonlyArray<Wait> {
+    return [...this.#parked].map((parked) => parked.wait)
+  }
+
+  /** Whether every live branch is parked. */
+  get isIdle(): boolean {
+    return this.#active === 0 && this.#parked.size > 0
+  }
+
+  /** W1: every live branch waits, and for nothing that is at work. */
+  get isWaiting(): boolean {
+    return this.isIdle && this.waits.every((wait) => wait.blockedOn.length > 0)
+  }
+
+  /** `n` branches start beside the one that waits for them, or that one goes on (-1 each). */
+  addActive(n: number): void {
+    this.#active += n
+    if (this.#active === 0) this.host.idle(this)
+  }
+
+  /**
+   * Waits until a message on one of the topics arrives or `wakeAt` has come; not at all if `ready` already. Interruptible
+   * where its caller is.
+   */
+  park(wait: Wait, topics: ReadonlyArray<string>, ready: () => boolean): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      if (ready()) return resume(Effect.void)
+      let unlisten: ReadonlyArray<() => void> = []
+      let disarm: (() => void) | undefined
+      const parked: Parked = {
+        wait,
+        wake: () => {
+          leave()
+          resume(Effect.void)
+        }
+      }
+      const leave = () => {
+        if (!this.#parked.delete(parked)) return
+        disarm?.()
+        for (const stop of unlisten) stop()
+        this.addActive(1)
+      }
+      unlisten = topics.map((topic) => this.listen(topic, () => parked.wake()))
+      this.#parked.add(parked)
+      if (wait.wakeAt !== null) disarm = this.#armWall(wait.wakeAt, () => parked.wake())
+      this.addActive(-1)
+      return Effect.sync(leave)
+    })
+  }
+
+  /** Fires at a wall-clock time, however often the clock is set in between. */
+  #armWall(at: number, fire: () => void): () => void {
+    let disarm: () => void = () => undefined
+    const arm = () => {
+      const left = at - this.now()
+      disarm = this.host.deadlines.arm(Math.min(Math.max(0, left), 60_000), () => (this.now() >= at ? fire() : arm()))
+    }
+    arm()
+    return () => disarm()
+  }
+}
+
+/** A waiting run whose steps change no longer waits. */
+const isProgress = (change: Change): boolean => change._tag === "Step" || change._tag === "Item"
+
+const isTagged = <T extends InboxMessage["_tag"]>(
+  message: InboxMessage,
+  tag: T
+): message is Extract<InboxMessage, { _tag: T }> => message._tag === tag
+
+/** What a message wakes: the wait for an answer or a child at a path, for a signal's name, or the run itself. */
+export const topicOf = (message: InboxMessage): string => {
+  switch (message._tag) {
+    case "Answer":
+    case "ChildEnded":
+    case "ChildWaiting":
+    case "ChildRunning":
+      return `path:${message.path}`
+    case "Signal":
+      return `signal:${message.name}`
+    case "Cancel":
+    case "Pause":
+    case "Unpause":
+      return "run"
+  }
+}
+
+/** A row that is just being made. */
+export const newRow = (
+  run: RunContext,
+  row: Pick<StepRecord, "path" | "kind" | "name" | "status"> & Partial<StepRecord>
+): StepRecord => {
+  const now = run.now()
+  return {
+    epoch: run.record.epoch,
+    role: null,
+    canCommit: false,
+    position: run.takePosition(),
+    iteration: 0,
+    superseded: false,
+    startedAt: now,
+    endedAt: row.status === "running" || row.status === "waiting" || row.status === "pending" ? null : now,
+    attempts: [],
+    result: noResult,
+    error: null,
+    value: null,
+    condition: null,
+    conditionMet: null,
+    childRun: null,
+    gate: null,
+    fanOut: null,
+    group: null,
+    wakeAt: null,
+    idempotencyKey: idempotencyKeyOf(run, row.path),
+    ...row
+  }
+}
+
+/** Kept over failures; a step done anew by `--from-step` or `--restart` has a new one. */
+const idempotencyKeyOf = (run: RunContext, path: StepPath): string => {
+  const before = run.writer.superseded.get(path)
+  if (before === undefined) return `${run.id}${path}`
+  const wasDone = before.status === "completed" || before.status === "skipped"
+  return wasDone ? `${run.id}${path}#${run.record.epoch}` : before.idempotencyKey
+}
+
+/** The row at a path, if it is of this kind and name; a row of another one is a replay that does not fit. */
+export const journaled = (
+  run: RunContext,
+  path: StepPath,
+  kind: StepKind,
+  name: string
+): Effect.Effect<StepRecord | undefined> => {
+  const row = run.row(path)
+  if (row === undefined || (row.kind === kind && row.name === name)) return Effect.succeed(row)
+  return run.misfit(
+    `${path} is recorded as ${row.kind} '${row.name}', but the workflow now has ${kind} '${name}' there`
+  )
+}

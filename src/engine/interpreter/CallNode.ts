@@ -1,0 +1,179 @@
+/**
+ * `call`: an action, in attempts, with what follows when it fails for good (spec/engine.md, "call").
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type { Executor } from "../../action/Action.ts"
+import { isTerminal, type StepPath, type StepRecord } from "../../persistence/Records.ts"
+import {
+  type ActionRef,
+  actionStepKey,
+  type BranchCall,
+  type CallNode,
+  defaults,
+  type OnFail,
+  type Texts
+} from "../../workflow/Definition.ts"
+import type { Branch } from "../Branch.ts"
+import { step, type StepSpec } from "../Step.ts"
+import { type CallOptions, executeAction, plainCall } from "./ActionAttempt.ts"
+import type { Inherited, Interpreter } from "./Interpreter.ts"
+
+export const callNode = (
+  self: Interpreter,
+  node: CallNode,
+  key: string,
+  branch: Branch,
+  inherited: Inherited
+): Effect.Effect<void> =>
+  Effect.flatMap(callSpec(self, node, branch, branch.at(key), inherited), (spec) =>
+    Effect.flatMap(step(spec), (row) => settle(self, branch, row, node))
+  )
+
+/** The step of a call; a name without executor is a replay that does not fit. */
+export const callSpec = (
+  self: Interpreter,
+  node: CallNode | BranchCall,
+  branch: Branch,
+  path: StepPath,
+  inherited: Inherited
+): Effect.Effect<StepSpec> => {
+  const base = {
+    branch,
+    path,
+    kind: "call" as const,
+    name: actionStepKey(node.action),
+    retries: node.retries ?? defaults.retries,
+    delay: retryDelay(node),
+    timeout: node.timeout ?? self.run.record.settings.stepTimeout,
+    heartbeat: node.heartbeat ?? null,
+    failedAs: node.onFail?._tag === "Continue" ? ("skipped" as const) : ("failed" as const)
+  }
+  const row = self.run.row(path)
+  // What has ended is returned from the journal: its executor need not exist any more.
+  if (row !== undefined && isTerminal(row.status)) {
+    return Effect.succeed({ ...base, role: row.role, attempt: () => Effect.dieMessage(`${path} has ended`) })
+  }
+  const { pluginDirs } = self.run.record.settings
+  const dirs = [...new Set([...pluginDirs, ...(node.pluginDirs ?? [])])]
+  return self.services.executors.find(node.action, self.definition.name, dirs).pipe(
+    Effect.map((found): StepSpec => {
+      const options: Omit<CallOptions, "schema"> = {
+        ref: node.action,
+        workflow: self.definition.name,
+        inputs: node.inputs ?? {},
+        snippets: [...inherited.with, ...(node.with ?? [])],
+        model: node.model ?? found.model,
+        identity: node.as,
+        pluginDirs: node.pluginDirs ?? [],
+        maxTurns: node.maxTurns
+      }
+      return {
+        ...base,
+        role: found.role ?? "actor",
+        canCommit: found.canCommit ?? false,
+        attempt: (attempt) =>
+          Effect.flatMap(schemaOf(self, node.output ?? inherited.output), (schema) =>
+            executeAction(attempt, found.execute, { ...options, schema }, self.visible, self.services.outputs)
+          )
+      }
+    }),
+    Effect.catchAll((error) => self.run.misfit(error.message))
+  )
+}
+
+const schemaOf = (self: Interpreter, ref: string | undefined) =>
+  ref === undefined
+    ? Effect.succeed(undefined)
+    : Effect.mapError(self.services.schemas.find(ref, self.definition.name), ({ message }) => ({
+        message,
+        permanent: true
+      }))
+
+/** ms before each retry: fixed or doubling, with jitter between half and the whole of it. */
+const retryDelay =
+  (node: Pick<CallNode, "retryDelay" | "backoff" | "maxDelay" | "jitter">) =>
+  (retry: number): Effect.Effect<number> => {
+    const base = node.retryDelay ?? defaults.retryDelay
+    if (base === 0) return Effect.succeed(0)
+    const factor = node.backoff === "exponential" ? 2 ** Math.min(retry - 1, 52) : 1
+    const delay = Math.min(base * factor, node.maxDelay ?? defaults.maxDelay)
+    return node.jitter === true
+      ? Effect.map(Random.next, (drawn) => Math.round(delay * (0.5 + drawn / 2)))
+      : Effect.succeed(delay)
+  }
+
+/** What a call, script or child workflow leaves behind, and what its failure means. */
+export const settle = (
+  self: Interpreter,
+  branch: Branch,
+  row: StepRecord,
+  node: { readonly onFail?: OnFail; readonly retries?: number; readonly as?: string }
+): Effect.Effect<void> => {
+  switch (row.status) {
+    case "completed":
+      return Effect.sync(() => self.completed(row))
+    case "skipped":
+      return Effect.sync(() => self.visible.forget(row.name, row.iteration))
+    default:
+      return Effect.map(onFailAction(self, branch, row, node), () => {
+        self.visible.forget(row.name, row.iteration)
+        self.failed(row.name, row.error ?? "failed")
+      })
+  }
+}
+
+/** Runs a node's on_fail action once; its own failure is only logged. */
+export const onFailAction = (
+  self: Interpreter,
+  branch: Branch,
+  failed: StepRecord,
+  node: { readonly onFail?: OnFail; readonly retries?: number; readonly as?: string }
+): Effect.Effect<void> => {
+  const { onFail } = node
+  if (onFail === undefined || onFail._tag === "Continue") return Effect.void
+  const extra: Texts = {
+    failed_step: failed.name,
+    failure_reason: failed.error ?? "",
+    retry_count: String(node.retries ?? defaults.retries)
+  }
+  return Effect.gen(function* () {
+    // SAFETY: a path with one more segment.
+    const path = `${failed.path}/on_fail` as StepPath
+    const spec = yield* onFailSpec(self, onFail, branch, path, extra)
+    const row = yield* step(spec)
+    if (row.status === "completed") self.completed(row)
+    else self.warn(row, `the on_fail action '${row.name}' failed: ${row.error ?? row.status}`)
+  })
+}
+
+const onFailSpec = (
+  self: Interpreter,
+  action: ActionRef,
+  branch: Branch,
+  path: StepPath,
+  extra: Texts
+): Effect.Effect<StepSpec> => {
+  const { run, services, definition, visible } = self
+  const name = actionStepKey(action)
+  const spec = (role: string, execute: Executor): StepSpec => ({
+    branch,
+    path,
+    kind: "call",
+    name,
+    role,
+    retries: 0,
+    delay: () => Effect.succeed(0),
+    timeout: run.record.settings.stepTimeout,
+    heartbeat: null,
+    failedAs: "failed",
+    attempt: (attempt) => {
+      const options = { ...plainCall(name, definition.name), ref: action, inputs: extra }
+      return executeAction(attempt, execute, options, visible, services.outputs)
+    }
+  })
+  return services.executors.find(action, definition.name, run.record.settings.pluginDirs).pipe(
+    Effect.map((found) => spec(found.role ?? "actor", found.execute)),
+    Effect.catchAll((error) => run.misfit(error.message))
+  )
+}

@@ -1,0 +1,193 @@
+/**
+ * `call workflow`: a child run that the step waits for (spec/engine.md, "call workflow").
+ */
+import * as Effect from "effect/Effect"
+import { isTerminal, type RunId, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
+import {
+  type CallWorkflowNode,
+  defaults,
+  isRequired,
+  type Texts,
+  type WorkflowDefinition
+} from "../../workflow/Definition.ts"
+import { substitute } from "../../workflow/Template.ts"
+import type { Branch } from "../Branch.ts"
+import { awaitChild, type ChildRequest, childRecord, endChild } from "../Child.ts"
+import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
+import { settle } from "./CallNode.ts"
+import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
+import type { Interpreter } from "./Interpreter.ts"
+
+export const callWorkflowNode = (
+  self: Interpreter,
+  node: CallWorkflowNode,
+  key: string,
+  branch: Branch
+): Effect.Effect<void> => {
+  const path = branch.at(key)
+  const row = self.run.row(path)
+  const isOver = row !== undefined && isTerminal(row.status)
+  const prepared = isOver ? Effect.succeed(nothing) : prepare(self, node, branch, key)
+  return Effect.flatMap(prepared, (child) => {
+    const ended = step({
+      branch,
+      path,
+      kind: "workflow",
+      name: `workflow:${node.workflow}`,
+      role: "workflow",
+      retries: node.retries ?? defaults.retries,
+      delay: () => Effect.succeed(0),
+      timeout: node.timeout ?? null,
+      heartbeat: null,
+      failedAs: node.onFail?._tag === "Continue" ? "skipped" : "failed",
+      dispatch: (_step, attempt) => child.dispatch(attempt),
+      attempt: (attempt) => child.attempt(attempt),
+      stopped: (row) => {
+        const { childRun, childEpoch: epoch } = row.attempts.at(-1) ?? { childRun: null, childEpoch: 1 }
+        return childRun === null ? Effect.void : Effect.asVoid(endChild({ branch, path, child: childRun, epoch }))
+      }
+    })
+    return Effect.flatMap(ended, (row) => {
+      if (row.status === "completed") importEntries(self, row)
+      return settle(self, branch, row, node)
+    })
+  })
+}
+
+/** The child's own results become visible before the step's, which wins where names collide. */
+const importEntries = (self: Interpreter, row: StepRecord): void => {
+  for (const entry of entriesOf(row.value)) self.visible.add(entry)
+}
+
+interface PreparedChild {
+  readonly dispatch: (attempt: StepRecord["attempts"][number]) => Dispatch
+  readonly attempt: (attempt: Attempt) => Effect.Effect<AttemptSuccess, AttemptFailure>
+}
+
+/** Of a step that has ended: never used. */
+const nothing: PreparedChild = {
+  dispatch: () => ({ attempt: {}, changes: [], started: Effect.void }),
+  attempt: () => Effect.dieMessage("the step has ended")
+}
+
+const prepare = (
+  self: Interpreter,
+  node: CallWorkflowNode,
+  branch: Branch,
+  key: string
+): Effect.Effect<PreparedChild> => {
+  const path = branch.at(key)
+  const lookup = (name: string) => self.visible.lookup(name)
+  return resolveChild(self, node.workflow).pipe(
+    Effect.flatMap((resolved) =>
+      Effect.map(reopenable(self, path), (reopen): PreparedChild => {
+        const given = substituteAll(node.inputs ?? {}, lookup)
+        const problem = resolved.problem ?? missingInput(resolved.definition, (name) => Object.hasOwn(given, name))
+        const inputs = withDefaults(resolved.definition, given)
+        const identity = node.as ?? self.run.record.settings.identity
+        const request = { ...resolved.request, inputs, path, settings: { identity } }
+        return {
+          dispatch: (attempt) =>
+            problem === undefined ? dispatchChild(self, request, attempt, reopen) : { ...nothing.dispatch(attempt) },
+          attempt: (attempt) =>
+            problem === undefined ? runChild(branch, attempt) : Effect.fail({ message: problem, permanent: true })
+        }
+      })
+    )
+  )
+}
+
+/** A workflow as the engine can start it as a child. */
+export interface ResolvedChild {
+  readonly definition: WorkflowDefinition
+  readonly request: Pick<ChildRequest, "workflow" | "title" | "definition" | "payload">
+  /** Why it cannot be started here. */
+  readonly problem: string | undefined
+}
+
+/** A workflow that cannot be found is a replay that does not fit. */
+export const resolveChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedChild> => {
+  const { run, services } = self
+  const found = Effect.catchAll(services.workflows.find(workflow), (error) => run.misfit(error.message))
+  return Effect.flatMap(found, (definition) =>
+    services.definitions.store(definition).pipe(
+      Effect.catchAll((error) => run.storageFailed(error)),
+      Effect.map((key): ResolvedChild => {
+        const { maxDepth } = run.settings
+        const problem = run.record.depth + 2 > maxDepth ? `a chain of more than ${maxDepth} workflows` : undefined
+        const title = definition.title ?? definition.name
+        return { definition, problem, request: { workflow: definition.name, title, definition: key, payload: null } }
+      })
+    )
+  )
+}
+
+/** Unknown names stay literally: they may be the child's own. */
+export const substituteAll = (texts: Texts, lookup: (name: string) => string | undefined): Texts =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, substitute(text, lookup, { unknown: "keep" })]))
+
+/** What is wrong with a call that does not give all that the workflow requires. */
+export const missingInput = (
+  definition: WorkflowDefinition,
+  isGiven: (name: string) => boolean
+): string | undefined => {
+  const missing = definition.inputs.filter((input) => isRequired(input) && !isGiven(input.name))
+  if (missing.length === 0) return undefined
+  return `workflow '${definition.name}' needs the input ${missing.map((input) => `'${input.name}'`).join(", ")}`
+}
+
+/** Declared defaults under what was given; an absent boolean is false. */
+export const withDefaults = (definition: WorkflowDefinition, inputs: Texts): Texts => {
+  const defaulted = definition.inputs.flatMap((input): ReadonlyArray<readonly [string, string]> => {
+    const value = input.default ?? (input.boolean ? "false" : undefined)
+    return value === undefined ? [] : [[input.name, value]]
+  })
+  return { ...Object.fromEntries(defaulted), ...inputs }
+}
+
+/** The child of a step that an explicit resume does again: it is opened again instead of started anew. */
+const reopenable = (
+  self: Interpreter,
+  path: StepRecord["path"]
+): Effect.Effect<{ readonly child: RunId; readonly epoch: number } | undefined> => {
+  const before = self.run.writer.superseded.get(path)
+  const child =
+    before?.status === "completed" || before?.status === "skipped" ? null : before?.attempts.at(-1)?.childRun
+  if (child === undefined || child === null) return Effect.succeed(undefined)
+  return Effect.map(self.run.host.children.get(child), (record) => ({ child, epoch: wantedEpoch(record) }))
+}
+
+export const wantedEpoch = (child: RunRecord): number =>
+  child.status === "failed" || child.status === "cancelled" ? child.epoch + 1 : child.epoch
+
+const dispatchChild = (
+  self: Interpreter,
+  request: Omit<ChildRequest, "key">,
+  attempt: StepRecord["attempts"][number],
+  reopen: { readonly child: RunId; readonly epoch: number } | undefined
+): Dispatch => {
+  if (attempt.childRun !== null) return { attempt: {}, changes: [], started: Effect.void }
+  if (reopen !== undefined && attempt.number === 1) {
+    return { attempt: { childRun: reopen.child, childEpoch: reopen.epoch }, changes: [], started: Effect.void }
+  }
+  const key = `${self.run.record.epoch}.${attempt.number}`
+  const record = childRecord(self.run, { ...request, key })
+  return {
+    attempt: { childRun: record.id },
+    changes: [{ _tag: "Create", run: record }],
+    started: self.run.host.children.start(record)
+  }
+}
+
+const runChild = (branch: Branch, attempt: Attempt): Effect.Effect<AttemptSuccess, AttemptFailure> => {
+  const { childRun: child, childEpoch: epoch } = attempt.record
+  if (child === null) return Effect.dieMessage(`step ${attempt.spec.path} was dispatched without a child`)
+  return Effect.flatMap(awaitChild({ branch, path: attempt.spec.path, child, epoch }), (ended) => {
+    const { totals } = ended
+    if (ended.status !== "completed") {
+      return Effect.fail({ message: ended.error ?? `child run ${ended.id} was ${ended.status}`, totals })
+    }
+    const output = readOutput(ended.result)
+    return Effect.succeed({ result: resultOf(output), value: output, totals })
+  })
+}

@@ -1,0 +1,66 @@
+/**
+ * Definitions as the store keeps them: once, under the hash of their JSON (spec/engine.md, "Records").
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import type { PersistenceError, PersistenceService } from "../../persistence/Persistence.ts"
+import { WorkflowDefinition } from "../../workflow/Definition.ts"
+
+/** Before the hash of a `.wf` definition's JSON. */
+const prefix = "wf:"
+
+export const isDefinitionKey = (key: string): boolean => key.startsWith(prefix)
+
+const Json = Schema.parseJson(WorkflowDefinition)
+
+/** A stored definition cannot be read. */
+export class UnreadableDefinition extends Schema.TaggedError<UnreadableDefinition>()("UnreadableDefinition", {
+  key: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the stored definition ${this.key} cannot be read: ${this.reason}`
+  }
+}
+
+export class Definitions {
+  readonly #stored = new WeakMap<WorkflowDefinition, string>()
+  readonly #read = new Map<string, WorkflowDefinition>()
+
+  constructor(private readonly persistence: PersistenceService) {}
+
+  /** Stores a definition, if it is not there, and gives its key. */
+  store(definition: WorkflowDefinition): Effect.Effect<string, PersistenceError> {
+    const known = this.#stored.get(definition)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.suspend(() => {
+      const json = Schema.encodeSync(Json)(definition)
+      const key = prefix + createHash("sha256").update(json).digest("hex")
+      return Effect.map(this.persistence.storeDefinition({ key, json }), () => {
+        this.#stored.set(definition, key)
+        return key
+      })
+    })
+  }
+
+  load(key: string): Effect.Effect<WorkflowDefinition, UnreadableDefinition | PersistenceError> {
+    const known = this.#read.get(key)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.flatMap(this.persistence.definition(key), (stored) => {
+      if (stored === undefined) return Effect.fail(new UnreadableDefinition({ key, reason: "it is not there" }))
+      return Schema.decode(Json)(stored.json).pipe(
+        Effect.mapError((error) => new UnreadableDefinition({ key, reason: error.message })),
+        Effect.tap((definition) => Effect.sync(() => this.#remember(key, definition)))
+      )
+    })
+  }
+
+  #remember(key: string, definition: WorkflowDefinition): void {
+    if (this.#read.size >= maxRemembered) this.#read.clear()
+    this.#read.set(key, definition)
+    this.#stored.set(definition, key)
+  }
+}
+
+const maxRemembered = 1_000

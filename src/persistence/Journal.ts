@@ -1,0 +1,90 @@
+/**
+ * What a commit may change, and the state those changes fold to.
+ *
+ * Owns: `Change`, `RunJournal` and the fold. `apply` is the only reading of a change: the memory backend and the
+ * engine's live state both use it, and I6 says that rebuilding the journal from any backend gives the same state.
+ */
+import type { InboxMessage, InboxRow, ItemRecord, RunId, RunRecord, StepRecord } from "./Records.ts"
+import { stepKey } from "./Records.ts"
+
+/** What the owner of a run may change in its own record. Ownership, generation and `seq` are the store's. */
+export type RunPatch = Partial<
+  Pick<
+    RunRecord,
+    | "status"
+    | "startedAt"
+    | "endedAt"
+    | "summary"
+    | "error"
+    | "cancelReason"
+    | "result"
+    | "blockedOn"
+    | "iteration"
+    | "totals"
+    | "epoch"
+    | "recoveries"
+  >
+>
+
+export type Change =
+  /** An end (`completed`, `failed`, `cancelled`) and `needs_resume` also release the lease, with `readyAt` null. */
+  | { readonly _tag: "Run"; readonly patch: RunPatch }
+  /** Inserts the row, or replaces the one of the same path and epoch. */
+  | { readonly _tag: "Step"; readonly step: StepRecord }
+  | { readonly _tag: "Item"; readonly item: ItemRecord }
+  /** Deletes rows of the run's own inbox. */
+  | { readonly _tag: "Consume"; readonly ids: ReadonlyArray<number> }
+  /** Creates a child, as `Persistence.create` would. */
+  | { readonly _tag: "Create"; readonly run: RunRecord }
+  /** Inserts into another run's inbox and sets its `readyAt` to `at` (now); nothing if that run ended or is gone. */
+  | { readonly _tag: "Notify"; readonly run: RunId; readonly message: InboxMessage; readonly at: number }
+
+/** A run as its owner holds it in memory: the fold of its journal. */
+export interface RunJournal {
+  run: RunRecord
+  /** By `stepKey`, superseded ones included. */
+  readonly steps: Map<string, StepRecord>
+  /** By step path, then item key. */
+  readonly items: Map<string, Map<string, ItemRecord>>
+}
+
+/** A journal with the inbox rows that wait to be consumed, in order. */
+export interface LoadedRun {
+  readonly journal: RunJournal
+  readonly inbox: ReadonlyArray<InboxRow>
+}
+
+export const releases = (status: RunRecord["status"] | undefined): boolean =>
+  status === "completed" || status === "failed" || status === "cancelled" || status === "needs_resume"
+
+/** The record after a patch. */
+export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord => {
+  const next = { ...run, ...patch }
+  return releases(patch.status) ? { ...next, owner: null, readyAt: null } : next
+}
+
+/** Applies a change to a run's own journal; messages, inbox rows and children are other records. */
+export const apply = (journal: RunJournal, change: Change): void => {
+  switch (change._tag) {
+    case "Run":
+      journal.run = patchRun(journal.run, change.patch)
+      return
+    case "Step":
+      journal.steps.set(stepKey(change.step), change.step)
+      return
+    case "Item":
+      return putItem(journal, change.item)
+    case "Consume":
+    case "Create":
+    case "Notify":
+      return
+  }
+}
+
+const putItem = (journal: RunJournal, item: ItemRecord): void => {
+  const items = journal.items.get(item.path)
+  if (items === undefined) journal.items.set(item.path, new Map([[item.key, item]]))
+  else items.set(item.key, item)
+}
+
+export const emptyJournal = (run: RunRecord): RunJournal => ({ run, steps: new Map(), items: new Map() })

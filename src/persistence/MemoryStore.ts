@@ -1,0 +1,89 @@
+/**
+ * The state of the memory backend, and copies of it.
+ *
+ * Owns: where records are. What a write means is `MemoryPersistence`'s. Records are immutable and shared with
+ * callers; the containers never are.
+ */
+import type { RunJournal } from "./Journal.ts"
+import { emptyJournal } from "./Journal.ts"
+import type { StoredDefinition } from "./Persistence.ts"
+import type { EngineId, EngineRecord, InboxMessage, InboxRow, RunId, RunRecord } from "./Records.ts"
+
+/** A run with all its rows. */
+export interface StoredRun {
+  readonly journal: RunJournal
+  readonly inbox: Map<number, InboxRow>
+}
+
+export interface MemoryStore {
+  /** In order of creation. */
+  readonly runs: Map<RunId, StoredRun>
+  /** By `runKey`. */
+  readonly keys: Map<string, RunId>
+  readonly engines: Map<EngineId, EngineRecord>
+  readonly definitions: Map<string, StoredDefinition>
+  lastInbox: number
+}
+
+/** The whole store at one moment, unaffected by what follows. */
+export interface MemorySnapshot {
+  readonly _tag: "MemorySnapshot"
+  /** A copy that may be written to. */
+  readonly copy: () => MemoryStore
+}
+
+export const emptyStore = (): MemoryStore => ({
+  runs: new Map(),
+  keys: new Map(),
+  engines: new Map(),
+  definitions: new Map(),
+  lastInbox: 0
+})
+
+export const snapshotOf = (store: MemoryStore): MemorySnapshot => {
+  const frozen = copyStore(store)
+  return { _tag: "MemorySnapshot", copy: () => copyStore(frozen) }
+}
+
+const copyStore = (store: MemoryStore): MemoryStore => ({
+  runs: new Map(
+    Array.from(store.runs, ([id, run]) => [id, { journal: copyJournal(run.journal), inbox: new Map(run.inbox) }])
+  ),
+  keys: new Map(store.keys),
+  engines: new Map(store.engines),
+  definitions: new Map(store.definitions),
+  lastInbox: store.lastInbox
+})
+
+const copyJournal = (journal: RunJournal): RunJournal => ({
+  run: journal.run,
+  steps: new Map(journal.steps),
+  items: new Map(Array.from(journal.items, ([path, items]) => [path, new Map(items)]))
+})
+
+/** The run that has this one's id or idempotency key. */
+export const existing = (store: MemoryStore, run: RunRecord): RunId | undefined => {
+  if (store.runs.has(run.id)) return run.id
+  return run.idempotencyKey === null ? undefined : store.keys.get(runKey(run.workflow, run.idempotencyKey))
+}
+
+export const insertRun = (store: MemoryStore, run: RunRecord): void => {
+  store.runs.set(run.id, { journal: emptyJournal(run), inbox: new Map() })
+  if (run.idempotencyKey !== null) store.keys.set(runKey(run.workflow, run.idempotencyKey), run.id)
+}
+
+export const deleteRun = (store: MemoryStore, id: RunId): void => {
+  const run = store.runs.get(id)?.journal.run
+  store.runs.delete(id)
+  if (run !== undefined && run.idempotencyKey !== null) store.keys.delete(runKey(run.workflow, run.idempotencyKey))
+}
+
+/** Inserts a message and wakes its run. */
+export const deliver = (store: MemoryStore, target: StoredRun, message: InboxMessage, at: number): InboxRow => {
+  const row: InboxRow = { id: ++store.lastInbox, run: target.journal.run.id, message, createdAt: at }
+  target.inbox.set(row.id, row)
+  target.journal.run = { ...target.journal.run, readyAt: at }
+  return row
+}
+
+export const runKey = (workflow: string, idempotencyKey: string): string => JSON.stringify([workflow, idempotencyKey])

@@ -1,0 +1,130 @@
+/**
+ * The contract on a SQLite file: durable when a write succeeds, shared by any number of processes.
+ *
+ * Two connections: better-sqlite3's own for the writes (`sql/SqliteWriter`), one of `@effect/sql` for the queries.
+ * Neither ever waits inside SQLite: a busy database is waited for by Effects, so that the event loop goes on.
+ */
+import { SqlError } from "@effect/sql/SqlError"
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as NodePath from "node:path"
+import { makeFiles } from "./OutputFiles.ts"
+import { OutputStore } from "./OutputStore.ts"
+import { Persistence, type PersistenceError } from "./Persistence.ts"
+import { sqlite } from "./sql/Dialect.ts"
+import * as GroupCommit from "./sql/GroupCommit.ts"
+import type { Row } from "./sql/Operation.ts"
+import { errorOf, failure, open, retryBusy } from "./sql/SqliteFile.ts"
+import type { WriteCounts, WriteHooks } from "./sql/SqliteWriter.ts"
+import { SqliteWriter } from "./sql/SqliteWriter.ts"
+import type { Reader } from "./sql/SqlPersistence.ts"
+import * as SqlPersistence from "./sql/SqlPersistence.ts"
+
+export interface SqliteOptions {
+  /** Path of the database; its folder is created. Large outputs and logs go to `<filename>-files` beside it. */
+  readonly filename: string
+  /** What a commit survives. FULL, the default: loss of power; NORMAL: death of the process; OFF: nothing. */
+  readonly synchronous?: "FULL" | "NORMAL" | "OFF"
+  /** How often to look whether other processes wrote; 100 ms. */
+  readonly pollInterval?: Duration.DurationInput
+  /** How long to wait for a database that other processes hold before failing with `Busy`; 30 s. */
+  readonly busyTimeout?: Duration.DurationInput
+  /** Writes in one transaction; 512. */
+  readonly maxBatch?: number
+  /** Pages of WAL after which SQLite copies it into the database; 1000. For tests: 0, never. */
+  readonly walAutocheckpoint?: number
+  /** For crash tests. */
+  readonly hooks?: WriteHooks
+}
+
+/** What was written since the layer was built. */
+export class SqliteStats extends Context.Tag("millrace/SqliteStats")<
+  SqliteStats,
+  { readonly counts: Effect.Effect<WriteCounts> }
+>() {}
+
+export type SqliteServices = Persistence | OutputStore | SqliteStats
+
+/**
+ * Opens or creates the database. Fails with `NotADatabase` for a file that is none, or one of another program's,
+ * `NewerVersion` for one of a later release, `ReadOnly` where this process may not write, and `Busy` when others hold
+ * it throughout `busyTimeout`.
+ */
+export const layer = (options: SqliteOptions): Layer.Layer<SqliteServices, PersistenceError> =>
+  Layer.scopedContext(make(options))
+
+const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServices>, PersistenceError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const filename = yield* pathOf(options.filename)
+    const busyTimeout = Duration.toMillis(options.busyTimeout ?? "30 seconds")
+    const { synchronous = "FULL", walAutocheckpoint = 1000, maxBatch = 512, hooks = {} } = options
+    const database = yield* Effect.acquireRelease(
+      realTime(open({ filename, synchronous, walAutocheckpoint, busyTimeout })),
+      (it) => Effect.sync(() => it.close())
+    )
+    const connection = new SqliteWriter(database, filename, hooks)
+    const reader = yield* makeReader(filename, busyTimeout)
+    const hints = yield* PubSub.sliding<void>(1)
+    yield* poll(connection, hints, Duration.toMillis(options.pollInterval ?? "100 millis"))
+    const writer = yield* GroupCommit.make({ transact: connection.transact, busyTimeout, maxBatch })
+    const files = makeFiles(`${filename}-files`)
+    return Context.make(Persistence, SqlPersistence.make({ dialect: sqlite, writer, reader, hints })).pipe(
+      Context.add(OutputStore, files),
+      Context.add(SqliteStats, SqliteStats.of({ counts: Effect.sync(() => connection.stats) }))
+    )
+  })
+
+/** SQLite has names that are no paths; two connections cannot share what they name. */
+const pathOf = (filename: string): Effect.Effect<string, PersistenceError> =>
+  filename === "" || filename === ":memory:" || filename.startsWith("file:")
+    ? Effect.fail(failure("Other", `${JSON.stringify(filename)} is no path of a file`))
+    : Effect.sync(() => NodePath.resolve(filename))
+
+/** What holds a file up is another process, whatever clock the engine runs on. */
+const realTime = Effect.withClock(Clock.make())
+
+/** The driver dies where it cannot open a file; that becomes an error like any other. */
+const makeReader = (filename: string, busyTimeout: number): Effect.Effect<Reader, PersistenceError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const driver = yield* Layer.build(SqliteClient.layer({ filename, disableWAL: true, readonly: true }))
+    const client = Context.get(driver, SqliteClient.SqliteClient)
+    yield* client.unsafe("PRAGMA busy_timeout = 0")
+    const waiting = <A, E>(effect: Effect.Effect<A, E | SqlError>) =>
+      realTime(retryBusy(busyTimeout, readable(filename, effect)))
+    const reader: Reader = {
+      query: ({ sql, params }) => waiting(client.unsafe<Row>(sql, params)),
+      consistent: (effect) => waiting(client.withTransaction(effect))
+    }
+    return reader
+  }).pipe(Effect.catchAllCause((cause) => Effect.fail(errorOf(filename, causeOf(Cause.squash(cause))))))
+
+const readable = <A, E>(
+  filename: string,
+  effect: Effect.Effect<A, E | SqlError>
+): Effect.Effect<A, Exclude<E, SqlError> | PersistenceError> =>
+  Effect.catchIf(effect, isSqlError, (error) => Effect.fail(errorOf(filename, causeOf(error))))
+
+const isSqlError = (error: unknown): error is SqlError => error instanceof SqlError
+
+/** The driver wraps what SQLite reported. */
+const causeOf = (error: unknown): unknown => (isSqlError(error) && error.cause !== undefined ? error.cause : error)
+
+/** Two microseconds a time, between batches: on the writer's connection, where own writes do not count. */
+const poll = (
+  writer: SqliteWriter,
+  hints: PubSub.PubSub<void>,
+  interval: number
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => setInterval(() => writer.changedByOthers() && hints.unsafeOffer(undefined), interval)),
+      (timer) => Effect.sync(() => clearInterval(timer))
+    )
+  )

@@ -1,0 +1,148 @@
+/**
+ * The contract over SQL: writes go through the group commit, queries through a reader of their own.
+ */
+import * as Effect from "effect/Effect"
+import type * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import type { Change, RunJournal } from "../Journal.ts"
+import { apply, emptyJournal } from "../Journal.ts"
+import type { ClaimReadyOptions, PersistenceService } from "../Persistence.ts"
+import { Persistence, PersistenceError, RunNotFound } from "../Persistence.ts"
+import type { ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
+import type { Dialect } from "./Dialect.ts"
+import type { Fences } from "./Fences.ts"
+import type { GroupCommit, Request } from "./GroupCommit.ts"
+import type { Operation, Row, SqlValue, Statement } from "./Operation.ts"
+import {
+  decodeDefinition,
+  decodeEngine,
+  decodeInbox,
+  decodeItem,
+  decodeReadyAt,
+  decodeRun,
+  decodeStep
+} from "./Rows.ts"
+import * as Sql from "./Statements.ts"
+import * as Writes from "./Writes.ts"
+
+/** Rows of one statement; busy databases are waited for. */
+export interface Reader {
+  readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Row>, PersistenceError>
+  /** All statements see one moment of the database. */
+  readonly consistent: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E | PersistenceError>
+}
+
+export interface SqlBackend {
+  readonly dialect: Dialect
+  readonly writer: GroupCommit
+  readonly reader: Reader
+  readonly hints: PubSub.PubSub<void>
+}
+
+export const make = (backend: SqlBackend): PersistenceService =>
+  Persistence.of({ ...writes(backend), ...queries(backend.reader), changes: Stream.fromPubSub(backend.hints) })
+
+type Names = "create" | "commit" | "renewEngine" | "expireEngine" | "claim" | "claimReady" | "release" | "reopen"
+type WriteNames = Names | "send" | "setDismissed" | "storeDefinition" | "prune"
+
+const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
+  const { writer, hints } = backend
+  const submit = <A, E>(request: Request<A, E>) => writer.submit(request)
+  const hint = Effect.sync(() => hints.unsafeOffer(undefined))
+  const waking = <A, E>(request: Request<A, E>) => Effect.zipLeft(submit(request), hint)
+  return {
+    commit: (commit) => {
+      const write = (fences: Fences) => Writes.commit(fences, commit)
+      const creates = commit.changes.flatMap((change) => (change._tag === "Create" ? [change.run.id] : []))
+      return (commit.changes.some(wakes) ? waking : submit)({ run: commit.run, creates, write })
+    },
+    create: (run) => waking({ run: run.id, creates: [run.id], write: (fences) => Writes.create(fences, run) }),
+    renewEngine: (engine) => submit({ run: undefined, urgent: true, write: () => Writes.renewEngine(engine) }),
+    expireEngine: (engine, lease) => submit({ run: undefined, write: () => Writes.expireEngine(engine, lease) }),
+    claim: (run, options) => submit({ run, write: (fences) => Writes.claim(fences, run, options) }),
+    claimReady: (options) => claimReady(backend, options),
+    release: (options) => {
+      const write = (fences: Fences) => Writes.release(fences, options)
+      return (options.readyAt === null ? submit : waking)({ run: options.run, write })
+    },
+    reopen: (options) => submit({ run: options.run, write: (fences) => Writes.reopen(fences, options) }),
+    send: (run, message, now) => {
+      const write = (fences: Fences) => Writes.send(fences, run, message, now)
+      return waking({ run, urgent: message._tag === "Cancel", write })
+    },
+    setDismissed: (run, dismissed) => submit({ run, write: (fences) => Writes.setDismissed(fences, run, dismissed) }),
+    storeDefinition: (definition) => submit({ run: undefined, write: () => Writes.storeDefinition(definition) }),
+    prune: (options) => submit({ run: undefined, write: (fences) => Writes.prune(fences, options) })
+  }
+}
+
+const wakes = (change: Change): boolean => change._tag === "Create" || change._tag === "Notify"
+
+/** Asks the reader first: a watchdog that finds nothing must not hold up those who write. */
+const claimReady = (
+  { dialect, writer, reader }: SqlBackend,
+  options: ClaimReadyOptions
+): ReturnType<PersistenceService["claimReady"]> =>
+  Effect.flatMap(runWith(reader, Writes.claimables(dialect, options)), (runs) =>
+    runs.length === 0
+      ? Effect.succeed([])
+      : writer.submit({ run: undefined, write: (fences) => Writes.claimReady(dialect, fences, options) })
+  )
+
+const runWith = <A>(reader: Reader, operation: Operation<A>): Effect.Effect<A, PersistenceError> => {
+  const step = (rows?: ReadonlyArray<Row>): Effect.Effect<A, PersistenceError> =>
+    Effect.flatMap(
+      decoded(() => operation.next(rows ?? [])),
+      (next) => (next.done === true ? Effect.succeed(next.value) : Effect.flatMap(reader.query(next.value), step))
+    )
+  return Effect.suspend(() => step())
+}
+
+const queries = (reader: Reader): Omit<PersistenceService, WriteNames | "changes"> => {
+  const rows = <A>(decode: (row: Row) => A, sql: string, ...params: ReadonlyArray<SqlValue>) =>
+    Effect.flatMap(reader.query({ sql, params }), (all) => decoded(() => all.map(decode)))
+  const run = (id: RunId) => Effect.flatMap(rows(decodeRun, Sql.selectRun, id), ([found]) => orNotFound(found, id))
+  const steps = (id: RunId) => rows(decodeStep, Sql.selectSteps, id)
+  const items = (id: RunId) => rows(decodeItem, Sql.selectItems, id)
+  return {
+    get: run,
+    find: (prefix) =>
+      Effect.flatMap(rows(decodeRun, Sql.selectRunsByPrefix, prefix, Sql.prefixEnd(prefix)), ([found, other]) =>
+        orNotFound(prefix === "" || (other !== undefined && found?.id !== prefix) ? undefined : found, prefix)
+      ),
+    findByKey: (workflow, key) => Effect.map(rows(decodeRun, Sql.selectRunByKey, workflow, key), ([found]) => found),
+    load: (id) =>
+      reader.consistent(
+        Effect.map(
+          Effect.all([run(id), steps(id), items(id), rows(decodeInbox, Sql.selectInbox, id)]),
+          ([record, stepRows, itemRows, inbox]) => ({ journal: journalOf(record, stepRows, itemRows), inbox })
+        )
+      ),
+    steps,
+    items,
+    list: (filter) => {
+      const { sql, params } = Sql.selectList(filter)
+      return rows(decodeRun, sql, ...params)
+    },
+    inbox: (engine, after) => rows(decodeInbox, Sql.selectOwnedInbox, after, engine),
+    engines: rows(decodeEngine, Sql.selectEngines),
+    definition: (key) => Effect.map(rows(decodeDefinition, Sql.selectDefinition, key), ([found]) => found),
+    nextReadyAt: Effect.map(rows(decodeReadyAt, Sql.selectNextReady), ([readyAt]) => readyAt)
+  }
+}
+
+/** A decoder that finds a tampered row throws its error. */
+const decoded = <A>(body: () => A): Effect.Effect<A, PersistenceError> =>
+  Effect.try({ try: body, catch: (cause) => cause }).pipe(
+    Effect.catchAll((cause) => (cause instanceof PersistenceError ? Effect.fail(cause) : Effect.die(cause)))
+  )
+
+const orNotFound = (run: RunRecord | undefined, id: string): Effect.Effect<RunRecord, RunNotFound> =>
+  run === undefined ? Effect.fail(new RunNotFound({ run: id })) : Effect.succeed(run)
+
+const journalOf = (run: RunRecord, steps: ReadonlyArray<StepRecord>, items: ReadonlyArray<ItemRecord>): RunJournal => {
+  const journal = emptyJournal(run)
+  for (const step of steps) apply(journal, { _tag: "Step", step })
+  for (const item of items) apply(journal, { _tag: "Item", item })
+  return journal
+}

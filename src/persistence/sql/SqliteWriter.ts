@@ -1,0 +1,151 @@
+/**
+ * The reserved connection that writes: a whole batch is one synchronous block of statements that were prepared once.
+ */
+import type Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { PersistenceError } from "../Persistence.ts"
+import type { BatchResult, Writer } from "./Batch.ts"
+import { runBatch } from "./Batch.ts"
+import { sqlite } from "./Dialect.ts"
+import type { Operation, Row, Statement } from "./Operation.ts"
+import { StatementFailed } from "./Operation.ts"
+import { errorOf } from "./SqliteFile.ts"
+
+/** Counted since the database was opened. */
+export interface WriteCounts {
+  /** Committed, or rolled back. */
+  readonly transactions: number
+  /** BEGIN, COMMIT and savepoints included. */
+  readonly statements: number
+  readonly writers: number
+}
+
+/** For crash tests: what throws here stops the write at that point. */
+export interface WriteHooks {
+  /** Before each statement; `index` counts from 0 in each transaction, BEGIN included. */
+  readonly statement?: (sql: string, index: number) => void
+  /** After each COMMIT, before anybody is told. */
+  readonly committed?: () => void
+}
+
+export class SqliteWriter {
+  private readonly statements = new Map<string, Database.Statement>()
+  private readonly counts = { transactions: 0, statements: 0, writers: 0 }
+  private index = 0
+  private version: number
+
+  constructor(
+    private readonly database: Database.Database,
+    private readonly filename: string,
+    private readonly hooks: WriteHooks
+  ) {
+    this.version = this.readVersion()
+  }
+
+  get stats(): WriteCounts {
+    return { ...this.counts }
+  }
+
+  readonly transact = (
+    writers: ReadonlyArray<Writer<unknown, unknown>>
+  ): Effect.Effect<BatchResult["exits"], PersistenceError> =>
+    Effect.suspend(() => {
+      try {
+        return Effect.succeed(this.transactNow(writers))
+      } catch (cause) {
+        return this.reported(cause)
+      }
+    })
+
+  /** What neither SQLite nor a row reported is a bug. */
+  private reported(cause: unknown): Effect.Effect<never, PersistenceError> {
+    if (cause instanceof StatementFailed) return Effect.fail(cause.error)
+    const known = cause instanceof PersistenceError || sqlite.reason(cause) !== undefined
+    return known ? Effect.fail(errorOf(this.filename, cause)) : Effect.die(cause)
+  }
+
+  /** Whether another connection has written since the last time; own writes do not count. */
+  readonly changedByOthers = (): boolean => {
+    const version = this.readVersion()
+    const changed = version !== this.version
+    this.version = version
+    return changed
+  }
+
+  private readVersion(): number {
+    return Number(this.database.pragma("data_version", { simple: true }))
+  }
+
+  private transactNow(writers: ReadonlyArray<Writer<unknown, unknown>>): BatchResult["exits"] {
+    this.index = 0
+    this.hook(sqlite.begin)
+    this.execute({ sql: sqlite.begin, params: [] })
+    this.counts.transactions += 1
+    this.counts.writers += writers.length
+    try {
+      const { exits, keep } = this.run(runBatch(sqlite, writers))
+      const end = keep ? "COMMIT" : "ROLLBACK"
+      this.hook(end)
+      this.execute({ sql: end, params: [] })
+      if (keep) this.hooks.committed?.()
+      return exits
+    } catch (cause) {
+      this.rollBack()
+      throw cause
+    }
+  }
+
+  /** After a COMMIT that failed the connection is still in its transaction; after a full disk it may not be. */
+  private rollBack(): void {
+    if (this.database.open && this.database.inTransaction) this.database.exec("ROLLBACK")
+  }
+
+  private run<A>(operation: Operation<A>): A {
+    let next = operation.next()
+    while (next.done !== true) next = this.advance(operation, next.value)
+    return next.value
+  }
+
+  private advance<A>(operation: Operation<A>, statement: Statement): IteratorResult<Statement, A> {
+    let rows: ReadonlyArray<Row>
+    this.hook(statement.sql)
+    try {
+      rows = this.execute(statement)
+    } catch (cause) {
+      return operation.throw(this.failed(cause))
+    }
+    return operation.next(rows)
+  }
+
+  private hook(sql: string): void {
+    this.hooks.statement?.(sql, this.index++)
+  }
+
+  private execute({ sql, params }: Statement): ReadonlyArray<Row> {
+    this.counts.statements += 1
+    const statement = this.prepare(sql)
+    // SAFETY: without raw or pluck mode every row is an object of its columns.
+    if (statement.reader) return statement.all(params) as ReadonlyArray<Row>
+    statement.run(params)
+    return []
+  }
+
+  private prepare(sql: string): Database.Statement {
+    const known = this.statements.get(sql)
+    if (known !== undefined) return known
+    const statement = this.database.prepare(sql)
+    this.statements.set(sql, statement)
+    return statement
+  }
+
+  /**
+   * A constraint is the statement's own failure; what concerns the file, or ended the transaction, is everybody's.
+   * What SQLite did not report (a value that it cannot take) is its writer's defect.
+   */
+  private failed(cause: unknown): unknown {
+    const reason = sqlite.reason(cause)
+    if (reason === undefined) return cause
+    const own = reason === "Other" && this.database.inTransaction
+    return new StatementFailed(errorOf(this.filename, cause), !own, cause)
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The SQL of writes and queries, apart from DDL. Partial indexes are used only where a query repeats their condition
+ * word for word; `test/persistence/QueryPlan` holds each query to its index.
+ */
+import type { ClaimReadyOptions, RunFilter } from "../Persistence.ts"
+import type { Dialect } from "./Dialect.ts"
+import { claimable, ended } from "./Migrations.ts"
+import type { SqlValue, Statement } from "./Operation.ts"
+import { runColumnNames } from "./Rows.ts"
+
+const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ")
+
+export const fenceColumns = "id, status, owner, generation, seq, recoveries"
+export const selectFence = `SELECT ${fenceColumns} FROM runs WHERE id = ?`
+export const selectFences = (dialect: Dialect) => `SELECT ${fenceColumns} FROM runs WHERE ${dialect.isIn("id")}`
+
+export const insertRun = `INSERT INTO runs (${runColumnNames.join(", ")}) VALUES (${marks(runColumnNames.length)})`
+export const selectRun = "SELECT * FROM runs WHERE id = ?"
+export const selectRunByKey =
+  "SELECT * FROM runs WHERE workflow = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"
+/** Two rows tell whether a prefix is unique; the full id sorts first. */
+export const selectRunsByPrefix = "SELECT * FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
+/** Above every id that starts with the prefix. */
+export const prefixEnd = (prefix: string): string => `${prefix}\u{10ffff}`
+
+export const countCommit = "UPDATE runs SET seq = seq + 1 WHERE id = ?"
+export const updateRun = (columns: ReadonlyArray<string>) =>
+  `UPDATE runs SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`
+export const updateOwner = "UPDATE runs SET owner = ?, generation = ?, recoveries = ?, ready_at = ? WHERE id = ?"
+export const releaseRun = "UPDATE runs SET owner = NULL, ready_at = ? WHERE id = ?"
+export const wakeRun = "UPDATE runs SET ready_at = ? WHERE id = ?"
+export const dismissRun = "UPDATE runs SET dismissed = ? WHERE id = ?"
+
+export const putStep = `INSERT INTO steps (run, path, epoch, position, kind, name, status, superseded, data)
+  VALUES (${marks(9)})
+  ON CONFLICT (run, path, epoch) DO UPDATE SET position = excluded.position, kind = excluded.kind,
+    name = excluded.name, status = excluded.status, superseded = excluded.superseded, data = excluded.data`
+const stepColumns = "run, path, epoch, status, data"
+export const selectSteps = `SELECT ${stepColumns} FROM steps WHERE run = ? ORDER BY position, epoch`
+export const selectLiveStep = `SELECT ${stepColumns} FROM steps WHERE run = ? AND path = ? AND superseded = 0`
+
+export const putItem = `INSERT INTO items (run, path, key, position, status, data) VALUES (${marks(6)})
+  ON CONFLICT (run, path, key) DO UPDATE SET position = excluded.position, status = excluded.status,
+    data = excluded.data`
+export const selectItems = "SELECT run, path, key, status, data FROM items WHERE run = ? ORDER BY path, position"
+
+const inboxColumns = "id, run, message, created_at"
+export const insertInbox = `INSERT INTO inbox (run, kind, path, message, created_at) VALUES (${marks(5)}) RETURNING id`
+export const deleteInbox = "DELETE FROM inbox WHERE run = ? AND id = ?"
+export const selectInbox = `SELECT ${inboxColumns} FROM inbox WHERE run = ? ORDER BY id`
+export const selectAnswer = "SELECT id FROM inbox WHERE run = ? AND kind = 'Answer' AND path = ? LIMIT 1"
+export const selectNewestInbox = "SELECT id FROM inbox WHERE run = ? ORDER BY id DESC LIMIT 1"
+/** From the newest rows, which are few: not by the runs that the engine owns, which may be many. */
+export const selectOwnedInbox = `SELECT ${inboxColumns} FROM inbox
+  WHERE id > ? AND (SELECT owner FROM runs WHERE runs.id = inbox.run) = ? ORDER BY id`
+
+export const putEngine = `INSERT INTO engines (id, host, boot, pid, process_start, lease_until) VALUES (${marks(6)})
+  ON CONFLICT (id) DO UPDATE SET host = excluded.host, boot = excluded.boot, pid = excluded.pid,
+    process_start = excluded.process_start, lease_until = excluded.lease_until`
+export const selectEngine = "SELECT id FROM engines WHERE id = ?"
+export const selectLease = "SELECT lease_until FROM engines WHERE id = ?"
+export const selectEngines = "SELECT * FROM engines ORDER BY id"
+export const expireEngine = "UPDATE engines SET lease_until = 0 WHERE id = ? AND lease_until = ?"
+export const forgetEngines =
+  "DELETE FROM engines WHERE lease_until < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE owner = engines.id)"
+
+/** Each owner once, however many runs it has, without the ones whose lease holds. */
+export const selectLostOwners = `WITH RECURSIVE owners (id) AS (
+    SELECT min(owner) FROM runs WHERE owner IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(owner) FROM runs WHERE owner > owners.id) FROM owners WHERE owners.id IS NOT NULL
+  )
+  SELECT owners.id AS id FROM owners LEFT JOIN engines ON engines.id = owners.id
+  WHERE owners.id IS NOT NULL AND owners.id <> ? AND (engines.lease_until IS NULL OR engines.lease_until <= ?)`
+
+/** Few runs are ready; the indexes by workflow and root would go through all that ever were. */
+const claimFilter = (dialect: Dialect, options: ClaimReadyOptions): Statement => ({
+  sql:
+    (options.workflows === undefined ? "" : ` AND ${dialect.isIn(dialect.unindexed("workflow"))}`) +
+    (options.root === undefined ? "" : ` AND ${dialect.unindexed("root")} = ?`),
+  params: [
+    ...(options.workflows === undefined ? [] : [JSON.stringify(options.workflows)]),
+    ...(options.root === undefined ? [] : [options.root])
+  ]
+})
+
+export const selectRunsOf = (dialect: Dialect, owner: string, options: ClaimReadyOptions): Statement => {
+  const filter = claimFilter(dialect, options)
+  return {
+    sql: `SELECT ${fenceColumns} FROM runs WHERE owner = ? AND owner IS NOT NULL AND ${claimable}${filter.sql}
+      ORDER BY id LIMIT ?`,
+    params: [owner, ...filter.params, options.limit]
+  }
+}
+
+const ready = `owner IS NULL AND ready_at IS NOT NULL AND ${claimable}`
+
+export const selectReady = (dialect: Dialect, options: ClaimReadyOptions): Statement => {
+  const filter = claimFilter(dialect, options)
+  return {
+    sql: `SELECT ${fenceColumns} FROM runs WHERE ${ready} AND ready_at <= ?${filter.sql} ORDER BY ready_at, id LIMIT ?`,
+    params: [options.now, ...filter.params, options.limit]
+  }
+}
+
+export const selectNextReady = `SELECT ready_at FROM runs WHERE ${ready} ORDER BY ready_at LIMIT 1`
+
+export const putDefinition = "INSERT INTO definitions (key, json) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+export const selectDefinition = "SELECT key, json FROM definitions WHERE key = ?"
+
+/** Ids rise with time: with the least of them the walk from the newest ends where older runs begin. */
+const createdSince = "created_at >= ? AND id >= (SELECT min(id) FROM runs WHERE created_at >= ?)"
+
+export const selectList = (filter: RunFilter): Statement => {
+  const conditions: Array<string> = []
+  const params: Array<SqlValue> = []
+  const where = (condition: string, ...values: ReadonlyArray<SqlValue>) => {
+    conditions.push(condition)
+    params.push(...values)
+  }
+  if (filter.status !== undefined) where(`status IN (${marks(filter.status.length)})`, ...filter.status)
+  if (filter.workflow !== undefined) where("workflow = ?", filter.workflow)
+  if (filter.since !== undefined) where(createdSince, filter.since, filter.since)
+  if (filter.text !== undefined) where("inputs LIKE ? ESCAPE '\\'", `%${filter.text.replace(/[\\%_]/g, "\\$&")}%`)
+  if (filter.parent === null) where("parent_run IS NULL")
+  else if (filter.parent !== undefined) where("parent_run = ?", filter.parent)
+  if (filter.dismissed !== undefined) where("dismissed = ?", filter.dismissed ? 1 : 0)
+  if (filter.before !== undefined) where("id < ?", filter.before)
+  const clause = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`
+  return { sql: `SELECT * FROM runs${clause} ORDER BY id DESC LIMIT ?`, params: [...params, filter.limit] }
+}
+
+const endedRoot = `parent_run IS NULL AND ${ended}`
+const allBelowEnded = `NOT EXISTS (SELECT 1 FROM runs AS below WHERE below.root = runs.id
+    AND below.status NOT IN ('completed', 'failed', 'cancelled'))`
+/** The newest of those beyond the `keep` newest. */
+export const selectKeepLimit = `SELECT id FROM runs WHERE ${endedRoot} ORDER BY id DESC LIMIT 1 OFFSET ?`
+export const selectBeyond = `SELECT id FROM runs WHERE ${endedRoot} AND id <= ? AND ${allBelowEnded} ORDER BY id LIMIT ?`
+export const selectAged = `SELECT id FROM runs WHERE ${endedRoot} AND ended_at < ? AND ${allBelowEnded}
+  ORDER BY id LIMIT ?`
+export const selectBelow = "SELECT id FROM runs WHERE root = ? AND id <> ? ORDER BY id"
+export const deleteRunRows = [
+  "DELETE FROM inbox WHERE run = ?",
+  "DELETE FROM items WHERE run = ?",
+  "DELETE FROM steps WHERE run = ?",
+  "DELETE FROM runs WHERE id = ?"
+]

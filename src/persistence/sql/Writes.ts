@@ -1,0 +1,306 @@
+/**
+ * The writes of the contract as operations. Every one runs inside a transaction that already may write, so what it
+ * read holds until it is committed (I1, I7).
+ *
+ * An operation answers with an Exit. Where that is a failure, the caller undoes what it wrote.
+ */
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import type { Change, RunPatch } from "../Journal.ts"
+import { releases } from "../Journal.ts"
+import type {
+  Claim,
+  ClaimOptions,
+  ClaimReadyOptions,
+  Commit,
+  LeaseLost,
+  PersistenceService,
+  Pruned
+} from "../Persistence.ts"
+import {
+  NotWaiting,
+  PersistenceError,
+  RunAlreadyEnded,
+  RunAlreadyExists,
+  type RunAlreadyOwned,
+  RunNotFound,
+  type SeqConflict,
+  type StoredDefinition
+} from "../Persistence.ts"
+import type { EngineId, EngineRecord, InboxMessage, InboxRow, RunId, RunRecord } from "../Records.ts"
+import { isEnded } from "../Records.ts"
+import type { Ownership } from "../Rules.ts"
+import { claimRun, engineMemory, fenceCommit, fenceOwner, fenceReopen, leaseLost } from "../Rules.ts"
+import type { Dialect } from "./Dialect.ts"
+import type { Fences } from "./Fences.ts"
+import { readFence, writeFence } from "./Fences.ts"
+import type { Operation } from "./Operation.ts"
+import { first, query } from "./Operation.ts"
+import { decodeFence, decodeStep, encodePatch, encodeRun, runId } from "./Rows.ts"
+import * as Sql from "./Statements.ts"
+
+export type Write<A, E> = Operation<Exit.Exit<A, E | PersistenceError>>
+
+type Options<K extends keyof PersistenceService> = PersistenceService[K] extends (options: infer A) => unknown
+  ? A
+  : never
+
+export function* commit(fences: Fences, write: Commit): Write<void, LeaseLost | SeqConflict> {
+  const fence = yield* readFence(fences, write.run)
+  const refused = fenceCommit(fence, write)
+  if (fence === undefined || refused !== undefined) return Exit.fail(refused ?? leaseLost(write))
+  const patch = runPatch(write.changes)
+  if (patch === undefined) yield* query(Sql.countCommit, write.run)
+  else yield* patchRun(write.run, { ...patch, seq: fence.seq + 1 })
+  const owner = patch?.release === true ? null : fence.owner
+  writeFence(fences, { ...fence, ...patch?.values, owner, seq: fence.seq + 1 })
+  return yield* applyChanges(fences, write.run, write.changes)
+}
+
+/** The run's `Run` changes as one: the fold of `Journal.patchRun`, which only ever lets go. */
+interface MergedPatch {
+  readonly values: RunPatch
+  readonly release: boolean
+}
+
+const runPatch = (changes: ReadonlyArray<Change>): MergedPatch | undefined =>
+  changes.reduce<MergedPatch | undefined>((merged, change) => {
+    if (change._tag !== "Run") return merged
+    const release = merged?.release === true || releases(change.patch.status)
+    return { values: { ...merged?.values, ...change.patch }, release }
+  }, undefined)
+
+function* patchRun(run: RunId, patch: MergedPatch & { readonly seq: number }): Operation<void> {
+  const columns: Array<readonly [string, string | number | null]> = [["seq", patch.seq], ...encodePatch(patch.values)]
+  if (patch.release) columns.push(["owner", null], ["ready_at", null])
+  const sql = Sql.updateRun(columns.map(([column]) => column))
+  yield* query(sql, ...columns.map(([, value]) => value), run)
+}
+
+/** All but the `Run` changes. */
+function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change>): Write<void, never> {
+  for (const change of changes) {
+    switch (change._tag) {
+      case "Run":
+        break
+      case "Step": {
+        const { path, epoch, position, kind, name, status, superseded } = change.step
+        const data = JSON.stringify(change.step)
+        yield* query(Sql.putStep, run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data)
+        break
+      }
+      case "Item": {
+        const { path, key, position, status } = change.item
+        yield* query(Sql.putItem, run, path, key, position, status, JSON.stringify(change.item))
+        break
+      }
+      case "Consume":
+        for (const id of change.ids) yield* query(Sql.deleteInbox, run, id)
+        break
+      case "Create": {
+        const created = yield* createChild(fences, change.run)
+        if (Exit.isFailure(created)) return created
+        break
+      }
+      case "Notify":
+        yield* notify(fences, change.run, change.message, change.at)
+    }
+  }
+  return Exit.void
+}
+
+/** A child that exists under its own id was created by an earlier try; another one under its key is no child of ours. */
+function* createChild(fences: Fences, run: RunRecord): Write<void, never> {
+  const created = yield* create(fences, run)
+  const failure = Exit.isFailure(created) && created.cause._tag === "Fail" ? created.cause.error : undefined
+  if (failure === undefined) return Exit.void
+  if (failure._tag === "PersistenceError") return Exit.fail(failure)
+  if (failure.run === run.id) return Exit.void
+  const message = `runs: child ${run.id} cannot be created: run ${failure.run} has its idempotency key`
+  return Exit.fail(new PersistenceError({ reason: "Corrupt", message }))
+}
+
+export function* create(fences: Fences, run: RunRecord): Write<void, RunAlreadyExists> {
+  const other = yield* existing(fences, run)
+  if (other !== undefined) {
+    const { workflow, idempotencyKey } = run
+    return Exit.fail(new RunAlreadyExists({ workflow, idempotencyKey: idempotencyKey ?? "", run: other }))
+  }
+  yield* query(Sql.insertRun, ...encodeRun(run))
+  const { id, status, owner, generation, seq, recoveries } = run
+  writeFence(fences, { id, status, owner, generation, seq, recoveries })
+  return Exit.void
+}
+
+function* existing(fences: Fences, run: RunRecord): Operation<RunId | undefined> {
+  if ((yield* readFence(fences, run.id)) !== undefined) return run.id
+  if (run.idempotencyKey === null) return undefined
+  const row = yield* first(Sql.selectRunByKey, run.workflow, run.idempotencyKey)
+  return row === undefined ? undefined : runId(row["id"])
+}
+
+function* notify(fences: Fences, run: RunId, message: InboxMessage, at: number): Operation<void> {
+  const fence = yield* readFence(fences, run)
+  if (fence !== undefined && !isEnded(fence.status)) yield* deliver(run, message, at)
+}
+
+function* deliver(run: RunId, message: InboxMessage, at: number): Operation<InboxRow> {
+  const path = "path" in message ? message.path : null
+  const row = yield* first(Sql.insertInbox, run, message._tag, path, JSON.stringify(message), at)
+  yield* query(Sql.wakeRun, at, run)
+  return { id: Number(row?.["id"]), run, message, createdAt: at }
+}
+
+export function* send(
+  fences: Fences,
+  run: RunId,
+  message: InboxMessage,
+  now: number
+): Write<InboxRow, RunNotFound | RunAlreadyEnded | NotWaiting> {
+  const fence = yield* readFence(fences, run)
+  if (fence === undefined) return Exit.fail(missing(run))
+  if (isEnded(fence.status)) return Exit.fail(new RunAlreadyEnded({ run, status: fence.status }))
+  const refused = message._tag === "Answer" ? yield* refusedAnswer(run, message.path) : undefined
+  return refused === undefined ? Exit.succeed(yield* deliver(run, message, now)) : Exit.fail(refused)
+}
+
+function* refusedAnswer(run: RunId, path: string): Operation<NotWaiting | undefined> {
+  if ((yield* first(Sql.selectAnswer, run, path)) !== undefined) return new NotWaiting({ run, path, answered: true })
+  const row = yield* first(Sql.selectLiveStep, run, path)
+  const step = row === undefined ? undefined : decodeStep(row)
+  const answered = step !== undefined && step.gate !== null && step.gate.answer !== null
+  return !answered && step?.status === "waiting" ? undefined : new NotWaiting({ run, path, answered })
+}
+
+export function* renewEngine(engine: EngineRecord): Write<void, never> {
+  const known = yield* first(Sql.selectEngine, engine.id)
+  const { id, host, boot, pid, processStart, leaseUntil } = engine
+  yield* query(Sql.putEngine, id, host, boot, pid, processStart, leaseUntil)
+  if (known === undefined) yield* query(Sql.forgetEngines, leaseUntil - engineMemory)
+  return Exit.void
+}
+
+export function* expireEngine(engine: EngineId, leaseUntil: number): Write<void, never> {
+  yield* query(Sql.expireEngine, engine, leaseUntil)
+  return Exit.void
+}
+
+function* leaseOf(owner: EngineId | null): Operation<number | undefined> {
+  if (owner === null) return undefined
+  const row = yield* first(Sql.selectLease, owner)
+  return row === undefined ? undefined : Number(row["lease_until"])
+}
+
+export function* claim(
+  fences: Fences,
+  run: RunId,
+  options: ClaimOptions
+): Write<Claim, RunNotFound | RunAlreadyOwned | RunAlreadyEnded> {
+  const fence = yield* readFence(fences, run)
+  if (fence === undefined) return Exit.fail(missing(run))
+  const decided = claimRun(fence, yield* leaseOf(fence.owner), options)
+  if (Either.isLeft(decided)) return Exit.fail(decided.left)
+  yield* own(run, decided.right)
+  const { owner, generation, recoveries } = decided.right
+  writeFence(fences, { ...fence, owner, generation, recoveries })
+  return Exit.succeed({ run, generation })
+}
+
+function* own(run: RunId, ownership: Ownership): Operation<void> {
+  const { owner, generation, recoveries, readyAt } = ownership
+  yield* query(Sql.updateOwner, owner, generation, recoveries, readyAt, run)
+}
+
+/** Those of lost owners first: they have waited without a `readyAt`. */
+export function* claimReady(
+  dialect: Dialect,
+  fences: Fences,
+  options: ClaimReadyOptions
+): Write<ReadonlyArray<Claim>, never> {
+  const claims: Array<Claim> = []
+  for (const fence of yield* claimables(dialect, options)) {
+    const claimed = yield* claim(fences, fence, options)
+    if (Exit.isSuccess(claimed)) claims.push(claimed.value)
+  }
+  return Exit.succeed(claims)
+}
+
+/** Whom `claimReady` would claim. */
+export function* claimables(dialect: Dialect, options: ClaimReadyOptions): Operation<ReadonlyArray<RunId>> {
+  const lost: Array<RunId> = []
+  for (const owner of yield* query(Sql.selectLostOwners, options.engine, options.now)) {
+    const { sql, params } = Sql.selectRunsOf(dialect, String(owner["id"]), options)
+    for (const row of yield* query(sql, ...params)) lost.push(decodeFence(row).id)
+  }
+  const { sql, params } = Sql.selectReady(dialect, options)
+  const ready = yield* query(sql, ...params)
+  return [...lost.sort(), ...ready.map((row) => decodeFence(row).id)].slice(0, options.limit)
+}
+
+export function* release(fences: Fences, options: Options<"release">): Write<boolean, LeaseLost> {
+  const fence = yield* readFence(fences, options.run)
+  const refused = fenceOwner(fence, options)
+  if (fence === undefined || refused !== undefined) return Exit.fail(refused ?? leaseLost(options))
+  const newest = yield* first(Sql.selectNewestInbox, options.run)
+  if (newest !== undefined && Number(newest["id"]) > (options.lastInbox ?? 0)) return Exit.succeed(false)
+  yield* query(Sql.releaseRun, options.readyAt, options.run)
+  writeFence(fences, { ...fence, owner: null })
+  return Exit.succeed(true)
+}
+
+export function* reopen(
+  fences: Fences,
+  options: Options<"reopen">
+): Write<Claim, RunNotFound | SeqConflict | RunAlreadyOwned> {
+  const { run, engine, changes } = options
+  const fence = yield* readFence(fences, run)
+  if (fence === undefined) return Exit.fail(missing(run))
+  const refused = fenceReopen(fence, yield* leaseOf(fence.owner), options)
+  if (refused !== undefined) return Exit.fail(refused)
+  const { recoveries } = fence
+  const [generation, seq] = [fence.generation + 1, fence.seq + 1]
+  yield* own(run, { owner: engine, generation, recoveries, readyAt: null })
+  const patch = runPatch(changes)
+  yield* patchRun(run, { values: {}, release: false, ...patch, seq })
+  const owner = patch?.release === true ? null : engine
+  writeFence(fences, { ...fence, ...patch?.values, owner, generation, seq })
+  const applied = yield* applyChanges(fences, run, changes)
+  return Exit.as(applied, { run, generation })
+}
+
+export function* setDismissed(fences: Fences, run: RunId, dismissed: boolean): Write<void, RunNotFound> {
+  if ((yield* readFence(fences, run)) === undefined) return Exit.fail(missing(run))
+  yield* query(Sql.dismissRun, dismissed ? 1 : 0, run)
+  return Exit.void
+}
+
+export function* storeDefinition(definition: StoredDefinition): Write<void, never> {
+  yield* query(Sql.putDefinition, definition.key, definition.json)
+  return Exit.void
+}
+
+export function* prune(fences: Fences, options: Options<"prune">): Write<ReadonlyArray<Pruned>, never> {
+  const pruned: Array<Pruned> = []
+  for (const root of yield* prunable(options)) {
+    const below = yield* query(Sql.selectBelow, root, root)
+    pruned.push({ root, children: below.map((child) => runId(child["id"])) })
+  }
+  if (options.dryRun) return Exit.succeed(pruned)
+  for (const { root, children } of pruned) for (const id of [root, ...children]) yield* deleteRun(fences, id)
+  return Exit.succeed(pruned)
+}
+
+function* prunable({ endedBefore, keep, limit }: Options<"prune">): Operation<ReadonlyArray<RunId>> {
+  const last = keep === undefined ? undefined : yield* first(Sql.selectKeepLimit, keep)
+  const beyond = last === undefined ? [] : yield* query(Sql.selectBeyond, runId(last["id"]), limit)
+  const aged = endedBefore === undefined ? [] : yield* query(Sql.selectAged, endedBefore, limit)
+  const roots = new Set([...beyond, ...aged].map((row) => runId(row["id"])))
+  return [...roots].sort().slice(0, limit)
+}
+
+function* deleteRun(fences: Fences, run: RunId): Operation<void> {
+  for (const sql of Sql.deleteRunRows) yield* query(sql, run)
+  fences.delete(run)
+}
+
+const missing = (run: RunId): RunNotFound => new RunNotFound({ run })

@@ -1,0 +1,160 @@
+/** Records with every field set, for tests that care about a few of them. */
+import type { Commit } from "../persistence/Persistence.ts"
+import type { Change } from "../persistence/Journal.ts"
+import type {
+  EngineId,
+  EngineRecord,
+  GateAnswer,
+  GateRecord,
+  ItemRecord,
+  RunId,
+  RunRecord,
+  StepPath,
+  StepRecord
+} from "../persistence/Records.ts"
+import { noResult, noTotals } from "../persistence/Records.ts"
+
+// SAFETY: brands without a further condition, here and below.
+export const runId = (id: string): RunId => id as RunId
+export const engineId = (id: string): EngineId => id as EngineId
+export const stepPath = (path: string): StepPath => path as StepPath
+
+/** A root run that is pending, unowned and ready at once. */
+export const runRecord = (id: string, values: Partial<RunRecord> = {}): RunRecord => ({
+  id: runId(id),
+  workflow: "build",
+  title: "Build",
+  definition: "sha256:0",
+  parent: null,
+  root: runId(id),
+  depth: 0,
+  status: "pending",
+  dryRun: false,
+  trigger: "manual",
+  inputs: { branch: "main" },
+  payload: null,
+  settings: {
+    failFast: true,
+    stepTimeout: 43_200_000,
+    runTimeout: null,
+    workingDirectory: "/work",
+    model: null,
+    identity: null,
+    pluginDirs: [],
+    values: {}
+  },
+  createdAt: 1_000,
+  startedAt: null,
+  endedAt: null,
+  summary: null,
+  error: null,
+  cancelReason: null,
+  result: null,
+  blockedOn: [],
+  iteration: 0,
+  totals: noTotals,
+  target: null,
+  idempotencyKey: null,
+  owner: null,
+  generation: 0,
+  epoch: 1,
+  seq: 0,
+  readyAt: 0,
+  recoveries: 0,
+  dismissed: false,
+  ...values
+})
+
+/** A call in its first attempt. */
+export const stepRecord = (path: string, values: Partial<StepRecord> = {}): StepRecord => ({
+  path: stepPath(path),
+  epoch: 1,
+  kind: "call",
+  name: path.slice(1),
+  role: "actor",
+  canCommit: false,
+  position: 1,
+  iteration: 0,
+  status: "running",
+  superseded: false,
+  startedAt: 1_000,
+  endedAt: null,
+  attempts: [
+    {
+      number: 1,
+      startedAt: 1_000,
+      endedAt: null,
+      outcome: "running",
+      error: null,
+      heartbeatAt: null,
+      heartbeat: null,
+      abandoned: false,
+      process: null,
+      childRun: null,
+      childEpoch: 1
+    }
+  ],
+  result: noResult,
+  error: null,
+  value: null,
+  condition: null,
+  conditionMet: null,
+  childRun: null,
+  gate: null,
+  fanOut: null,
+  group: null,
+  wakeAt: null,
+  idempotencyKey: `key:${path}`,
+  ...values
+})
+
+const approval: GateRecord = {
+  kind: "human_approval",
+  prompt: "Ship it?",
+  minApprovals: 1,
+  mode: "all",
+  timeout: 86_400_000,
+  options: [],
+  answer: null
+}
+
+/** A gate that waits for its answer, or has it. */
+export const gateRecord = (path: string, answer: GateAnswer | null = null): StepRecord =>
+  stepRecord(path, { kind: "gate", role: "gate", status: "waiting", attempts: [], gate: { ...approval, answer } })
+
+export const approved: GateAnswer = { approved: true, feedback: null, selections: [], by: "ana", at: 2_000 }
+
+export const itemRecord = (path: string, key: string, values: Partial<ItemRecord> = {}): ItemRecord => ({
+  path: stepPath(path),
+  key,
+  position: 1,
+  type: "file",
+  id: key,
+  ref: key,
+  context: {},
+  status: "pending",
+  error: null,
+  childRun: null,
+  childEpoch: 1,
+  output: null,
+  dispatchedAt: null,
+  completedAt: null,
+  ...values
+})
+
+export const engineRecord = (id: string, leaseUntil: number): EngineRecord => ({
+  id: engineId(id),
+  host: "host",
+  boot: "boot",
+  pid: 1,
+  processStart: "1",
+  leaseUntil
+})
+
+/** A commit to a run as its record says it stands. */
+export const commitTo = (run: RunRecord, ...changes: ReadonlyArray<Change>): Commit => ({
+  run: run.id,
+  generation: run.generation,
+  expectedSeq: run.seq,
+  changes
+})

@@ -1,0 +1,294 @@
+/** I1, I6 and I7: what a commit writes, and when it writes nothing. */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { PCGRandom } from "effect/Utils"
+import type { Change, RunJournal } from "../../persistence/Journal.ts"
+import { apply, emptyJournal } from "../../persistence/Journal.ts"
+import {
+  commitTo,
+  engineRecord,
+  gateRecord,
+  itemRecord,
+  runId,
+  runRecord,
+  stepPath,
+  stepRecord
+} from "../SampleRecords.ts"
+import type { Case } from "./Case.ts"
+import { ann, ben, now, ownedRun, refusal, requirement, same } from "./Case.ts"
+
+const step = (path: string, values: Parameters<typeof stepRecord>[1] = {}): Change => ({
+  _tag: "Step",
+  step: stepRecord(path, values)
+})
+
+export const commitCases: ReadonlyArray<Case> = [
+  requirement("a commit applies all its changes and counts", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const { id: row } = yield* store.send(run.id, { _tag: "Pause" }, now)
+    const item = itemRecord("/each", "file:a")
+    const patch = { iteration: 3, error: "late", result: { deep: [1, null] } }
+    yield* store.commit(
+      commitTo(run, { _tag: "Run", patch }, step("/one"), { _tag: "Item", item }, { _tag: "Consume", ids: [row] })
+    )
+    const { journal, inbox } = yield* store.load(run.id)
+    yield* same(journal.run, { ...run, ...patch, seq: 1, readyAt: now })
+    yield* same(journal.steps, new Map([["/one#1", stepRecord("/one")]]))
+    yield* same(journal.items, new Map([[item.path, new Map([[item.key, item]])]]))
+    yield* same(inbox, [])
+  }),
+
+  requirement("I6: after any commits, load gives their fold", function* (store) {
+    for (let seed = 1; seed <= 10; seed++) {
+      const random = new PCGRandom(seed)
+      const run = yield* ownedRun(store, `R${seed}`)
+      const expected = emptyJournal(run)
+      for (let seq = 0; seq < 12; seq++) {
+        const changes = Array.from({ length: random.integer(5) }, () => randomChange(random))
+        yield* store.commit({ run: run.id, generation: 1, expectedSeq: seq, changes })
+        for (const change of changes) apply(expected, change)
+        expected.run = { ...expected.run, seq: seq + 1 }
+        const { journal } = yield* store.load(run.id)
+        yield* same(journal, expected, `seed ${seed}, commit ${seq}`)
+      }
+    }
+  }),
+
+  requirement("what was loaded is the caller's own", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const before: RunJournal = (yield* store.load(run.id)).journal
+    yield* store.commit(commitTo(run, step("/one")))
+    yield* same(before.steps.size, 0)
+    const loaded = (yield* store.load(run.id)).journal
+    loaded.steps.clear()
+    loaded.items.set(stepPath("/each"), new Map())
+    yield* same((yield* store.load(run.id)).journal.steps.size, 1)
+    yield* same((yield* store.load(run.id)).journal.items.size, 0)
+  }),
+
+  requirement("a step of the same path and epoch is replaced, of another epoch added", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    yield* store.commit(commitTo(run, step("/one"), step("/one", { status: "failed", superseded: true })))
+    yield* store.commit(commitTo({ ...run, seq: 1 }, step("/one", { epoch: 2, position: 2 })))
+    const steps = yield* store.steps(run.id)
+    yield* same(
+      steps.map((it) => [it.epoch, it.status, it.superseded]),
+      [
+        [1, "failed", true],
+        [2, "running", false]
+      ]
+    )
+  }),
+
+  requirement("I1, I7: a commit under an old generation changes nothing", function* (store) {
+    const run = yield* ownedRun(store, "A", { owner: ben, generation: 4 })
+    const claim = yield* store.claim(run.id, { engine: ann, now })
+    yield* same(claim.generation, 5)
+    const before = yield* store.load(run.id)
+    const lost = yield* refusal(store.commit(commitTo(run, step("/one"))), "LeaseLost")
+    yield* same(lost.generation, 4)
+    yield* same(yield* store.load(run.id), before)
+  }),
+
+  requirement("I7: a run that does not exist, or has no owner, takes no commit", function* (store) {
+    yield* refusal(store.commit(commitTo(runRecord("none"))), "LeaseLost")
+    const run = yield* ownedRun(store, "A")
+    yield* store.release({ run: run.id, generation: 1, readyAt: null, lastInbox: null })
+    yield* refusal(store.commit(commitTo(run, step("/one"))), "LeaseLost")
+    yield* same((yield* store.steps(run.id)).length, 0)
+  }),
+
+  requirement("a commit at another seq changes nothing and tells the actual one", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    yield* store.commit(commitTo(run))
+    for (const expectedSeq of [0, 2]) {
+      const conflict = yield* refusal(store.commit({ ...commitTo(run, step("/one")), expectedSeq }), "SeqConflict")
+      yield* same([conflict.expected, conflict.actual], [expectedSeq, 1])
+    }
+    yield* same((yield* store.steps(run.id)).length, 0)
+  }),
+
+  requirement("a commit whose answer was lost is recognised, also when it ended the run", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const last = commitTo(run, { _tag: "Run", patch: { status: "completed", endedAt: now } })
+    yield* store.commit(last)
+    const conflict = yield* refusal(store.commit(last), "SeqConflict")
+    yield* same(conflict.actual, 1)
+    yield* refusal(store.commit({ ...last, expectedSeq: 1 }), "LeaseLost")
+  }),
+
+  requirement("commits of one run that are sent at once apply in order", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const seqs = Array.from({ length: 20 }, (_, seq) => seq)
+    yield* Effect.forEach(seqs, (seq) => store.commit(commitTo({ ...run, seq }, step(`/s${seq}`))), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    yield* same((yield* store.get(run.id)).seq, 20)
+    yield* same((yield* store.steps(run.id)).length, 20)
+  }),
+
+  requirement("of commits at the same seq exactly one applies", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const results = yield* Effect.forEach(
+      [1, 2, 3, 4],
+      (n) => Effect.either(store.commit(commitTo(run, step(`/s${n}`)))),
+      { concurrency: "unbounded" }
+    )
+    yield* same(results.filter(Either.isRight).length, 1)
+    yield* same((yield* store.steps(run.id)).length, 1)
+  }),
+
+  requirement("a failing commit among many takes none with it", function* (store) {
+    const runs = yield* Effect.forEach(["A", "B", "C", "D"], (id) => ownedRun(store, id))
+    const results = yield* Effect.forEach(
+      runs,
+      (run) => {
+        const seq = run.id === "B" ? 7 : 0
+        const generation = run.id === "C" ? 9 : 1
+        return Effect.either(store.commit(commitTo({ ...run, seq, generation }, step("/one"))))
+      },
+      { concurrency: "unbounded" }
+    )
+    yield* same(
+      results.map((it) => (Either.isRight(it) ? "written" : it.left._tag)),
+      ["written", "SeqConflict", "LeaseLost", "written"]
+    )
+    for (const run of runs) {
+      const count = run.id === "A" || run.id === "D" ? 1 : 0
+      yield* same((yield* store.steps(run.id)).length, count)
+    }
+  }),
+
+  requirement("a run that ends or is parked has no owner", function* (store) {
+    for (const status of ["completed", "failed", "cancelled", "needs_resume"] as const) {
+      const run = yield* ownedRun(store, `A-${status}`)
+      yield* store.send(run.id, { _tag: "Pause" }, now)
+      const patch = { _tag: "Run", patch: { status } } as const
+      yield* store.commit(commitTo(run, patch, { _tag: "Run", patch: { iteration: 1 } }))
+      const { owner, readyAt, generation, iteration } = yield* store.get(run.id)
+      yield* same(
+        { owner, readyAt, generation, iteration },
+        { owner: null, readyAt: null, generation: 1, iteration: 1 }
+      )
+    }
+  }),
+
+  requirement("a commit creates children, again without effect", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const parent = { run: run.id, path: stepPath("/call") }
+    const child = runRecord("B", { parent, root: run.id, depth: 1, idempotencyKey: "A/call" })
+    yield* store.commit(commitTo(run, { _tag: "Create", run: child }))
+    yield* same(yield* store.get(child.id), child)
+    yield* store.commit(commitTo({ ...run, seq: 1 }, { _tag: "Create", run: { ...child, title: "again" } }))
+    yield* same(yield* store.get(child.id), child)
+  }),
+
+  requirement("I1: a child under another run's key fails the whole commit", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    yield* store.create(runRecord("B", { idempotencyKey: "key" }))
+    const child = runRecord("C", { idempotencyKey: "key" })
+    const notify: Change = { _tag: "Notify", run: runId("B"), message: { _tag: "Pause" }, at: now }
+    const commit = commitTo(run, step("/one"), notify, { _tag: "Create", run: child })
+    const error = yield* refusal(store.commit(commit), "PersistenceError")
+    yield* same(error.reason, "Corrupt")
+    yield* refusal(store.get(child.id), "RunNotFound")
+    yield* same((yield* store.load(run.id)).journal.steps.size, 0)
+    yield* same((yield* store.get(run.id)).seq, 0)
+    yield* same((yield* store.load(runId("B"))).inbox, [])
+  }),
+
+  requirement("a create and a commit of the same turn land in that order", function* (store) {
+    const run = runRecord("A", { owner: ann, generation: 1 })
+    yield* Effect.all([store.create(run), store.commit(commitTo(run, step("/one")))], { concurrency: "unbounded" })
+    yield* same((yield* store.steps(run.id)).length, 1)
+  }),
+
+  requirement("I5: a commit's message to another run is a row that wakes it", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const parent = yield* ownedRun(store, "P")
+    const message = { _tag: "ChildEnded", child: run.id, path: stepPath("/call") } as const
+    yield* store.commit(commitTo(run, { _tag: "Notify", run: parent.id, message, at: now }))
+    const { journal, inbox } = yield* store.load(parent.id)
+    yield* same(
+      inbox.map((row) => [row.run, row.message, row.createdAt]),
+      [[parent.id, message, now]]
+    )
+    yield* same([journal.run.readyAt, journal.run.seq], [now, 0])
+  }),
+
+  requirement("a commit's message to a run that ended or is gone is dropped", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const ended = runRecord("E", { status: "failed", readyAt: null })
+    yield* store.create(ended)
+    const notify = (id: string): Change => ({ _tag: "Notify", run: runId(id), message: { _tag: "Pause" }, at: now })
+    yield* store.commit(commitTo(run, notify("E"), notify("none")))
+    const { journal, inbox } = yield* store.load(ended.id)
+    yield* same(journal.run, ended)
+    yield* same(inbox, [])
+  }),
+
+  requirement("a run consumes rows of its own inbox only", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    const other = yield* ownedRun(store, "B")
+    const { id } = yield* store.send(other.id, { _tag: "Pause" }, now)
+    yield* store.commit(commitTo(run, { _tag: "Consume", ids: [id, 999_999] }))
+    yield* same((yield* store.load(other.id)).inbox.length, 1)
+  }),
+
+  requirement("a run is created once by id and once by idempotency key", function* (store) {
+    const run = runRecord("A", { idempotencyKey: "key" })
+    yield* store.create(run)
+    const byKey = yield* refusal(store.create({ ...run, id: runId("B") }), "RunAlreadyExists")
+    yield* same([byKey.workflow, byKey.idempotencyKey, byKey.run], [run.workflow, "key", run.id])
+    const byId = yield* refusal(store.create({ ...run, idempotencyKey: null }), "RunAlreadyExists")
+    yield* same(byId.run, run.id)
+    yield* store.create({ ...run, id: runId("C"), workflow: "other" })
+    yield* same(yield* store.get(run.id), run)
+  }),
+
+  requirement("every field of a record comes back as it was written", function* (store) {
+    yield* store.renewEngine(engineRecord("ann", 20_000))
+    const run = runRecord("A", {
+      owner: ann,
+      generation: 1,
+      inputs: { ключ: 'a "quoted" text\n\u0000\u{1f600}' },
+      payload: { nested: [true, null, 1.5, "text"] },
+      blockedOn: [
+        {
+          _tag: "gate",
+          run: runId("B"),
+          path: stepPath("/gate~2"),
+          name: "gate",
+          kind: "human_review",
+          prompt: "?",
+          options: [{ key: "a", text: "A" }],
+          minApprovals: 2,
+          until: 5
+        }
+      ],
+      totals: { ...runRecord("A").totals, cost_usd: 0.1 },
+      dismissed: true,
+      dryRun: true
+    })
+    const gate = gateRecord("/a'b\"c;--%25", { approved: false, feedback: "no", selections: ["x"], by: null, at: 7 })
+    const values = { value: { json: ["any"] }, result: { ...gate.result, structured: [{ a: null }], markers: ["m"] } }
+    yield* store.create(run)
+    yield* store.commit(commitTo(run, { _tag: "Step", step: { ...gate, ...values } }))
+    const { journal } = yield* store.load(run.id)
+    yield* same(journal.run, { ...run, seq: 1 })
+    yield* same([...journal.steps.values()], [{ ...gate, ...values }])
+  })
+]
+
+const randomChange = (random: PCGRandom): Change => {
+  const position = random.integer(9)
+  switch (random.integer(4)) {
+    case 0:
+      return { _tag: "Run", patch: { iteration: position, error: position > 4 ? null : `error ${position}` } }
+    case 1:
+      return { _tag: "Item", item: itemRecord("/each", `file:${random.integer(3)}`, { position, status: "running" }) }
+    default:
+      return step(`/s${random.integer(4)}`, { position, epoch: 1 + random.integer(1), status: "completed" })
+  }
+}
