@@ -42,7 +42,7 @@ import type {
   StepRecord
 } from "./Records.ts"
 import { isEnded } from "./Records.ts"
-import { claimRun, engineMemory, fenceCommit, fenceOwner, fenceReopen, isLive, leaseLost } from "./Rules.ts"
+import { claimRun, engineMemory, fenceCommit, fenceOwner, fenceReopen, isLive, isWanted, leaseLost } from "./Rules.ts"
 
 export interface MemoryPersistence {
   readonly service: PersistenceService
@@ -106,7 +106,7 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
     inbox: (engine, after) => read(() => inbox(store, engine, after)),
     engines: read(() => Array.from(store.engines.values())),
     definition: (key) => read(() => store.definitions.get(key)),
-    nextReadyAt: read(() => nextReadyAt(store)),
+    nextReadyAt: (after) => read(() => nextReadyAt(store, after)),
     changes: Stream.fromPubSub(hints)
   })
 }
@@ -209,8 +209,8 @@ const claim = (store: MemoryStore, id: RunId, options: ClaimOptions) =>
 const claimReady = (store: MemoryStore, options: ClaimReadyOptions): ReadonlyArray<Claim> => {
   const wanted = (run: RunRecord) =>
     isLive(run.status) &&
-    (options.workflows === undefined || options.workflows.includes(run.workflow)) &&
-    (options.root === undefined || run.root === options.root) &&
+    isWanted(run, options) &&
+    (options.root === undefined || run.root === options.root || run.id === options.root) &&
     (run.owner === null
       ? run.readyAt !== null && run.readyAt <= options.now
       : run.owner !== options.engine && (leaseOf(store, run) ?? 0) <= options.now)
@@ -337,9 +337,9 @@ const inbox = (store: MemoryStore, engine: EngineId, after: number): ReadonlyArr
     .filter((row) => row.id > after)
     .sort((a, b) => a.id - b.id)
 
-const nextReadyAt = (store: MemoryStore): number | undefined =>
+const nextReadyAt = (store: MemoryStore, after: number): number | undefined =>
   records(store).reduce<number | undefined>((nearest, run) => {
-    if (run.owner !== null || run.readyAt === null || !isLive(run.status)) return nearest
+    if (run.owner !== null || run.readyAt === null || run.readyAt <= after || !isLive(run.status)) return nearest
     return nearest === undefined ? run.readyAt : Math.min(nearest, run.readyAt)
   }, undefined)
 

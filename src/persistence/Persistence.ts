@@ -114,8 +114,10 @@ export interface ClaimOptions {
 }
 
 export interface ClaimReadyOptions extends ClaimOptions {
-  /** Only runs of these workflows; absent: of any. */
+  /** Only runs of these workflows, or of these definitions; both absent: any. */
   readonly workflows?: ReadonlyArray<string>
+  /** Keys of definitions; one that ends with `:` stands for all that begin with it. */
+  readonly definitions?: ReadonlyArray<string>
   /** Only this run and those below it. */
   readonly root?: RunId
   readonly limit: number
@@ -240,8 +242,8 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
     readonly inbox: (engine: EngineId, after: number) => Effect.Effect<ReadonlyArray<InboxRow>, PersistenceError>
     readonly engines: Effect.Effect<ReadonlyArray<EngineRecord>, PersistenceError>
     readonly definition: (key: string) => Effect.Effect<StoredDefinition | undefined, PersistenceError>
-    /** The nearest `readyAt` of an unowned run, for the timer of a watchdog. */
-    readonly nextReadyAt: Effect.Effect<number | undefined, PersistenceError>
+    /** The nearest `readyAt` after a time of an unowned run, for the timer of a watchdog. */
+    readonly nextReadyAt: (after: number) => Effect.Effect<number | undefined, PersistenceError>
 
     /** A hint, without content, that someone wrote: another process, or `send`, `create` and `Notify` in this one. */
     readonly changes: Stream.Stream<void>

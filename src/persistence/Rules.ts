@@ -4,10 +4,20 @@
  * Pure functions over records; reading and writing those is the backend's.
  */
 import * as Either from "effect/Either"
-import type { Commit } from "./Persistence.ts"
+import type { ClaimReadyOptions, Commit } from "./Persistence.ts"
 import { LeaseLost, RunAlreadyEnded, RunAlreadyOwned, SeqConflict } from "./Persistence.ts"
 import type { EngineId, RunId, RunRecord, RunStatus } from "./Records.ts"
 import { isEnded } from "./Records.ts"
+
+/** Whether a watchdog that knows these workflows and definitions may claim a run. */
+export const isWanted = (
+  run: Pick<RunRecord, "workflow" | "definition">,
+  { workflows, definitions }: Pick<ClaimReadyOptions, "workflows" | "definitions">
+): boolean => {
+  if (workflows === undefined && definitions === undefined) return true
+  const isOf = (key: string) => (key.endsWith(":") ? run.definition.startsWith(key) : run.definition === key)
+  return workflows?.includes(run.workflow) === true || definitions?.some(isOf) === true
+}
 
 /** What fences a write to a run. */
 export type Fence = Pick<RunRecord, "id" | "status" | "owner" | "generation" | "seq" | "recoveries">

@@ -14,6 +14,7 @@ const claims: ReadonlyArray<ClaimReadyOptions> = [
   claim,
   { ...claim, workflows: ["build"] },
   { ...claim, root: runId("A") },
+  { ...claim, definitions: ["wf:", "code:order@1"] },
   { ...claim, root: runId("A"), workflows: ["build"] }
 ]
 

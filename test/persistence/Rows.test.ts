@@ -49,7 +49,7 @@ const cases: ReadonlyArray<readonly [sql: string, read: Reading, message: string
   ["UPDATE steps SET status = 'completed'", (store) => store.load(id), "row A /gate#1: data and columns do not agree"],
   ["UPDATE steps SET epoch = 2", (store) => store.load(id), "row A /gate#2: data and columns do not agree"],
   [
-    'UPDATE steps SET data = replace(data, \'"attempts":[]\', \'"attempts":[{"number":1}]\')',
+    `UPDATE steps SET data = json_set(data, '$.attempts', json('[{"number":1}]'))`,
     (store) => store.load(id),
     "table steps, row A /gate#1: attempts.0."
   ],

@@ -12,6 +12,7 @@ import type { StoredDefinition } from "../Persistence.ts"
 import type { EngineId, InboxRow, RunId } from "../Records.ts"
 import { EngineRecord, InboxMessage, ItemRecord, RunRecord, RunStatus, StepRecord } from "../Records.ts"
 import type { Fence } from "../Rules.ts"
+import { expandStepData } from "./Compact.ts"
 import type { Row, SqlValue } from "./Operation.ts"
 import { corrupt } from "./Operation.ts"
 
@@ -131,10 +132,12 @@ const isStep = Schema.is(StepRecord, lenient)
 const isItem = Schema.is(ItemRecord, lenient)
 
 export const decodeStep = (row: Row): StepRecord => {
-  const key = `${keyOf(row["run"])} ${keyOf(row["path"])}#${keyOf(row["epoch"])}`
-  const step = parse("steps", key, "data", row["data"])
+  const { path, position, kind, name } = row
+  const key = `${keyOf(row["run"])} ${keyOf(path)}#${keyOf(row["epoch"])}`
+  const columns = { path, position, kind, name, superseded: row["superseded"] === 1 }
+  const step = expandStepData(parse("steps", key, "data", row["data"]), columns)
   if (!isStep(step)) throw corrupt("steps", key, problemOf(StepRecord, step))
-  if (step.path !== row["path"] || step.epoch !== row["epoch"] || step.status !== row["status"]) {
+  if (step.epoch !== row["epoch"] || step.status !== row["status"]) {
     throw corrupt("steps", key, "data and columns do not agree")
   }
   return step

@@ -127,7 +127,7 @@ const queries = (reader: Reader): Omit<PersistenceService, WriteNames | "changes
     inbox: (engine, after) => rows(decodeInbox, Sql.selectOwnedInbox, after, engine),
     engines: rows(decodeEngine, Sql.selectEngines),
     definition: (key) => Effect.map(rows(decodeDefinition, Sql.selectDefinition, key), ([found]) => found),
-    nextReadyAt: Effect.map(rows(decodeReadyAt, Sql.selectNextReady), ([readyAt]) => readyAt)
+    nextReadyAt: (after) => Effect.map(rows(decodeReadyAt, Sql.selectNextReady, after), ([readyAt]) => readyAt)
   }
 }
 

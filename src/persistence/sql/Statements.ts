@@ -35,7 +35,7 @@ export const putStep = `INSERT INTO steps (run, path, epoch, position, kind, nam
   VALUES (${marks(9)})
   ON CONFLICT (run, path, epoch) DO UPDATE SET position = excluded.position, kind = excluded.kind,
     name = excluded.name, status = excluded.status, superseded = excluded.superseded, data = excluded.data`
-const stepColumns = "run, path, epoch, status, data"
+const stepColumns = "run, path, epoch, position, kind, name, status, superseded, data"
 export const selectSteps = `SELECT ${stepColumns} FROM steps WHERE run = ? ORDER BY position, epoch`
 export const selectLiveStep = `SELECT ${stepColumns} FROM steps WHERE run = ? AND path = ? AND superseded = 0`
 
@@ -74,15 +74,31 @@ export const selectLostOwners = `WITH RECURSIVE owners (id) AS (
   WHERE owners.id IS NOT NULL AND owners.id <> ? AND (engines.lease_until IS NULL OR engines.lease_until <= ?)`
 
 /** Few runs are ready; the indexes by workflow and root would go through all that ever were. */
-const claimFilter = (dialect: Dialect, options: ClaimReadyOptions): Statement => ({
-  sql:
-    (options.workflows === undefined ? "" : ` AND ${dialect.isIn(dialect.unindexed("workflow"))}`) +
-    (options.root === undefined ? "" : ` AND ${dialect.unindexed("root")} = ?`),
-  params: [
-    ...(options.workflows === undefined ? [] : [JSON.stringify(options.workflows)]),
-    ...(options.root === undefined ? [] : [options.root])
-  ]
-})
+const claimFilter = (dialect: Dialect, options: ClaimReadyOptions): Statement => {
+  const known = knownFilter(dialect, options)
+  const { root } = options
+  if (root === undefined) return known
+  return {
+    sql: `${known.sql} AND (${dialect.unindexed("root")} = ? OR ${dialect.unindexed("id")} = ?)`,
+    params: [...known.params, root, root]
+  }
+}
+
+/** As `isWanted` in `Rules`. */
+const knownFilter = (dialect: Dialect, { workflows, definitions }: ClaimReadyOptions): Statement => {
+  if (workflows === undefined && definitions === undefined) return { sql: "", params: [] }
+  const wanted = (definitions ?? []).map((key) =>
+    key.endsWith(":") ? `substr(definition, 1, length(?)) = ?` : "definition = ?"
+  )
+  const either = [dialect.isIn(dialect.unindexed("workflow")), ...wanted].join(" OR ")
+  return {
+    sql: ` AND (${either})`,
+    params: [
+      JSON.stringify(workflows ?? []),
+      ...(definitions ?? []).flatMap((key) => (key.endsWith(":") ? [key, key] : [key]))
+    ]
+  }
+}
 
 export const selectRunsOf = (dialect: Dialect, owner: string, options: ClaimReadyOptions): Statement => {
   const filter = claimFilter(dialect, options)
@@ -103,7 +119,7 @@ export const selectReady = (dialect: Dialect, options: ClaimReadyOptions): State
   }
 }
 
-export const selectNextReady = `SELECT ready_at FROM runs WHERE ${ready} ORDER BY ready_at LIMIT 1`
+export const selectNextReady = `SELECT ready_at FROM runs WHERE ${ready} AND ready_at > ? ORDER BY ready_at LIMIT 1`
 
 export const putDefinition = "INSERT INTO definitions (key, json) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
 export const selectDefinition = "SELECT key, json FROM definitions WHERE key = ?"

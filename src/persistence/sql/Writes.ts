@@ -31,6 +31,7 @@ import type { EngineId, EngineRecord, InboxMessage, InboxRow, RunId, RunRecord }
 import { isEnded } from "../Records.ts"
 import type { Ownership } from "../Rules.ts"
 import { claimRun, engineMemory, fenceCommit, fenceOwner, fenceReopen, leaseLost } from "../Rules.ts"
+import { encodeStepData } from "./Compact.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
 import { readFence, writeFence } from "./Fences.ts"
@@ -85,7 +86,7 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
         break
       case "Step": {
         const { path, epoch, position, kind, name, status, superseded } = change.step
-        const data = JSON.stringify(change.step)
+        const data = encodeStepData(change.step)
         yield* query(Sql.putStep, run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data)
         break
       }
