@@ -2,16 +2,18 @@
  * Concurrency in code workflows: each branch has a scope of its own, so that a replay finds what it journaled
  * (design.md, "Concurrency in code workflows").
  */
-import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import type { Branch } from "../engine/Branch.ts"
 import { forkJoin } from "../engine/ForkJoin.ts"
 import { journaled, newRow } from "../engine/RunContext.ts"
 import type { StopReason } from "../engine/StopReason.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
+import { sleep } from "./Waits.ts"
 import { currentBranch, onBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
 type Success<T> = T extends Effect.Effect<infer A, infer _E, infer _R> ? A : never
@@ -28,6 +30,8 @@ export interface AllOptions {
   readonly concurrency?: number
 }
 
+type Values<T extends Branches> = T[keyof T & (T extends ReadonlyArray<unknown> ? number : keyof T)]
+
 /**
  * Runs branches side by side and gives their results under their keys. The first failure interrupts the others, and is
  * a row: a replay fails in the same way.
@@ -35,26 +39,81 @@ export interface AllOptions {
 export const all = <const T extends Branches>(
   branches: T,
   options: AllOptions = {}
-): Effect.Effect<
-  { -readonly [K in keyof T]: Success<T[K]> },
-  Failure<T[keyof T & (T extends ReadonlyArray<unknown> ? number : keyof T)]>,
-  WorkflowRun | Needs<T[keyof T & (T extends ReadonlyArray<unknown> ? number : keyof T)]>
-> => {
-  const run = Effect.gen(function* () {
-    const parent = yield* currentBranch("all")
-    const segment = parent.nextSegment("all")
-    const lanes = Object.entries<Effect.Effect<unknown, unknown, unknown>>(branches).map(([key, effect]) => ({
-      key,
-      effect,
-      branch: parent.child(segment).child(encodeKey(key))
-    }))
-    return yield* new All(parent, parent.at(segment), lanes, options.concurrency ?? lanes.length).run
+): Effect.Effect<{ -readonly [K in keyof T]: Success<T[K]> }, Failure<Values<T>>, WorkflowRun | Needs<Values<T>>> => {
+  const results = Effect.map(runBlock("all", lanesOf(branches), options.concurrency), ({ exits }) => {
+    const values = [...exits].map(([key, exit]) => [key, Exit.isSuccess(exit) ? exit.value : undefined] as const)
+    return Array.isArray(branches) ? values.map(([, value]) => value) : Object.fromEntries(values)
   })
-  const shaped = Effect.map(run, (results) =>
-    Array.isArray(branches) ? [...results.values()] : Object.fromEntries(results)
-  )
   // SAFETY: one result a key, in the order of the keys; failures and requirements are the branches' own.
-  return shaped as never
+  return results as never
+}
+
+/**
+ * Does the same for each item, side by side, and gives the results in the order of the items. A branch is named by its
+ * item's key, so that items may come in another order after a restart; two items of one key are a defect.
+ */
+export const forEach = <A, B, E, R>(
+  items: Iterable<A>,
+  work: (item: A) => Effect.Effect<B, E, R>,
+  options: AllOptions & { readonly key: (item: A) => string }
+): Effect.Effect<ReadonlyArray<B>, E, WorkflowRun | R> => {
+  const lanes = [...items].map((item) => ({ key: options.key(item), effect: work(item) }))
+  const results = Effect.map(runBlock("forEach", lanes, options.concurrency), ({ exits }) =>
+    lanes.map(({ key }) => exits.get(key)).map((exit) => (exit && Exit.isSuccess(exit) ? exit.value : undefined))
+  )
+  // SAFETY: a result for each item; failures and requirements are those of `work`.
+  return results as Effect.Effect<ReadonlyArray<B>, E, WorkflowRun | R>
+}
+
+/** Runs branches side by side until the first ends, in whichever way; that one is a row, the others are interrupted. */
+export const race = <const T extends Branches>(
+  branches: T
+): Effect.Effect<Success<Values<T>>, Failure<Values<T>>, WorkflowRun | Needs<Values<T>>> => {
+  const winner = Effect.flatMap(runBlock("race", lanesOf(branches), undefined), ({ exits, decided }) => {
+    const exit = decided === undefined ? undefined : exits.get(decided)
+    return exit ?? Effect.dieMessage("a race without branches never ends")
+  })
+  // SAFETY: the winner is one of the branches.
+  return winner as never
+}
+
+/** The work did not end within its time. */
+export class WorkTimedOut extends Schema.TaggedError<WorkTimedOut>()("WorkTimedOut", {
+  /** ms */
+  duration: Schema.Number
+}) {}
+
+/** Interrupts the work when it has not ended within a time, which counts from the first execution, across restarts. */
+export const timeout = <A, E, R>(
+  work: Effect.Effect<A, E, R>,
+  duration: Duration.DurationInput
+): Effect.Effect<A, E | WorkTimedOut, WorkflowRun | R> => {
+  const late = new WorkTimedOut({ duration: Duration.toMillis(duration) })
+  return race({ work, timer: Effect.zipRight(sleep(duration), Effect.fail(late)) })
+}
+
+const lanesOf = (branches: Branches): ReadonlyArray<Omit<Lane, "branch">> =>
+  Object.entries<Effect.Effect<unknown, unknown, unknown>>(branches).map(([key, effect]) => ({ key, effect }))
+
+const runBlock = (
+  kind: Block["kind"],
+  lanes: ReadonlyArray<Omit<Lane, "branch">>,
+  concurrency: number | undefined
+): Effect.Effect<Ends, unknown, unknown> =>
+  Effect.gen(function* () {
+    const parent = yield* currentBranch(kind)
+    const segment = parent.nextSegment(kind)
+    const keys = new Set(lanes.map((lane) => lane.key))
+    if (keys.size < lanes.length) return yield* Effect.dieMessage(`${kind} has two branches of one key`)
+    const scope = parent.child(segment)
+    const branches = lanes.map((lane) => ({ ...lane, branch: scope.child(encodeKey(lane.key)) }))
+    return yield* new Block(kind, parent, parent.at(segment), branches, concurrency ?? lanes.length).run
+  })
+
+/** How the branches of a block ended, and which one decided its end before the others. */
+interface Ends {
+  readonly exits: ReadonlyMap<string, Exit.Exit<unknown, unknown>>
+  readonly decided: string | undefined
 }
 
 interface Lane {
@@ -63,10 +122,11 @@ interface Lane {
   readonly branch: Branch
 }
 
-class All {
+class Block {
   readonly #exits = new Map<string, Exit.Exit<unknown, unknown>>()
 
   constructor(
+    readonly kind: "all" | "forEach" | "race",
     private readonly parent: Branch,
     private readonly path: StepPath,
     private readonly lanes: ReadonlyArray<Lane>,
@@ -75,10 +135,10 @@ class All {
 
   readonly run = Effect.gen(this, function* () {
     const { run } = this.parent
-    const known = yield* journaled(run, this.path, "block", "all")
+    const known = yield* journaled(run, this.path, "block", this.kind)
     if (known === undefined && this.parent.stopReason !== undefined) return yield* Effect.interrupt
     if (known === undefined) this.#announce()
-    const decided = failedKey(known)
+    const decided = decidedKey(known)
     if (decided !== undefined) this.#stopAllBut(decided)
     let next = 0
     yield* forkJoin({
@@ -92,7 +152,7 @@ class All {
 
   #announce(): void {
     const { run, iteration } = this.parent
-    run.put(newRow(run, { path: this.path, kind: "block", name: "all", status: "running", iteration }))
+    run.put(newRow(run, { path: this.path, kind: "block", name: this.kind, status: "running", iteration }))
   }
 
   #stopAllBut(key: string): void {
@@ -108,33 +168,32 @@ class All {
     const lane = this.lanes.find((other) => other.branch === branch)
     if (lane === undefined) throw new Error(`invariant: ${this.path} has no branch ${branch.scope}`)
     this.#exits.set(lane.key, exit)
-    if (Exit.isSuccess(exit) || branch.stopReason !== undefined) return undefined
+    if (branch.stopReason !== undefined || (this.kind !== "race" && Exit.isSuccess(exit))) return undefined
     const { run } = this.parent
     const row = run.row(this.path)
-    if (row !== undefined && failedKey(row) === undefined) run.put({ ...row, value: { failed: lane.key } })
+    if (row !== undefined && decidedKey(row) === undefined) run.put({ ...row, value: { decided: lane.key } })
     this.#stopAllBut(lane.key)
     return { _tag: "FailFast" }
   }
 
-  #finish(): Effect.Effect<ReadonlyMap<string, unknown>, unknown> {
+  /** Fails with the branch whose failure decided the block, or with one that could not end. */
+  #finish(): Effect.Effect<Ends, unknown> {
     const { run } = this.parent
     const row = run.row(this.path)
-    const failed = failedKey(row)
-    const failure = failed === undefined ? undefined : this.#exits.get(failed)
+    const decided = decidedKey(row)
+    const failed = this.kind === "race" ? undefined : decided
     if (row !== undefined && !isTerminal(row.status)) {
-      const ended = { endedAt: run.now(), status: failed === undefined ? "completed" : "failed" } as const
-      run.put({ ...row, ...ended })
+      run.put({ ...row, endedAt: run.now(), status: failed === undefined ? "completed" : "failed" })
     }
-    if (failure !== undefined && Exit.isFailure(failure)) return Effect.failCause(failure.cause)
-    const results = new Map<string, unknown>()
-    for (const { key } of this.lanes) {
+    const needed = decided === undefined ? this.lanes.map((lane) => lane.key) : [decided]
+    for (const key of needed) {
       const exit = this.#exits.get(key)
-      if (exit === undefined || Exit.isFailure(exit)) return Effect.failCause(exit?.cause ?? Cause.empty)
-      results.set(key, exit.value)
+      if (exit === undefined) return Effect.interrupt
+      if (Exit.isFailure(exit)) return Effect.failCause(exit.cause)
     }
-    return Effect.succeed(results)
+    return Effect.succeed({ exits: this.#exits, decided })
   }
 }
 
-const failedKey = (row: StepRecord | undefined): string | undefined =>
-  Predicate.hasProperty(row?.value, "failed") && typeof row.value.failed === "string" ? row.value.failed : undefined
+const decidedKey = (row: StepRecord | undefined): string | undefined =>
+  Predicate.hasProperty(row?.value, "decided") && typeof row.value.decided === "string" ? row.value.decided : undefined

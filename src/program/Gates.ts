@@ -54,8 +54,7 @@ export const gate = (
 const answerOf = (gate: string, row: StepRecord): Effect.Effect<GateAnswer, GateRejected | GateTimedOut> => {
   const answer = row.gate?.answer
   if (row.status === "cancelled") return Effect.interrupt
-  if (row.status === "timed_out") return Effect.fail(new GateTimedOut({ gate }))
-  if (answer === null || answer === undefined) return Effect.dieMessage(`gate ${row.path} ended without an answer`)
+  if (answer === null || answer === undefined) return Effect.fail(new GateTimedOut({ gate }))
   if (answer.approved) return Effect.succeed(answer)
   return Effect.fail(new GateRejected({ gate, reason: row.error ?? "rejected" }))
 }

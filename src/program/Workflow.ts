@@ -25,9 +25,11 @@ import { type AnySchema, decode, encode } from "./Codec.ts"
 import { definitionKey, describeFailure, endOf, type WorkflowFailed } from "./WorkflowEnd.ts"
 import { onBranch, WorkflowRun } from "./WorkflowRun.ts"
 
-export { all } from "./Branches.ts"
+export { all, forEach, race, timeout, WorkTimedOut } from "./Branches.ts"
 export { child } from "./Children.ts"
 export { gate, type GateOptions, GateRejected, GateTimedOut } from "./Gates.ts"
+export { now, random, uuid } from "./Values.ts"
+export { awaitSignal, type Signal, SignalTimedOut, signal, sleep, sleepUntil } from "./Waits.ts"
 export { WorkflowFailed } from "./WorkflowEnd.ts"
 export { UnscopedConcurrency, WorkflowRun } from "./WorkflowRun.ts"
 
