@@ -80,29 +80,41 @@ export interface AwaitedChild {
  * it cannot be interrupted.
  */
 export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undefined> => {
-  const { deadlines, children, settings } = options.branch.run.host
-  return Effect.flatMap(Effect.zipRight(children.cancel(options.child), forkAwait(options)), (fiber) =>
-    awaitWithin(deadlines, fiber, settings.alwaysLimit + settings.interruptGrace)
-  )
+  const { run } = options.branch
+  const { deadlines, children, settings } = run.host
+  const ended = Effect.interruptible(untilEnded({ ...options, epoch: 0 }, true, -1))
+  return Effect.flatMap(Effect.zipRight(children.cancel(options.child), Effect.forkDaemon(ended)), (fiber) => {
+    // A parent that leaves this engine leaves its children too: whoever goes on with it waits for them.
+    const unlisten = run.onSilent(() => fiber.unsafeInterruptAsFork(fiber.id()))
+    const waited = awaitWithin(deadlines, fiber, settings.alwaysLimit + settings.interruptGrace)
+    return Effect.ensuring(waited, Effect.sync(unlisten))
+  })
 }
 
-const forkAwait = (options: AwaitedChild) =>
-  Effect.forkDaemon(Effect.interruptible(awaitChild({ ...options, epoch: 0 })))
-
 /** Waits for a child's end. */
-export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> =>
+export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> => untilEnded(options, false, 0)
+
+/**
+ * `seen`: how often somebody had asked for the parent when the child was last seen to. One that is parked is tried
+ * again only when somebody asks: a replay that does not fit would be parked, and wake its parent, for ever.
+ */
+const untilEnded = (options: AwaitedChild, isCancelled: boolean, seen: number): Effect.Effect<RunRecord> =>
   Effect.suspend(() => {
     const { run } = options.branch
+    const asked = run.timesAsked
     const { children } = run.host
     consumeNews(options)
     return Effect.flatMap(children.get(options.child), (child) => {
       if (isEnded(child.status)) {
         if (child.epoch >= options.epoch) return Effect.succeed(child)
-        return Effect.zipRight(children.reopen(options.child), awaitChild(options))
+        return Effect.zipRight(children.reopen(options.child), untilEnded(options, isCancelled, asked))
       }
+      const isParked = child.status === "needs_resume" && asked === seen
+      if (isParked && isCancelled) return Effect.succeed(child)
       const waitingOn = child.status === "waiting" || child.status === "needs_resume" ? blockers(options, child) : []
       const parked = run.park({ blockedOn: waitingOn, wakeAt: null }, [`path:${options.path}`], () => hasNews(options))
-      return Effect.zipRight(Effect.zipRight(children.ensure(options.child), parked), awaitChild(options))
+      const ensured = isParked ? Effect.void : children.ensure(options.child)
+      return Effect.zipRight(Effect.zipRight(ensured, parked), untilEnded(options, isCancelled, asked))
     })
   })
 

@@ -1,58 +1,44 @@
 /**
  * The engine: runs runs in this process (design.md, "Ownership"; spec/engine.md, "Durability").
  *
- * Owns: which runs are resident here, the engine's lease, and looking for runs that nobody runs.
- * Neighbours: `RunMain` takes one run to its end; `Programs` says what a run does; `Client` asks from outside.
- * - O1 A run is resident only under a claim of this engine; when the lease is lost all residents stop (I7).
- * - O2 A claim is released when a run ends, is let go, or the engine shuts down; a release that missed a message is
- *   no release: the run goes on here.
+ * Owns: the service, and putting its parts together. Neighbours: `Lease` (until when others leave its runs alone),
+ * `Residents` (runs that live here), `Lookout` (runs that nobody runs, and messages), `RunMain` (one run to its end),
+ * `Program` (what a run does), `Client` (asks from outside).
  * - O3 An engine is shut down before the layers its programs use: each registration stops its own runs first.
  */
 import * as Context from "effect/Context"
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { emptyJournal, type LoadedRun } from "../persistence/Journal.ts"
 import {
   type Claim,
   Persistence,
   PersistenceError,
   type PersistenceService,
   type RunAlreadyEnded,
-  type RunAlreadyExists,
+  RunAlreadyExists,
   type RunAlreadyOwned,
   type RunNotFound
 } from "../persistence/Persistence.ts"
-import { EngineId, type EngineRecord, type InboxRow, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import { childRuns } from "./ChildRuns.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
 import { type EngineEvent, EventBus, type EventsMissed } from "./Events.ts"
-import { currentHost, isGone } from "./Host.ts"
-import { JournalWriter } from "./JournalWriter.ts"
-import { RunContext, type RunHost } from "./RunContext.ts"
-import { reopen } from "./Reopen.ts"
-import { parkRun, type Program, RunMain } from "./RunMain.ts"
+import { currentHost } from "./Host.ts"
+import { Lease } from "./Lease.ts"
+import { Lookout } from "./Lookout.ts"
+import type { ProgramSource } from "./Program.ts"
+import { Residents } from "./Residents.ts"
+import type { RunContext, RunHost } from "./RunContext.ts"
 import { ulid } from "./Ulid.ts"
 
-/** What can run a kind of runs: registered with the engine for the time of a scope. */
-export interface ProgramSource {
-  /** Whether it knows what the run does; asked of each claimed run. */
-  readonly accepts: (run: RunRecord) => boolean
-  /** The workflows whose runs the watchdog claims for it; undefined: all. */
-  readonly workflows: ReadonlyArray<string> | undefined
-  /** The program of one residency, or why there is none: the run is then parked. */
-  readonly make: (run: RunContext) => Effect.Effect<Program, ProgramUnavailable | PersistenceError>
-}
-
-/** What a run does cannot be told here. */
-export class ProgramUnavailable extends Schema.TaggedError<ProgramUnavailable>()("ProgramUnavailable", {
-  message: Schema.String
-}) {}
+export { type ProgramSource, ProgramUnavailable } from "./Program.ts"
 
 export class Engine extends Context.Tag("millrace/Engine")<
   Engine,
@@ -63,12 +49,18 @@ export class Engine extends Context.Tag("millrace/Engine")<
     readonly register: (source: ProgramSource) => Effect.Effect<void, never, Scope.Scope>
     /** Creates a run and runs it. The record's owner, generation and `seq` are the engine's to set. */
     readonly start: (run: RunRecord) => Effect.Effect<RunId, RunAlreadyExists | PersistenceError>
-    /** Claims a run that has not ended and runs it, with its children; a run already resident goes on. */
+    /**
+     * Claims a run that has not ended and runs it, with its children; a run already resident goes on. One that is
+     * parked, itself or below it, is tried again.
+     */
     readonly take: (
       run: RunId
     ) => Effect.Effect<void, RunNotFound | RunAlreadyOwned | RunAlreadyEnded | PersistenceError>
-    /** Runs what has been claimed by other means (an ended run that was opened again). */
-    readonly adopt: (claim: Claim) => Effect.Effect<void, RunNotFound | PersistenceError>
+    /** Runs what a claim gives that is made by other means: an ended run that is opened again. */
+    readonly adopt: <E>(
+      run: RunId,
+      claim: Effect.Effect<Claim, E>
+    ) => Effect.Effect<void, E | RunNotFound | PersistenceError>
     /** Waits until a run ends, wherever it runs. */
     readonly await: (run: RunId) => Effect.Effect<RunRecord, RunNotFound | PersistenceError>
     /** Waits until a run is not resident here: it ended, was let go, was parked or stopped. Its record then. */
@@ -81,6 +73,8 @@ export class Engine extends Context.Tag("millrace/Engine")<
     readonly newRunId: Effect.Effect<RunId>
     /** Runs resident here. */
     readonly resident: Effect.Effect<ReadonlyArray<RunId>>
+    /** What the engine holds at this moment: for tests and metrics. */
+    readonly stats: Effect.Effect<EngineStats>
   }
 >() {
   /** Runs until its scope closes: then all its runs are stopped, to be resumed by whoever claims them. */
@@ -90,12 +84,11 @@ export class Engine extends Context.Tag("millrace/Engine")<
   )
 }
 
-interface Resident {
-  readonly run: RunContext
-  readonly main: RunMain
-  readonly source: ProgramSource
-  readonly gone: Deferred.Deferred<void>
-  linger: (() => void) | undefined
+export interface EngineStats {
+  readonly residents: number
+  /** Timeouts, sleeps and intervals that are armed, the engine's own included. */
+  readonly deadlines: number
+  readonly subscribers: number
 }
 
 const makeEngine = Effect.gen(function* () {
@@ -104,52 +97,72 @@ const makeEngine = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const random = yield* Effect.random
-  const draw = () => Effect.runSync(random.next)
-  const id = EngineId.make(ulid(clock.unsafeCurrentTimeMillis(), draw))
-  const engine = new EngineState(id, persistence, settings, clock, runtime, draw)
-  yield* engine.renew
-  yield* Effect.forkScoped(engine.keepLease)
-  yield* Effect.forkScoped(engine.pump)
-  yield* Effect.forkScoped(engine.watch)
-  yield* Effect.addFinalizer(() => engine.shutdown)
+  const engine = new EngineState(persistence, settings, clock, runtime, () => Effect.runSync(random.next))
+  yield* engine.lease.renew
+  yield* Effect.forkScoped(engine.lease.keep)
+  yield* Effect.forkScoped(engine.lookout.listen)
+  yield* Effect.forkScoped(engine.lookout.watch)
+  yield* Effect.addFinalizer(() => Effect.zipRight(engine.residents.stopAll, engine.lease.end))
   return engine.service
 })
 
 class EngineState {
-  readonly #residents = new Map<RunId, Resident>()
-  /** Runs that are being taken up: a second request waits for the first. */
-  readonly #taking = new Map<RunId, Deferred.Deferred<void>>()
+  readonly id: EngineId
+  readonly lease: Lease
+  readonly lookout: Lookout
+  readonly residents: Residents
   readonly #sources = new Set<ProgramSource>()
-  /** Without a watchdog, the runs given to this engine: it looks after them and their children. */
-  readonly #given = new Set<RunId>()
   readonly #bus: EventBus
   readonly #deadlines: Deadlines
   readonly #host: RunHost
-  readonly #here = currentHost()
-  #leaseUntil = 0
-  /** By the monotonic clock, ms. */
-  #leaseEnds = 0
-  #lastInbox = 0
-  #stopping = false
-  /** Messages for runs that are being taken up. */
-  readonly #early = new Map<RunId, ReadonlyArray<InboxRow>>()
-  #nextBurial = 0
-  #nudged = false
-  #lookAgain: () => void = () => {
-    this.#nudged = true
-  }
+  /** Those who wait for a run to come, leave or end. */
+  readonly #waiters = new Set<Deferred.Deferred<void>>()
 
   constructor(
-    private readonly id: EngineId,
     private readonly persistence: PersistenceService,
     private readonly settings: EngineSettings,
-    private readonly clock: RunHost["clock"],
+    private readonly clock: Clock.Clock,
     private readonly runtime: Runtime.Runtime<never>,
     private readonly draw: () => number
   ) {
+    const id = EngineId.make(ulid(clock.unsafeCurrentTimeMillis(), draw))
+    const host = currentHost()
+    const deadlines = new Deadlines(clock, runtime)
+    const shared = { id, persistence, settings, clock, deadlines, sources: this.#sources } as const
+    this.id = id
+    this.#deadlines = deadlines
     this.#bus = new EventBus(settings.eventCapacity)
-    this.#deadlines = new Deadlines(clock, runtime)
-    this.#host = this.#makeHost()
+    this.lease = new Lease({
+      ...shared,
+      engine: id,
+      host,
+      lost: () => this.residents.loseAll(),
+      regained: () => this.lookout.nudge()
+    })
+    this.lookout = new Lookout({ ...shared, host, lease: this.lease, residents: () => this.residents })
+    this.residents = new Residents({
+      ...shared,
+      runtime,
+      lease: this.lease,
+      bus: this.#bus,
+      host: () => this.#host,
+      changed: () => this.#changed(),
+      stranded: () => this.lookout.stranded(),
+      violated: broken
+    })
+    const children = childRuns({ ...shared, residents: this.residents, lookout: this.lookout })
+    this.#host = {
+      settings,
+      clock,
+      deadlines,
+      children,
+      newRunId: () => this.#newRunId(),
+      idle: (run) => this.#idle(run),
+      interrupt: (run) => {
+        const resident = this.residents.get(run.id)
+        if (resident?.run === run) resident.main.interrupt()
+      }
+    }
   }
 
   get service(): typeof Engine.Service {
@@ -158,74 +171,24 @@ class EngineState {
       settings: this.settings,
       register: (source) => this.#register(source),
       start: (run) => this.#start(run),
-      take: (run) => this.#take(run, true),
-      adopt: (claim) =>
-        Effect.suspend(() => {
-          this.#given.add(claim.run)
-          return this.#adopt(claim)
-        }),
+      take: (run) => this.#given(run, this.lookout.claim(run)),
+      adopt: (run, claim) => this.#given(run, claim),
       await: (run) => this.#await(run),
-      awaitRelease: (run) => this.awaitChange(run),
-      letGo: (run) => Effect.sync(() => this.#letGo(this.#residents.get(run))),
+      awaitRelease: (run) => Effect.zipRight(this.residents.untilGone(run), this.persistence.get(run)),
+      letGo: (run) => Effect.sync(() => this.residents.get(run)?.waiting.letGo()),
       events: (filter) => this.#bus.subscribe(filter),
       newRunId: Effect.sync(() => this.#newRunId()),
-      resident: Effect.sync(() => [...this.#residents.keys()])
+      resident: Effect.sync(() => this.residents.ids),
+      stats: Effect.sync(() => ({
+        residents: this.residents.ids.length,
+        deadlines: this.#deadlines.size,
+        subscribers: this.#bus.subscribers
+      }))
     }
   }
 
   #newRunId(): RunId {
-    return RunId.make(ulid(this.#now(), this.draw))
-  }
-
-  #now(): number {
-    return this.clock.unsafeCurrentTimeMillis()
-  }
-
-  #monotonic(): number {
-    return Number(this.clock.unsafeCurrentTimeNanos() / 1_000_000n)
-  }
-
-  #fork(effect: Effect.Effect<void>): void {
-    Runtime.runFork(this.runtime)(effect, { immediate: false })
-  }
-
-  // ---- lease
-
-  /** Registers the engine, or renews its lease. */
-  readonly renew: Effect.Effect<void, PersistenceError> = Effect.suspend(() => {
-    const leaseUntil = this.#now() + this.settings.leaseTtl
-    const leaseEnds = this.#monotonic() + this.settings.leaseTtl
-    const record: EngineRecord = { id: this.id, ...this.#here, leaseUntil }
-    return Effect.map(this.persistence.renewEngine(record), () => {
-      this.#leaseUntil = leaseUntil
-      this.#leaseEnds = leaseEnds
-    })
-  })
-
-  /** Renews for ever; a failure is tried again every second until the lease ends, then all runs are lost. */
-  readonly keepLease: Effect.Effect<void> = Effect.suspend(() => {
-    const renewed = Effect.as(this.renew, this.settings.leaseRefresh)
-    const tried = Effect.catchAll(renewed, (error) =>
-      Effect.as(Effect.logWarning(`the engine's lease could not be renewed: ${error.message}`), 1_000)
-    )
-    const wait = (delay: number) => this.#deadlines.sleep(Math.min(delay, this.settings.leaseRefresh))
-    return Effect.forever(
-      Effect.zipRight(
-        wait(this.settings.leaseRefresh),
-        Effect.flatMap(tried, (next) => {
-          if (!this.#leaseHolds()) this.#loseAll()
-          return next === this.settings.leaseRefresh ? Effect.void : wait(next)
-        })
-      )
-    )
-  })
-
-  #leaseHolds(): boolean {
-    return this.#monotonic() < this.#leaseEnds
-  }
-
-  #loseAll(): void {
-    for (const { run } of this.#residents.values()) run.stopSilently({ _tag: "LeaseLost" })
+    return RunId.make(ulid(this.clock.unsafeCurrentTimeMillis(), this.draw))
   }
 
   // ---- programs
@@ -233,385 +196,90 @@ class EngineState {
   #register(source: ProgramSource): Effect.Effect<void, never, Scope.Scope> {
     const add = Effect.sync(() => {
       this.#sources.add(source)
-      this.#lookAgain()
+      this.lookout.registered(source)
     })
-    return Effect.acquireRelease(add, () =>
-      Effect.suspend(() => {
-        this.#sources.delete(source)
-        return this.#stopWhere((resident) => resident.source === source)
-      })
-    )
+    const remove = Effect.suspend(() => {
+      this.#sources.delete(source)
+      this.lookout.unregistered(source)
+      return this.residents.stopSource(source)
+    })
+    return Effect.acquireRelease(add, () => remove)
   }
 
-  /** Stops runs as they are, to be resumed elsewhere, and waits until they have left. */
-  #stopWhere(which: (resident: Resident) => boolean): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const residents = [...this.#residents.values()].filter(which)
-      for (const { run } of residents) run.stopSilently({ _tag: "Shutdown" })
-      return Effect.forEach(residents, ({ gone }) => Deferred.await(gone), { concurrency: "unbounded", discard: true })
-    })
-  }
-
-  readonly shutdown: Effect.Effect<void> = Effect.suspend(() => {
-    this.#stopping = true
-    const expire = Effect.suspend(() => this.persistence.expireEngine(this.id, this.#leaseUntil))
-    const expired = Effect.catchAll(expire, (error) =>
-      Effect.logWarning(`the engine's lease could not be ended: ${error.message}`)
-    )
-    return Effect.zipRight(
-      this.#stopWhere(() => true),
-      expired
-    )
-  })
-
-  // ---- taking runs up
+  // ---- runs that are asked for
 
   #start(record: RunRecord): Effect.Effect<RunId, RunAlreadyExists | PersistenceError> {
     return Effect.suspend(() => {
       const run: RunRecord = { ...record, owner: this.id, generation: 1, seq: 0, readyAt: null }
-      this.#given.add(run.id)
-      return Effect.as(Effect.zipRight(this.persistence.create(run), this.#startFresh(run)), run.id)
+      const created = Effect.as(this.#create(run, createTries), { run: run.id, generation: run.generation })
+      const started = Effect.catchTag(this.#given(run.id, created), "RunNotFound", Effect.die)
+      return Effect.as(started, run.id)
     })
   }
 
-  #startFresh(run: RunRecord): Effect.Effect<void> {
-    return this.#settle({ run: run.id, generation: run.generation }, { journal: emptyJournal(run), inbox: [] })
+  /** An answer that was lost is found out by trying again: the run is there, under its own id. */
+  #create(run: RunRecord, tries: number): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
+    return Effect.catchAll(this.persistence.create(run), (error) => {
+      if (error instanceof RunAlreadyExists) return error.run === run.id ? Effect.void : Effect.fail(error)
+      if (!error.transient || tries <= 1) return Effect.fail(error)
+      return Effect.zipRight(this.#deadlines.sleep(createDelay), this.#create(run, tries - 1))
+    })
   }
 
-  #take(
-    run: RunId,
-    explicit: boolean
-  ): Effect.Effect<void, RunNotFound | RunAlreadyOwned | RunAlreadyEnded | PersistenceError> {
+  #given<E>(run: RunId, claim: Effect.Effect<Claim, E>): Effect.Effect<void, E | RunNotFound | PersistenceError> {
     return Effect.suspend(() => {
-      if (explicit) this.#given.add(run)
-      if (this.#residents.has(run) || this.#taking.has(run)) return Effect.void
-      const claim = this.persistence.claim(run, { engine: this.id, now: this.#now() })
-      const again = Effect.catchTag(claim, "RunAlreadyOwned", () => Effect.zipRight(this.#buryDead, claim))
-      return Effect.flatMap(again, (claimed) => this.#adopt(claimed))
+      this.lookout.give(run)
+      return this.residents.take(run, claim, true)
     })
   }
 
-  /** Ends the leases of engines whose process is gone, so that their runs can be claimed at once. */
-  readonly #buryDead: Effect.Effect<void, PersistenceError> = Effect.suspend(() =>
-    Effect.flatMap(this.persistence.engines, (engines) => {
-      const dead = engines.filter((engine) => engine.leaseUntil > this.#now() && isGone(engine, this.#here))
-      return Effect.forEach(dead, ({ id, leaseUntil }) => this.persistence.expireEngine(id, leaseUntil), {
-        discard: true
-      })
-    })
-  )
+  // ---- runs that wait
 
-  #adopt(claim: Claim): Effect.Effect<void, RunNotFound | PersistenceError> {
-    return Effect.suspend(() => {
-      const known = this.#taking.get(claim.run)
-      if (known !== undefined) return Deferred.await(known)
-      if (this.#residents.has(claim.run)) return Effect.void
-      const taken = Deferred.unsafeMake<void>(FiberId.none)
-      this.#taking.set(claim.run, taken)
-      const loaded = Effect.flatMap(this.persistence.load(claim.run), (loaded) => this.#settle(claim, loaded))
-      const done = Effect.sync(() => {
-        this.#taking.delete(claim.run)
-        Deferred.unsafeDone(taken, Effect.void)
-      })
-      return Effect.ensuring(loaded, done)
-    })
-  }
-
-  /** Makes a claimed run resident. */
-  #settle(claim: Claim, loaded: LoadedRun): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { run: record } = loaded.journal
-      const writer = this.#writer(claim, loaded)
-      const run = new RunContext(claim.run, writer, this.#host, loaded.inbox)
-      if (record.recoveries > this.settings.maxRecoveries) {
-        return this.#leaveParked(
-          run,
-          `taken up ${record.recoveries} times without progress: its steps may kill their process`
-        )
-      }
-      const source = [...this.#sources].find((source) => source.accepts(record))
-      if (source === undefined) return this.#leaveParked(run, `workflow '${record.workflow}' is not known here`)
-      return Effect.matchEffect(source.make(run), {
-        onFailure: (error) => this.#leaveParked(run, error.message),
-        onSuccess: (program) => Effect.sync(() => this.#reside(new RunMain(run, program), source))
-      })
-    })
-  }
-
-  #leaveParked(run: RunContext, message: string): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      parkRun(run, message)
-      return run.flush
-    })
-  }
-
-  #writer(claim: Claim, loaded: LoadedRun): JournalWriter {
-    return new JournalWriter({
-      persistence: this.persistence,
-      runtime: this.runtime,
-      clock: this.clock,
-      generation: claim.generation,
-      loaded,
-      checkInvariants: this.settings.checkInvariants,
-      leaseHolds: () => this.#leaseHolds(),
-      publish: (events) => this.#bus.publish(events),
-      lost: (reason) => {
-        const resident = this.#residents.get(claim.run)
-        if (resident?.run.writer.generation === claim.generation) resident.run.stopSilently(reason)
-        if (reason._tag !== "LeaseLost") return
-        this.#bus.publish([{ _tag: "LeaseLost", timestamp: this.#now(), run: claim.run }])
-      }
-    })
-  }
-
-  #reside(main: RunMain, source: ProgramSource): void {
-    const { run } = main
-    const resident: Resident = { run, main, source, gone: Deferred.unsafeMake(FiberId.none), linger: undefined }
-    this.#residents.set(run.id, resident)
-    for (const row of this.#early.get(run.id) ?? []) run.deliver(row)
-    this.#early.delete(run.id)
-    if (this.#stopping) run.stopSilently({ _tag: "Shutdown" })
-    this.#fork(
-      Effect.zipRight(
-        main.main,
-        Effect.suspend(() => this.#leave(resident))
-      )
-    )
-  }
-
-  // ---- letting runs go
-
-  /** A run's fibers are gone: its claim is given back, unless the run ended or somebody else has it. */
-  #leave(resident: Resident): Effect.Effect<void> {
-    const { run } = resident
-    resident.linger?.()
-    return Effect.flatMap(this.#release(run), (wasReleased) => {
-      this.#residents.delete(run.id)
-      if (isEnded(run.record.status)) this.#given.delete(run.id)
-      Deferred.unsafeDone(resident.gone, Effect.void)
-      if (wasReleased || this.#stopping) return Effect.void
-      return this.#logged(this.#adopt({ run: run.id, generation: run.writer.generation }))
-    })
-  }
-
-  /** Whether the run may be left (O2); a release that cannot be written is like a crash: the lease runs out. */
-  #release(run: RunContext): Effect.Effect<boolean> {
-    const { silent } = run
-    if (silent?._tag !== "LetGo" && silent?._tag !== "Shutdown") return Effect.succeed(true)
-    const isLetGo = silent._tag === "LetGo"
-    const released = this.persistence.release({
-      run: run.id,
-      generation: run.writer.generation,
-      readyAt: isLetGo ? silent.readyAt : this.#now(),
-      lastInbox: isLetGo ? run.lastInbox : Number.MAX_SAFE_INTEGER
-    })
-    return Effect.catchAll(released, (error) =>
-      Effect.as(Effect.logWarning(`run ${run.id} could not be released: ${error.message}`), true)
-    )
-  }
-
-  #letGo(resident: Resident | undefined): void {
-    if (resident === undefined || !resident.main.mayWait || !resident.run.isWaiting) return
-    const { run } = resident
-    const { startedAt, settings } = run.record
-    const deadline = settings.runTimeout === null || startedAt === null ? null : startedAt + settings.runTimeout
-    const times = [deadline, ...run.waits.map((wait) => wait.wakeAt)].filter((time) => time !== null)
-    run.stopSilently({ _tag: "LetGo", readyAt: times.length === 0 ? null : Math.min(...times) })
-  }
-
-  /** All branches of a run are parked: it waits, unless what one waits for is at work. */
   #idle(run: RunContext): void {
-    this.#fork(
-      Effect.sync(() => {
-        const resident = this.#residents.get(run.id)
-        if (resident?.run !== run || !resident.main.mayWait) return
-        if (!run.isWaiting) {
-          if (run.isIdle && run.record.status === "waiting") run.append(run.goingOn())
-          return
-        }
-        if (this.#isShort(run)) return
-        this.#recordWaiting(run)
-        resident.linger?.()
-        const linger = this.#residents.size > this.settings.maxResident ? 0 : this.settings.linger
-        resident.linger = this.#deadlines.arm(linger, () => this.#letGo(resident))
-      })
-    )
-  }
-
-  /** A pause between attempts or a sleep that is over sooner than the run could be let go. */
-  #isShort(run: RunContext): boolean {
-    const end = this.#now() + this.settings.linger
-    return run.waits.every(
-      ({ blockedOn, wakeAt }) => blockedOn.every((on) => on._tag === "sleep") && wakeAt !== null && wakeAt <= end
-    )
-  }
-
-  #recordWaiting(run: RunContext): void {
-    const blockedOn = run.waits.flatMap((wait) => wait.blockedOn)
-    if (run.record.status === "waiting" && JSON.stringify(run.record.blockedOn) === JSON.stringify(blockedOn)) return
-    const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn }))
-    const on = blockedOn.map((blocker) => blocker.name)
-    run.append(
-      [{ _tag: "Run", patch: { status: "waiting", blockedOn } }, ...told],
-      [{ _tag: "RunWaiting", timestamp: this.#now(), run: run.id, on }]
-    )
-  }
-
-  // ---- what residents ask of the engine
-
-  #makeHost(): RunHost {
-    return {
-      settings: this.settings,
-      clock: this.clock,
-      deadlines: this.#deadlines,
-      newRunId: () => this.#newRunId(),
-      idle: (run) => this.#idle(run),
-      interrupt: (run) => {
-        const resident = this.#residents.get(run.id)
-        if (resident?.run === run) resident.main.interrupt()
-      },
-      children: {
-        get: (child) => this.#patiently(this.persistence.get(child)),
-        start: (child) => this.#startFresh(child),
-        ensure: (child) => this.#ensure(child),
-        reopen: (child) => this.#patiently(this.#reopen(child)),
-        cancel: (child) => this.#cancelChild(child)
-      }
-    }
-  }
-
-  /** Tries again while the store is in trouble that may clear; anything else is a broken invariant. */
-  #patiently<A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | PersistenceError>): Effect.Effect<A> {
-    const retried = Effect.catchAll(effect, (error): Effect.Effect<A> => {
-      if (!(error instanceof PersistenceError) || !error.transient) return Effect.die(error)
-      return Effect.zipRight(this.#deadlines.sleep(500), this.#patiently(effect))
+    const told = Effect.sync(() => {
+      const resident = this.residents.get(run.id)
+      const isCrowded = this.residents.ids.length > this.settings.maxResident
+      if (resident?.run === run) resident.waiting.idle(this.settings, isCrowded)
     })
-    return retried
-  }
-
-  #ensure(child: RunId): Effect.Effect<void> {
-    const refused = () => Effect.void
-    const taken = this.#take(child, false).pipe(
-      Effect.catchTags({ RunAlreadyOwned: refused, RunAlreadyEnded: refused })
-    )
-    return Effect.suspend(() => (this.#stopping ? Effect.void : this.#patiently(taken)))
-  }
-
-  #cancelChild(child: RunId): Effect.Effect<void> {
-    const message = { _tag: "Cancel", reason: "parent", text: null } as const
-    const sent = Effect.suspend(() => this.persistence.send(child, message, this.#now()))
-    const ended = Effect.catchTag(Effect.asVoid(sent), "RunAlreadyEnded", () => Effect.void)
-    return this.#patiently(ended)
-  }
-
-  #reopen(child: RunId): Effect.Effect<void, RunNotFound | PersistenceError> {
-    const opened = reopen(this.persistence, this.id, child, { _tag: "Failed" })
-    return Effect.flatMap(opened, (claim) => this.#adopt(claim)).pipe(
-      // Somebody else opened it meanwhile: its parent looks again.
-      Effect.catchTags({
-        RunAlreadyOwned: () => Effect.void,
-        SeqConflict: () => Effect.void,
-        RunNotEnded: () => Effect.void,
-        StepNotFound: Effect.die
-      })
-    )
-  }
-
-  // ---- messages, and runs that nobody runs
-
-  /** Delivers what arrives in the inboxes of this engine's runs. */
-  readonly pump: Effect.Effect<void> = Effect.suspend(() =>
-    Stream.runForEach(this.persistence.changes, () => Effect.zipRight(this.#logged(this.#deliver), this.nudge))
-  )
-
-  readonly #deliver: Effect.Effect<void, PersistenceError> = Effect.suspend(() =>
-    Effect.map(this.persistence.inbox(this.id, this.#lastInbox), (rows) => {
-      for (const row of rows) {
-        this.#lastInbox = Math.max(this.#lastInbox, row.id)
-        const resident = this.#residents.get(row.run)
-        if (resident !== undefined) resident.run.deliver(row)
-        else this.#early.set(row.run, [...(this.#early.get(row.run) ?? []), row])
-      }
-    })
-  )
-
-  readonly nudge: Effect.Effect<void> = Effect.sync(() => this.#lookAgain())
-
-  /** Looks for runs to claim: at each nudge, when the next one is due, and now and then. */
-  readonly watch: Effect.Effect<void> = Effect.suspend(() => {
-    const looked = Effect.catchAll(this.#look, (error) =>
-      Effect.as(Effect.logWarning(`looking for runs failed: ${error.message}`), 1_000)
-    )
-    return Effect.forever(Effect.flatMap(looked, (delay) => this.#pause(delay)))
-  })
-
-  #pause(delay: number): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      const disarm = this.#deadlines.arm(delay, () => this.#lookAgain())
-      this.#lookAgain = () => {
-        this.#lookAgain = () => {
-          this.#nudged = true
-        }
-        disarm()
-        resume(Effect.void)
-      }
-      if (this.#nudged) this.#lookAgain()
-      this.#nudged = false
-      return Effect.sync(disarm)
-    })
-  }
-
-  /** Claims what is ready; ms until the next look. */
-  readonly #look: Effect.Effect<number, PersistenceError> = Effect.gen(this, function* () {
-    const { watchdogInterval, maxConcurrentRuns, claimBatch } = this.settings
-    if (this.#stopping || this.#sources.size === 0) return watchdogInterval
-    if (this.#now() >= this.#nextBurial) {
-      this.#nextBurial = this.#now() + watchdogInterval
-      yield* this.#buryDead
-    }
-    const busy = [...this.#residents.values()].filter(({ run }) => run.record.status !== "waiting").length
-    const limit = Math.min(claimBatch, maxConcurrentRuns - busy)
-    if (limit <= 0) return watchdogInterval
-    const claims = yield* this.#claimReady(limit)
-    for (const claim of claims) yield* Effect.catchTag(this.#adopt(claim), "RunNotFound", () => Effect.void)
-    if (claims.length === limit) return 0
-    const next = yield* this.persistence.nextReadyAt
-    return next === undefined ? watchdogInterval : Math.min(watchdogInterval, Math.max(10, next - this.#now()))
-  })
-
-  #claimReady(limit: number): Effect.Effect<ReadonlyArray<Claim>, PersistenceError> {
-    const options = { engine: this.id, now: this.#now(), limit }
-    if (!this.settings.watchdog) {
-      const claimed = Effect.forEach(this.#given, (root) => this.persistence.claimReady({ ...options, root }))
-      return Effect.map(claimed, (claims) => claims.flat())
-    }
-    const known = [...this.#sources].map((source) => source.workflows)
-    if (known.includes(undefined)) return this.persistence.claimReady(options)
-    return this.persistence.claimReady({ ...options, workflows: known.flatMap((names) => names ?? []) })
-  }
-
-  #logged(effect: Effect.Effect<void, RunNotFound | PersistenceError>): Effect.Effect<void> {
-    return Effect.catchAll(effect, (error) => Effect.logWarning(error.message))
+    Runtime.runFork(this.runtime)(told, { immediate: false })
   }
 
   // ---- waiting for runs
 
   #await(run: RunId): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
-    return Effect.flatMap(this.awaitChange(run), (record) =>
-      isEnded(record.status) ? Effect.succeed(record) : Effect.zipRight(this.#nextChange, this.#await(run))
-    )
-  }
-
-  /** The record of a run that is not (any longer) resident here. */
-  awaitChange(run: RunId): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
     return Effect.suspend(() => {
-      const resident = this.#residents.get(run)
-      const gone = resident === undefined ? Effect.void : Deferred.await(resident.gone)
-      return Effect.zipRight(gone, this.persistence.get(run))
+      const change = Deferred.unsafeMake<void>(FiberId.none)
+      this.#waiters.add(change)
+      const record = Effect.zipRight(this.residents.untilGone(run), this.persistence.get(run))
+      const looked = Effect.tap(record, ({ status }) => (isEnded(status) ? Effect.void : this.#nextChange(change)))
+      const unlisten = Effect.sync(() => this.#waiters.delete(change))
+      return Effect.flatMap(Effect.ensuring(looked, unlisten), (record) =>
+        isEnded(record.status) ? Effect.succeed(record) : this.#await(run)
+      )
     })
   }
 
-  readonly #nextChange: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.raceFirst(Effect.asVoid(Stream.runHead(this.persistence.changes)), this.#deadlines.sleep(1_000))
-  )
+  #changed(): void {
+    this.lookout.nudge()
+    for (const change of this.#waiters) Deferred.unsafeDone(change, Effect.void)
+    this.#waiters.clear()
+  }
+
+  /** A run came or left here, somebody wrote, or a second has passed. */
+  #nextChange(change: Deferred.Deferred<void>): Effect.Effect<void> {
+    const hint = Effect.asVoid(Stream.runHead(this.persistence.changes))
+    return Effect.raceAll([Deferred.await(change), hint, this.#deadlines.sleep(awaitInterval)])
+  }
+}
+
+const createTries = 5
+/** ms */
+const createDelay = 100
+const awaitInterval = 1_000
+
+/** A broken invariant ends the process: what it would write next cannot be trusted. */
+const broken = (message: string): void => {
+  setImmediate(() => {
+    throw new Error(`invariant ${message}`)
+  })
 }

@@ -2,8 +2,10 @@
  * Events of runs (spec/engine.md, "Events"), and their delivery.
  *
  * E1 An event is published after the write that carries its change, in order within a run.
- * E2 A subscriber that is slow misses events and is told how many; it holds up nobody.
+ * E2 A subscriber that is slow misses events and is told how many; one that fails gets no more. Neither holds up
+ * anybody.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -70,6 +72,8 @@ interface Subscriber {
   queue: Array<EngineEvent>
   missed: number
   wake: (() => void) | undefined
+  /** What its filter threw: its stream ends with it, and it gets nothing more. */
+  failure: Cause.Cause<never> | undefined
 }
 
 /** The subscribers of one engine. */
@@ -84,13 +88,14 @@ export class EventBus {
 
   publish(events: ReadonlyArray<EngineEvent>): void {
     for (const subscriber of this.#subscribers) {
-      for (const event of events) {
-        if (subscriber.filter !== undefined && !subscriber.filter(event)) continue
-        if (subscriber.queue.length >= this.capacity) subscriber.missed += 1
-        else subscriber.queue.push(event)
-      }
-      if (subscriber.queue.length > 0) subscriber.wake?.()
+      for (const event of events) if (wants(subscriber, event)) this.#give(subscriber, event)
+      if (subscriber.queue.length > 0 || subscriber.failure !== undefined) subscriber.wake?.()
     }
+  }
+
+  #give(subscriber: Subscriber, event: EngineEvent): void {
+    if (subscriber.queue.length >= this.capacity) subscriber.missed += 1
+    else subscriber.queue.push(event)
   }
 
   /** The events from now on, as a stream that ends with the scope. The subscription stands when the effect succeeds. */
@@ -98,7 +103,7 @@ export class EventBus {
     filter?: (event: EngineEvent) => boolean
   ): Effect.Effect<Stream.Stream<EngineEvent | EventsMissed>, never, Scope.Scope> {
     const acquire = Effect.sync(() => {
-      const subscriber: Subscriber = { filter, queue: [], missed: 0, wake: undefined }
+      const subscriber: Subscriber = { filter, queue: [], missed: 0, wake: undefined, failure: undefined }
       this.#subscribers.add(subscriber)
       return subscriber
     })
@@ -109,24 +114,39 @@ export class EventBus {
   }
 }
 
+/** A filter that throws is its subscriber's failure, and nobody else's. */
+const wants = (subscriber: Subscriber, event: EngineEvent): boolean => {
+  if (subscriber.failure !== undefined) return false
+  try {
+    return subscriber.filter?.(event) ?? true
+  } catch (thrown) {
+    subscriber.failure = Cause.die(thrown)
+    return false
+  }
+}
+
 const takeAll = (subscriber: Subscriber): Effect.Effect<ReadonlyArray<EngineEvent | EventsMissed>> =>
-  Effect.suspend(() => (subscriber.queue.length > 0 ? Effect.sync(() => drain(subscriber)) : waitThenDrain(subscriber)))
+  Effect.suspend(() => (isReady(subscriber) ? drain(subscriber) : waitThenDrain(subscriber)))
+
+const isReady = (subscriber: Subscriber): boolean => subscriber.queue.length > 0 || subscriber.failure !== undefined
 
 const waitThenDrain = (subscriber: Subscriber): Effect.Effect<ReadonlyArray<EngineEvent | EventsMissed>> =>
   Effect.async((resume) => {
     subscriber.wake = () => {
       subscriber.wake = undefined
-      resume(Effect.sync(() => drain(subscriber)))
+      resume(Effect.suspend(() => drain(subscriber)))
     }
     return Effect.sync(() => {
       subscriber.wake = undefined
     })
   })
 
-const drain = (subscriber: Subscriber): ReadonlyArray<EngineEvent | EventsMissed> => {
+const drain = (subscriber: Subscriber): Effect.Effect<ReadonlyArray<EngineEvent | EventsMissed>> => {
+  const { failure } = subscriber
+  if (failure !== undefined && subscriber.queue.length === 0) return Effect.failCause(failure)
   const events: Array<EngineEvent | EventsMissed> = subscriber.queue
   subscriber.queue = []
   if (subscriber.missed > 0) events.push({ _tag: "EventsMissed", count: subscriber.missed })
   subscriber.missed = 0
-  return events
+  return Effect.succeed(events)
 }

@@ -70,6 +70,10 @@ class FanOut {
   /** Items by id that have not ended. */
   readonly #open = new Map<string, number>()
   #counters: FanOutCounters = noCounters
+  /** Nothing more is dispatched. */
+  #isHalted = false
+  /** Whether the run has been told of items left to dispatch. */
+  #hasLeft = false
 
   constructor(
     private readonly attempt: Attempt,
@@ -98,14 +102,24 @@ class FanOut {
       yield* this.#order()
       this.#collect()
       yield* this.#run.flush
-      yield* forkJoin({
-        parent: this.attempt.spec.branch,
-        limit: Math.max(1, this.spec.maxParallel),
-        next: () => this.#next(),
-        ended: (_branch, item) => this.#itemEnded(item)
-      })
+      yield* this.#dispatchAll()
       return yield* this.#finish()
     })
+  }
+
+  #dispatchAll(): Effect.Effect<void> {
+    const { spec } = this.attempt
+    const joined = forkJoin({
+      parent: spec.branch,
+      limit: Math.max(1, this.spec.maxParallel),
+      next: () => this.#next(),
+      ended: (_branch, item) => this.#itemEnded(item)
+    })
+    const over = Effect.sync(() => {
+      this.#isHalted = true
+      this.#noteLeft()
+    })
+    return Effect.ensuring(joined, over)
   }
 
   /** N3. Edges to items outside the set are ignored with a warning. */
@@ -146,6 +160,7 @@ class FanOut {
     const counted = this.attempt.patchStep({ fanOut: this.#counters })
     const event = { ...this.#run.about(this.attempt.step), total: items.size }
     this.#run.append([...changes, counted], [{ _tag: "FanOutItemsCollected", ...event }])
+    this.#isHalted = this.spec.onChildFail === "halt" && all.some((item) => item.status === "failed")
     this.#queue(all.filter((item) => isOpen(item.status)))
   }
 
@@ -153,6 +168,15 @@ class FanOut {
     for (const item of open) this.#open.set(item.id, (this.#open.get(item.id) ?? 0) + 1)
     this.#ready = open.filter((item) => this.#mayStart(item))
     this.#blocked = open.filter((item) => !this.#mayStart(item))
+    this.#noteLeft()
+  }
+
+  /** Tells the run whether items are left to dispatch: then it does not wait, whatever its children do. */
+  #noteLeft(): void {
+    const left = !this.#isHalted && (this.#nextReady < this.#ready.length || this.#blocked.length > 0)
+    if (left === this.#hasLeft) return
+    this.#hasLeft = left
+    this.#run.addQueued(left ? 1 : -1)
   }
 
   #mayStart(item: ItemRecord): boolean {
@@ -161,12 +185,17 @@ class FanOut {
     return true
   }
 
+  /** The next item that may start; after a halt that a crash cut short, only those left running, to be ended. */
   #next(): Task<ItemRecord, never> | undefined {
-    const item = this.#ready[this.#nextReady]
-    if (item === undefined) return undefined
-    this.#nextReady += 1
-    const branch = this.attempt.spec.branch.child(`${lastSegment(this.#path)}/${encodeKey(item.key)}`)
-    return { branch, effect: this.#runItem(item, branch) }
+    for (let item = this.#ready[this.#nextReady]; item !== undefined; item = this.#ready[this.#nextReady]) {
+      this.#nextReady += 1
+      if (this.#isHalted && item.status !== "running") continue
+      this.#noteLeft()
+      const branch = this.attempt.spec.branch.child(`${lastSegment(this.#path)}/${encodeKey(item.key)}`)
+      if (this.#isHalted) branch.stop({ _tag: "FailFast" })
+      return { branch, effect: this.#runItem(item, branch) }
+    }
+    return undefined
   }
 
   /** An item ended: what waited only for it may start. */
@@ -181,13 +210,14 @@ class FanOut {
     const waiting = this.#blocked.filter((item) => !skipped.has(item.key))
     for (const item of waiting) if (this.#mayStart(item)) this.#ready.push(item)
     this.#blocked = waiting.filter((item) => !this.#mayStart(item))
+    this.#noteLeft()
   }
 
   /** Dispatches an item, or takes up the child that it has, and records its end. */
   #runItem(item: ItemRecord, branch: Branch): Effect.Effect<ItemRecord> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(this, function* () {
-        if (branch.stopReason !== undefined) return yield* Effect.interrupt
+        if (branch.stopReason !== undefined) return yield* this.#stopLeft(item, branch)
         const { record, create } = this.#dispatch(item)
         yield* this.#run.flush
         if (create !== undefined) yield* this.#run.host.children.start(create)
@@ -203,6 +233,13 @@ class FanOut {
         return yield* Effect.failCause(exit.cause)
       })
     )
+  }
+
+  /** An item that has not started never will; one that was left running is ended. */
+  #stopLeft(item: ItemRecord, branch: Branch): Effect.Effect<never> {
+    const { childRun } = item
+    const isRunning = item.status === "running" && childRun !== null && this.#run.silent === undefined
+    return isRunning ? Effect.zipRight(this.#stopItem(item, branch, childRun), Effect.interrupt) : Effect.interrupt
   }
 
   #stopItem(item: ItemRecord, branch: Branch, child: RunId): Effect.Effect<void> {
@@ -267,7 +304,10 @@ class FanOut {
   }
 
   #itemEnded(item: ItemRecord): StopReason | undefined {
-    return item.status === "failed" && this.spec.onChildFail === "halt" ? { _tag: "FailFast" } : undefined
+    if (item.status !== "failed" || this.spec.onChildFail !== "halt") return undefined
+    this.#isHalted = true
+    this.#noteLeft()
+    return { _tag: "FailFast" }
   }
 
   #finish(): Effect.Effect<AttemptSuccess, AttemptFailure> {
@@ -279,9 +319,8 @@ class FanOut {
         ? `foreach ${name}: no items to process`
         : `foreach ${name}: ${completed} completed, ${failed} failed, ${skipped} skipped of ${total} ${provider}`
     const result = { ...noResult, context: text, text, structured: { items: endedItems(items) } }
-    const bad = items.filter((item) => item.status === "failed" || item.status === "cancelled").length
-    if (bad === 0) return Effect.succeed({ result })
-    const message = `foreach '${name}': ${bad} of ${total} items failed`
+    if (failed === 0) return Effect.succeed({ result })
+    const message = `foreach '${name}': ${failed} of ${total} items failed`
     return Effect.fail({ message, permanent: true, result })
   }
 }

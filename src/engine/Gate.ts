@@ -15,7 +15,7 @@ import { isTerminal, noResult } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import type { EngineEvent } from "./Events.ts"
 import { journaled, newRow, type RunContext, topicOf } from "./RunContext.ts"
-import { cancelRow, stepCompleted } from "./Step.ts"
+import { cancelRow, messageOf, stepCompleted } from "./Step.ts"
 
 export interface GateSpec {
   readonly branch: Branch
@@ -30,7 +30,7 @@ export interface GateSpec {
   readonly identity: string | undefined
 }
 
-/** Waits for the gate's answer and gives its row: `completed` (approved), `failed` (rejected) or `timed_out`. */
+/** Waits for the gate's answer and gives its row: `completed` (approved), `failed` (rejected, timed out) or `timed_out`. */
 export const gate = (spec: GateSpec): Effect.Effect<StepRecord> =>
   Effect.flatMap(journaled(spec.branch.run, spec.path, "gate", spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
@@ -79,47 +79,75 @@ const startWaiting = (spec: GateSpec): StepRecord => {
   return row
 }
 
+const storedAnswer = ({ branch, path }: GateSpec) => branch.run.find("Answer", (message) => message.path === path)
+
 /** Gives what records the end: decided outside, written by the caller, so that no interruption falls between. */
 const untilAnswered = (spec: GateSpec, row: StepRecord): Effect.Effect<() => StepRecord> =>
   Effect.suspend(() => {
     const { run } = spec.branch
-    const isMine = (message: { readonly path: StepPath }) => message.path === spec.path
-    const found = run.find("Answer", isMine)
+    const found = storedAnswer(spec)
     if (found !== undefined) {
       return Effect.succeed(() => answered(spec, row, found.message.answer, [run.consume([found.id])]))
     }
     const deadline = row.wakeAt ?? Number.POSITIVE_INFINITY
     if (run.now() >= deadline) return Effect.succeed(() => timedOut(spec, row))
-    return Effect.flatMap(ask(spec, row), (verdict) => {
-      if (verdict._tag !== "Pending") return Effect.succeed(() => answered(spec, row, answerOf(run, verdict), []))
-      const next = spec.resolver === undefined ? deadline : run.now() + run.settings.resolverInterval
-      const wait = { blockedOn: [blockedOn(spec, row)], wakeAt: Math.min(deadline, next) }
-      const topics = [topicOf({ _tag: "Answer", path: spec.path, answer: dryRunAnswer(run) })]
-      const parked = run.park(wait, topics, () => run.find("Answer", isMine) !== undefined)
-      return Effect.zipRight(parked, untilAnswered(spec, row))
+    return Effect.flatMap(ask(spec, row, deadline), (verdict) => {
+      // G3: one that arrived while the resolver was asked.
+      const isOpen = verdict._tag === "Pending" || storedAnswer(spec) !== undefined
+      return isOpen
+        ? Effect.zipRight(waitForAnswer(spec, row, deadline), untilAnswered(spec, row))
+        : Effect.succeed(() => answered(spec, row, answerOf(run, verdict), []))
     })
+  })
+
+const topicOfAnswer = ({ path, branch }: GateSpec): string =>
+  topicOf({ _tag: "Answer", path, answer: dryRunAnswer(branch.run) })
+
+/** Until an answer arrives, the gate's time is over, or its resolver is to be asked again. */
+const waitForAnswer = (spec: GateSpec, row: StepRecord, deadline: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { run } = spec.branch
+    const next = spec.resolver === undefined ? deadline : run.now() + run.settings.resolverInterval
+    const wait = { blockedOn: [blockedOn(spec, row)], wakeAt: Math.min(deadline, next) }
+    return run.park(wait, [topicOfAnswer(spec)], () => storedAnswer(spec) !== undefined)
   })
 
 const pending: GateVerdict = { _tag: "Pending" }
 
-/** Asks the resolver, if there is one; an error of its is logged and counts as no answer yet. */
-const ask = (spec: GateSpec, row: StepRecord): Effect.Effect<GateVerdict> => {
-  if (spec.resolver === undefined) return Effect.succeed(pending)
+/**
+ * Asks the resolver, if there is one; an error of its is logged and counts as no answer yet. One that takes its time
+ * holds up neither a stored answer nor the gate's end.
+ */
+const ask = (spec: GateSpec, row: StepRecord, deadline: number): Effect.Effect<GateVerdict> => {
+  const { resolver } = spec
+  if (resolver === undefined) return Effect.succeed(pending)
   const { run } = spec.branch
   const logged = (error: GateResolverFailed) => {
     const message = `gate '${spec.name}': the resolver failed: ${error.message}`
     run.append([], [{ _tag: "StepWarning", ...run.about(row), message }])
     return Effect.as(Effect.logWarning(message), pending)
   }
-  return Effect.scoped(spec.resolver(questionOf(spec))).pipe(
-    Effect.catchAllDefect((defect) =>
-      Effect.fail(
-        new GateResolverFailed({ gate: spec.name, message: defect instanceof Error ? defect.message : "threw" })
-      )
-    ),
+  const threw = (defect: unknown) =>
+    Effect.fail(new GateResolverFailed({ gate: spec.name, message: messageOf(defect) ?? "it threw" }))
+  const asked = Effect.scoped(Effect.suspend(() => resolver(questionOf(spec)))).pipe(
+    Effect.catchAllDefect(threw),
     Effect.catchAll(logged)
   )
+  return Effect.raceFirst(asked, untilOvertaken(spec, deadline))
 }
+
+/** An answer came, or the gate's time is over. */
+const untilOvertaken = (spec: GateSpec, deadline: number): Effect.Effect<GateVerdict> =>
+  Effect.async((resume) => {
+    const { run } = spec.branch
+    const overtaken = () => resume(Effect.succeed(pending))
+    const unlisten = run.listen(topicOfAnswer(spec), overtaken)
+    const disarm = run.host.deadlines.arm(deadline - run.now(), overtaken)
+    return Effect.sync(() => {
+      unlisten()
+      disarm()
+    })
+  })
 
 const questionOf = (spec: GateSpec): GateQuestion => ({
   gate: spec.name,
@@ -169,15 +197,16 @@ const answered = (spec: GateSpec, row: StepRecord, answer: GateAnswer, changes: 
         ...row,
         status: "completed",
         gate: gateRecord,
-        result: { ...noResult, context: selectionContext(spec, answer) }
+        result: { ...noResult, context: selectionContext(answer) }
       }
     : { ...row, status: "failed", gate: gateRecord, error: answer.feedback ?? `gate '${spec.name}' was rejected` }
   return end(spec, ended, changes, answer.approved)
 }
 
-/** A gate that lets the run go on has no error: that tells it from one that failed. */
 const timedOut = (spec: GateSpec, row: StepRecord): StepRecord =>
-  end(spec, { ...row, status: "timed_out", error: spec.onTimeout === "fail" ? "gate timed out" : null }, [], false)
+  spec.onTimeout === "fail"
+    ? end(spec, { ...row, status: "failed", error: "gate timed out" }, [], false)
+    : end(spec, { ...row, status: "timed_out" }, [], false)
 
 const end = (spec: GateSpec, row: StepRecord, changes: ReadonlyArray<Change>, approved: boolean): StepRecord => {
   const { run } = spec.branch
@@ -188,11 +217,9 @@ const end = (spec: GateSpec, row: StepRecord, changes: ReadonlyArray<Change>, ap
 }
 
 /** Only selections make a gate add a context. */
-const selectionContext = (spec: GateSpec, answer: GateAnswer): string | null => {
+const selectionContext = (answer: GateAnswer): string | null => {
   if (answer.selections.length === 0) return null
-  const texts = new Map(spec.gate.options.map((option) => [option.key, option.text]))
-  const lines = answer.selections.map((key) => `- ${texts.get(key) ?? key}`)
-  return ["User selected the following items:", ...lines].join("\n")
+  return ["User selected the following items:", ...answer.selections.map((key) => `- ${key}`)].join("\n")
 }
 
 /** What `gate_feedback` becomes: the feedback, or the selections. */

@@ -7,7 +7,15 @@ import type { EngineRecord } from "../persistence/Records.ts"
 
 export type Host = Pick<EngineRecord, "host" | "boot" | "pid" | "processStart">
 
+let known: Host | undefined
+
+/** The process that this runs in. */
 export const currentHost = (): Host => {
+  known ??= thisProcess()
+  return known
+}
+
+const thisProcess = (): Host => {
   const { pid, startTime, boot } = identify(process.pid)
   return { host: hostname(), boot, pid, processStart: startTime }
 }

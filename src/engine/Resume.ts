@@ -49,5 +49,5 @@ export const resume = (
     const { status } = yield* persistence.get(run)
     if (mode === undefined && !isEnded(status)) return yield* engine.take(run)
     if (mode === undefined && status !== "failed") return yield* new NothingToResume({ run, status })
-    yield* engine.adopt(yield* reopen(persistence, engine.id, run, mode ?? { _tag: "Failed" }))
+    yield* engine.adopt(run, reopen(persistence, engine.id, run, mode ?? { _tag: "Failed" }))
   })

@@ -20,7 +20,7 @@ import type {
   StepPath,
   StepRecord
 } from "../persistence/Records.ts"
-import { noResult, stepId } from "../persistence/Records.ts"
+import { isTerminal, noResult, stepId } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
@@ -74,9 +74,14 @@ export class RunContext {
   lastInbox: number | null = null
   /** Rows written as started by a block, whose step has not begun yet: not the trace of a crash. */
   readonly announced = new Set<StepPath>()
+  /** How often somebody asked for this run by its id: what is parked below it is tried again once for each. */
+  timesAsked = 0
+  #isReplaying: boolean
   #active = 1
+  #queued = 0
   #nextPosition: number
   readonly #parked = new Set<Parked>()
+  readonly #onSilent = new Set<() => void>()
   readonly #listeners = new Map<string, Set<() => void>>()
 
   constructor(
@@ -88,6 +93,7 @@ export class RunContext {
     let last = 0
     for (const step of writer.journal.steps.values()) last = Math.max(last, step.position)
     this.#nextPosition = last + 1
+    this.#isReplaying = last > 0
     for (const row of inbox) this.deliver(row)
   }
 
@@ -104,8 +110,20 @@ export class RunContext {
     return this.host.clock.unsafeCurrentTimeMillis()
   }
 
-  takePosition(): number {
-    return this.#nextPosition++
+  /** The place of a new row: a path that was done before keeps the one that it had. */
+  positionOf(path: StepPath): number {
+    this.live()
+    return this.writer.superseded.get(path)?.position ?? this.#nextPosition++
+  }
+
+  /** Whether the program is still on its way through what is in the journal: it is not interrupted there. */
+  get isReplaying(): boolean {
+    return this.#isReplaying
+  }
+
+  /** A primitive has reached something that the journal does not hold. */
+  live(): void {
+    this.#isReplaying = false
   }
 
   /** The row of the journal at a path. */
@@ -114,8 +132,10 @@ export class RunContext {
   }
 
   append(changes: ReadonlyArray<Change>, events: ReadonlyArray<EngineEvent> = []): void {
-    const wakes = this.record.status === "waiting" && changes.some(isProgress)
-    this.writer.append(wakes ? [...this.goingOn(), ...changes] : changes, events)
+    const all = [...changes]
+    if (this.record.status === "waiting" && changes.some(isProgress)) all.unshift(...this.goingOn())
+    if (this.record.recoveries > 0 && changes.some(isEnd)) all.push({ _tag: "Run", patch: { recoveries: 0 } })
+    this.writer.append(all, events)
   }
 
   put(step: StepRecord, events: ReadonlyArray<EngineEvent> = []): void {
@@ -123,8 +143,8 @@ export class RunContext {
   }
 
   /** What records that a waiting run is at work again. */
-  goingOn(): ReadonlyArray<Change> {
-    const running: Change = { _tag: "Run", patch: { status: "running", blockedOn: [] } }
+  goingOn(blockedOn: ReadonlyArray<BlockedOn> = []): ReadonlyArray<Change> {
+    const running: Change = { _tag: "Run", patch: { status: "running", blockedOn } }
     return [running, ...this.tellParent((path) => ({ _tag: "ChildRunning", child: this.id, path }))]
   }
 
@@ -171,10 +191,27 @@ export class RunContext {
     )
   }
 
+  /** Stops the run as it is; after the loss of its lease or store nothing more is written. */
   stopSilently(reason: SilentReason): void {
+    if (reason._tag === "LeaseLost" || reason._tag === "StorageFailed") this.writer.abandon()
     if (this.silent !== undefined) return
     this.silent = reason
+    for (const listener of [...this.#onSilent]) listener()
+    this.#onSilent.clear()
     this.host.interrupt(this)
+  }
+
+  /** Calls `listener` when the run is stopped silently, until the returned function is called. */
+  onSilent(listener: () => void): () => void {
+    if (this.silent !== undefined) listener()
+    else this.#onSilent.add(listener)
+    return () => this.#onSilent.delete(listener)
+  }
+
+  /** Somebody asked for the run by its id: waits look again at what they wait for. */
+  ask(): void {
+    this.timesAsked += 1
+    for (const parked of [...this.#parked]) parked.wake()
   }
 
   // ---- messages
@@ -231,9 +268,14 @@ export class RunContext {
     return this.#active === 0 && this.#parked.size > 0
   }
 
-  /** W1: every live branch waits, and for nothing that is at work. */
+  /** W1: every live branch waits, for nothing that is at work, and none is left to start. */
   get isWaiting(): boolean {
-    return this.isIdle && this.waits.every((wait) => wait.blockedOn.length > 0)
+    return this.isIdle && this.#queued === 0 && this.waits.every((wait) => wait.blockedOn.length > 0)
+  }
+
+  /** A fan-out has items left to dispatch (1), or no longer (-1): until then the run is at work. */
+  addQueued(n: number): void {
+    this.#queued += n
   }
 
   /** `n` branches start beside the one that waits for them, or that one goes on (-1 each). */
@@ -248,6 +290,7 @@ export class RunContext {
    */
   park(wait: Wait, topics: ReadonlyArray<string>, ready: () => boolean): Effect.Effect<void> {
     return Effect.async<void>((resume) => {
+      this.live()
       if (ready()) return resume(Effect.void)
       let unlisten: ReadonlyArray<() => void> = []
       let disarm: (() => void) | undefined
@@ -287,6 +330,9 @@ export class RunContext {
 /** A waiting run whose steps change no longer waits. */
 const isProgress = (change: Change): boolean => change._tag === "Step" || change._tag === "Item"
 
+/** The sign of progress that a recovered run gives. */
+const isEnd = (change: Change): boolean => change._tag === "Step" && isTerminal(change.step.status)
+
 const isTagged = <T extends InboxMessage["_tag"]>(
   message: InboxMessage,
   tag: T
@@ -319,7 +365,7 @@ export const newRow = (
     epoch: run.record.epoch,
     role: null,
     canCommit: false,
-    position: run.takePosition(),
+    position: run.positionOf(row.path),
     iteration: 0,
     superseded: false,
     startedAt: now,

@@ -2,55 +2,46 @@
  * A run from its start to its end: body, always, end (design.md, "The phases of a run").
  *
  * Owns: the phases, each ended by a row (I4), and what the messages to a run as a whole do.
- * Neighbours: a `Program` is what the body and the always block do; `Engine` owns residency and leases.
+ * Neighbours: a `Program` is what the body and the always block do; `Residents` owns residency; `RunEnd` writes ends.
  * - P1 The body's outcome is decided once; what comes later (a cancellation during always) does not change it.
  * - P2 A silent stop (shutdown, lease lost, let go, misfit) ends the fibers and records nothing of it.
  * - P3 A run that has not started and is cancelled ends at once, without always.
+ * - P4 When a phase has ended no row of it is open, and no process or child run that it started is at work.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Change } from "../persistence/Journal.ts"
-import type { RunStatus, StepPath, StepRecord } from "../persistence/Records.ts"
-import { isUserStep } from "../persistence/Records.ts"
+import type { StepPath } from "../persistence/Records.ts"
 import { Branch } from "./Branch.ts"
-import type { EngineEvent } from "./Events.ts"
+import { closeRows, endLeftovers } from "./Leftovers.ts"
+import type { BodyEnd, Program } from "./Program.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
+import { type Outcome, parkRun, recordEnd } from "./RunEnd.ts"
 import { messageOf } from "./Step.ts"
-import { describe, type StopReason } from "./StopReason.ts"
-import { summarize } from "./Summary.ts"
+import { describe, parseReason, type StopReason } from "./StopReason.ts"
 
-/** How a body ended by itself. */
-export interface BodyEnd {
-  readonly status: "completed" | "failed"
-  readonly error: string | null
-  /** What a parent, or a typed handle, reads from the record. */
-  readonly result: unknown
-}
-
-/** What a run does, made for one residency of it. */
-export interface Program {
-  readonly body: (branch: Branch) => Effect.Effect<BodyEnd>
-  /** Absent where there is nothing to do. */
-  readonly always?: (branch: Branch, status: string) => Effect.Effect<void>
-}
-
-interface Outcome {
-  readonly status: "completed" | "failed" | "cancelled"
-  readonly error: string | null
-  readonly result: unknown
-}
+export type { BodyEnd, Program } from "./Program.ts"
 
 // SAFETY: `@` is encoded in keys, so no step has these paths.
 const bodyPath = "/@body" as StepPath
 const alwaysPath = "/@always" as StepPath
+
+const isOfAlways = (path: StepPath): boolean => path.startsWith(`${alwaysPath}/`)
+const isOfBody = (path: StepPath): boolean => !isOfAlways(path)
+
+/** How long code between primitives may go on after a stop while a journal is replayed, ms. */
+const replayGrace = 1_000
 
 export class RunMain {
   readonly #body: Branch
   readonly #always: Branch
   #fiber: Fiber.RuntimeFiber<unknown> | undefined
   #phase: "body" | "always" | "end" = "body"
+  /** `always` after a cancellation: it has a limit, and is not let go. */
+  #isLimited = false
+  #disarmHold: () => void = () => undefined
 
   constructor(
     readonly run: RunContext,
@@ -63,6 +54,7 @@ export class RunMain {
   /** Ends when the run has ended or was stopped silently. */
   readonly main: Effect.Effect<void> = Effect.uninterruptible(
     Effect.gen(this, function* () {
+      if (this.run.silent !== undefined) return
       if (this.#cancelledBeforeStart()) return yield* this.run.flush
       this.#begin()
       const unlisten = this.run.listen("run", () => this.#takeMessages())
@@ -77,19 +69,40 @@ export class RunMain {
     })
   ).pipe(Effect.catchAllCause((cause) => this.#crashed(cause)))
 
-  /** Interrupts what runs now; the reason is set. */
+  /**
+   * Interrupts what runs now; the reason is set. Where the program is still in what the journal holds it goes on to the
+   * first primitive without a row, which sees the reason: what it left behind is then known to what follows.
+   */
   interrupt(): void {
+    if (this.run.silent === undefined && this.run.isReplaying) return this.#hold()
+    this.#disarmHold()
     const fiber = this.#fiber
     if (fiber !== undefined) fiber.unsafeInterruptAsFork(fiber.id())
   }
 
   /** Whether the run may be recorded as waiting and be let go. */
   get mayWait(): boolean {
-    return this.#phase !== "end" && this.run.silent === undefined && this.#branch.stopReason === undefined
+    if (this.#phase === "end" || this.#isLimited || this.run.silent !== undefined) return false
+    return this.#branch.stopReason === undefined
+  }
+
+  /** When the run's own timeout is over, wall clock; null where it has none (any longer). */
+  get deadline(): number | null {
+    const { settings, startedAt } = this.run.record
+    if (this.#phase !== "body" || settings.runTimeout === null || startedAt === null) return null
+    return startedAt + settings.runTimeout
   }
 
   get #branch(): Branch {
     return this.#phase === "always" ? this.#always : this.#body
+  }
+
+  #hold(): void {
+    this.#disarmHold()
+    this.#disarmHold = this.run.host.deadlines.arm(replayGrace, () => {
+      this.run.live()
+      this.interrupt()
+    })
   }
 
   // ---- start
@@ -97,11 +110,11 @@ export class RunMain {
   #cancelledBeforeStart(): boolean {
     const { run } = this
     const cancel = run.find("Cancel")
-    if (run.record.status !== "pending" || cancel === undefined) return false
+    if (run.record.status !== "pending" || run.record.startedAt !== null || cancel === undefined) return false
     const reason = reasonOf(cancel.message)
     run.append([run.consume([cancel.id])])
     this.#phase = "end"
-    this.#recordEnd({ status: "cancelled", error: null, result: null }, describe(reason))
+    recordEnd(run, { status: "cancelled", error: null, result: null }, describe(reason))
     return true
   }
 
@@ -115,21 +128,20 @@ export class RunMain {
       run.append([{ _tag: "Run", patch }], [{ _tag: "RunStarted", ...base, ...started }])
       return
     }
+    if (record.cancelReason !== null) this.#body.stop(parseReason(record.cancelReason))
     const changes: Array<Change> = []
     if (record.status === "pending" || record.status === "needs_resume") {
-      changes.push({ _tag: "Run", patch: { status: "running", error: null, blockedOn: [] } })
+      const status = record.cancelReason === null ? "running" : "cancelling"
+      changes.push({ _tag: "Run", patch: { status, error: null, blockedOn: [], recoveries: 0 } })
       changes.push(...run.tellParent((path) => ({ _tag: "ChildRunning", child: run.id, path })))
     }
-    if (record.cancelReason !== null && record.status === "cancelling")
-      this.#body.stop(parseReason(record.cancelReason))
     run.append(changes, [{ _tag: "RunResumed", ...base, epoch: record.epoch }])
   }
 
   #armDeadline(): () => void {
-    const { runTimeout } = this.run.record.settings
-    const { startedAt } = this.run.record
-    if (runTimeout === null || startedAt === null) return () => undefined
-    const left = startedAt + runTimeout - this.run.now()
+    const { deadline } = this
+    if (deadline === null) return () => undefined
+    const left = deadline - this.run.now()
     return this.run.host.deadlines.arm(left, () => this.#stopBody({ _tag: "RunTimeout" }))
   }
 
@@ -140,8 +152,8 @@ export class RunMain {
     for (let found = run.find("Cancel"); found !== undefined; found = run.find("Cancel")) {
       const consumed = run.consume([found.id])
       const reason = reasonOf(found.message)
-      const isNew = this.#phase === "body" && run.record.status !== "cancelling" && run.row(bodyPath) === undefined
-      if (!isNew) run.append([consumed])
+      const isStopping = this.#phase !== "body" || this.#body.stopReason !== undefined
+      if (isStopping || run.row(bodyPath) !== undefined) run.append([consumed])
       else {
         const patch = { status: "cancelling", cancelReason: describe(reason), blockedOn: [] } as const
         run.append([consumed, { _tag: "Run", patch }])
@@ -151,7 +163,7 @@ export class RunMain {
   }
 
   #stopBody(reason: StopReason): void {
-    if (this.#phase !== "body") return
+    if (this.#phase !== "body" || this.#body.stopReason !== undefined) return
     this.#body.stop(reason)
     this.interrupt()
   }
@@ -161,28 +173,40 @@ export class RunMain {
   /** The body's outcome; undefined if the run was stopped silently. */
   #runBody(): Effect.Effect<Outcome | undefined> {
     const known = this.run.row(bodyPath)
-    // A body whose outcome is known is replayed for what always sees of it; nothing new starts.
-    if (known !== undefined) this.#body.stop({ _tag: "Parent" })
-    return Effect.flatMap(this.#fork(this.program.body(this.#body)), (exit) =>
-      Effect.sync(() => {
-        if (this.run.silent !== undefined) return undefined
-        // SAFETY: written by `#recordBody`.
-        if (known !== undefined) return known.value as Outcome
-        const outcome = this.#outcomeOf(exit)
-        this.#recordBody(outcome)
-        return outcome
-      })
+    if (known === undefined)
+      return Effect.flatMap(this.#fork(this.program.body(this.#body)), (exit) => this.#endBody(exit))
+    // SAFETY: written by `#endBody`.
+    const outcome = known.value as Outcome
+    if (this.program.always === undefined || this.run.row(alwaysPath) !== undefined) return Effect.succeed(outcome)
+    // Replayed for what always sees of it; nothing new starts.
+    this.#body.stop({ _tag: "Parent" })
+    this.#hold()
+    return Effect.map(this.#fork(this.program.body(this.#body)), () =>
+      this.run.silent === undefined ? outcome : undefined
     )
   }
 
-  #outcomeOf(exit: Exit.Exit<BodyEnd>): Outcome {
-    const reason = this.#body.stopReason
+  /** Decides and records the outcome, in one commit with the end of what the body left open. */
+  #endBody(exit: Exit.Exit<BodyEnd>): Effect.Effect<Outcome | undefined> {
+    return Effect.gen(this, function* () {
+      const { run } = this
+      if (run.silent !== undefined) return undefined
+      const reason = this.#body.stopReason
+      const outcome = this.#outcomeOf(exit, reason)
+      yield* endLeftovers(this.#body, isOfBody)
+      if (run.silent !== undefined) return undefined
+      closeRows(run, isOfBody, reason === undefined ? "the run ended" : describe(reason))
+      const { status } = outcome
+      run.put(newRow(run, { path: bodyPath, kind: "phase", name: "body", status, value: outcome }))
+      this.#phase = "always"
+      return outcome
+    })
+  }
+
+  #outcomeOf(exit: Exit.Exit<BodyEnd>, reason: StopReason | undefined): Outcome {
     if (reason?._tag === "RunTimeout") {
-      return {
-        status: "failed",
-        error: `the run timed out after ${this.run.record.settings.runTimeout} ms`,
-        result: null
-      }
+      const error = `the run timed out after ${this.run.record.settings.runTimeout} ms`
+      return { status: "failed", error, result: null }
     }
     if (reason !== undefined) return { status: "cancelled", error: null, result: null }
     if (Exit.isSuccess(exit)) return exit.value
@@ -190,23 +214,34 @@ export class RunMain {
     return { status: "failed", error: this.#panicked(exit.cause), result: null }
   }
 
-  #recordBody(outcome: Outcome): void {
-    const status = outcome.status === "completed" ? "completed" : outcome.status
-    this.run.put(newRow(this.run, { path: bodyPath, kind: "phase", name: "body", status, value: outcome }))
-  }
-
-  /** Runs an effect in a fiber of its own, which only this module interrupts. */
+  /**
+   * Runs an effect in a fiber of its own, which only this module interrupts: from its first step on, so that a stop
+   * before it leaves the replay to the primitives.
+   */
   #fork<A>(effect: Effect.Effect<A>): Effect.Effect<Exit.Exit<A>> {
-    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) => {
-      this.#fiber = fiber
-      if (this.run.silent !== undefined || this.#interruptsAtOnce) this.interrupt()
-      return Effect.async<Exit.Exit<A>>((resume) => fiber.addObserver((exit) => resume(Effect.succeed(exit))))
-    })
+    const run = Effect.suspend(() => (this.#mayBegin ? effect : Effect.interrupt))
+    const begun = Effect.zipRight(
+      Effect.withFiberRuntime<void>((fiber) =>
+        Effect.sync(() => {
+          this.#fiber = fiber
+        })
+      ),
+      Effect.interruptible(run)
+    )
+    return Effect.flatMap(Effect.forkDaemon(begun), (fiber) =>
+      Effect.async<Exit.Exit<A>>((resume) =>
+        fiber.addObserver((exit) => {
+          this.#fiber = undefined
+          this.#disarmHold()
+          resume(Effect.succeed(exit))
+        })
+      )
+    )
   }
 
-  /** A stop that came before the fiber did; a replayed cancellation is left to the primitives. */
-  get #interruptsAtOnce(): boolean {
-    return this.#branch.stopReason?._tag === "RunTimeout"
+  /** A stopped run is replayed first: there is nothing to replay where no primitive has a row. */
+  get #mayBegin(): boolean {
+    return this.run.silent === undefined && (this.run.isReplaying || this.#branch.stopReason === undefined)
   }
 
   // ---- always
@@ -218,15 +253,19 @@ export class RunMain {
     const { always } = program
     if (always === undefined || run.row(alwaysPath) !== undefined) return Effect.succeed(true)
     return Effect.gen(this, function* () {
-      const limited = outcome.status === "cancelled"
+      this.#isLimited = outcome.status === "cancelled"
       const limit = run.settings.alwaysLimit
-      const disarm = limited ? run.host.deadlines.arm(limit, () => this.#stopAlways()) : () => undefined
+      const stop = () => this.#stopAlways()
+      const disarm = this.#isLimited ? run.host.deadlines.arm(limit, stop) : () => undefined
       const exit = yield* this.#fork(always(this.#always, outcome.status))
       disarm()
       if (run.silent !== undefined) return false
       if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) this.#panicked(exit.cause)
-      const status = Exit.isSuccess(exit) ? "completed" : "failed"
+      yield* endLeftovers(this.#always, isOfAlways)
+      if (run.silent !== undefined) return false
       const error = Exit.isSuccess(exit) ? null : `always did not finish within ${limit} ms`
+      closeRows(run, isOfAlways, error ?? "the run ended")
+      const status = error === null ? "completed" : "failed"
       run.put(newRow(run, { path: alwaysPath, kind: "phase", name: "always", status, error }))
       return true
     })
@@ -241,23 +280,7 @@ export class RunMain {
 
   #end(outcome: Outcome): void {
     this.#phase = "end"
-    this.#recordEnd(outcome, outcome.status === "cancelled" ? this.run.record.cancelReason : null)
-  }
-
-  #recordEnd(outcome: Outcome, cancelReason: string | null): void {
-    const { run } = this
-    const endedAt = run.now()
-    const { status, error, result } = outcome
-    const summary = summarize(run.record, userSteps(run), status, error ?? cancelReason)
-    const patch = { status, error, result, summary, endedAt, cancelReason, blockedOn: [] }
-    const told = run.tellParent((path) => ({ _tag: "ChildEnded", child: run.id, path }))
-    const base = { timestamp: endedAt, run: run.id }
-    const last: EngineEvent =
-      status === "cancelled"
-        ? { _tag: "RunCancelled", ...base, reason: cancelReason ?? "cancelled" }
-        : { _tag: "RunCompleted", ...base, succeeded: status === "completed", status, error }
-    const { totals } = run.record
-    run.append([{ _tag: "Run", patch }, ...told], [{ _tag: "MetricsUpdated", ...base, totals }, last])
+    recordEnd(this.run, outcome, outcome.status === "cancelled" ? this.run.record.cancelReason : null)
   }
 
   /** A replay that does not fit leaves the run parked with the reason. */
@@ -277,34 +300,17 @@ export class RunMain {
     return `defect: ${message}`
   }
 
-  /** A defect in this module itself: the run is left to the next engine, like a crash of this one. */
+  /** A defect in the engine itself: the run is parked, since it would meet it again. */
   #crashed(cause: Cause.Cause<unknown>): Effect.Effect<void> {
-    return Effect.sync(() => {
-      if (this.run.silent !== undefined && Cause.isInterruptedOnly(cause)) return
+    return Effect.suspend(() => {
+      if (this.run.silent !== undefined && Cause.isInterruptedOnly(cause)) return Effect.void
       this.#panicked(cause)
       this.run.stopSilently({ _tag: "Misfit", message: messageOf(Cause.squash(cause)) ?? "a defect of the engine" })
       this.#park()
+      return Effect.exit(this.run.flush)
     })
   }
 }
 
-/** Parks a run: nobody claims it until somebody asks for it by id, or an engine starts that knows it anew. */
-export const parkRun = (run: RunContext, message: string): void => {
-  const status: RunStatus = "needs_resume"
-  const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn: [] }))
-  const event: EngineEvent = { _tag: "RunWaiting", timestamp: run.now(), run: run.id, on: [`needs resume: ${message}`] }
-  run.append([{ _tag: "Run", patch: { status, error: message } }, ...told], [event])
-}
-
-const userSteps = (run: RunContext): ReadonlyArray<StepRecord> =>
-  [...run.writer.live.values()].filter((step) => isUserStep(step.kind)).sort((a, b) => a.position - b.position)
-
 const reasonOf = (message: { readonly reason: "user" | "parent"; readonly text: string | null }): StopReason =>
   message.reason === "parent" ? { _tag: "Parent" } : { _tag: "User", text: message.text }
-
-/** The reason in a record, after a restart. */
-const parseReason = (text: string): StopReason => {
-  if (text === describe({ _tag: "Parent" })) return { _tag: "Parent" }
-  const prefix = describe({ _tag: "User", text: "" })
-  return { _tag: "User", text: text.startsWith(prefix) ? text.slice(prefix.length) : null }
-}

@@ -143,8 +143,8 @@ const stopBeforeStart = (spec: StepSpec, row: StepRecord | undefined): Effect.Ef
 const isSilent = (run: RunContext): boolean => run.silent !== undefined
 
 /** Records a step, with its running attempt, as cancelled. */
-export const cancelRow = (run: RunContext, row: StepRecord, reason: StopReason): void => {
-  const text = describe(reason)
+export const cancelRow = (run: RunContext, row: StepRecord, reason: StopReason | string): void => {
+  const text = typeof reason === "string" ? reason : describe(reason)
   const attempts = row.attempts.map((attempt) =>
     attempt.outcome === "running" ? endAttempt(run, attempt, "cancelled", text) : attempt
   )
@@ -213,9 +213,10 @@ export class Attempt {
       if (this.closed) return
       this.watch()
       const now = this.run.now()
+      // Also what is not written now reaches the next attempt: it is written with this one's end.
+      this.owner.updateAttempt({ heartbeatAt: now, heartbeat: details ?? null })
       if (now - this.#recordedAt < this.run.settings.heartbeatInterval) return
       this.#recordedAt = now
-      this.owner.updateAttempt({ heartbeatAt: now, heartbeat: details ?? null })
       const event = { ...this.run.about(this.step), attempt: this.number, details: details ?? null }
       this.run.put(this.step, [{ _tag: "StepHeartbeat", ...event }])
     })
@@ -293,6 +294,7 @@ class StepRun {
   }
 
   get run(): Effect.Effect<StepRecord> {
+    this.#run.live()
     return Effect.zipRight(
       this.#prepare(),
       Effect.suspend(() => this.#attemptOnce())
@@ -374,7 +376,7 @@ class StepRun {
     const stopped = this.spec.branch.stopReason
     if (stopped !== undefined) return Effect.succeed({ _tag: "Stopped", reason: stopped })
     this.#expired = undefined
-    const work = Effect.interruptible(Effect.scoped(this.spec.attempt(attempt)))
+    const work = Effect.interruptible(Effect.scoped(Effect.suspend(() => this.spec.attempt(attempt))))
     return Effect.flatMap(Effect.forkDaemon(work), (fiber) => {
       const { timeout } = this.spec
       const disarm =
@@ -505,7 +507,7 @@ class StepRun {
     })
   }
 
-  /** The step's end: its row, the run's totals, and the sign of progress that a recovered run gives. */
+  /** The step's end: its row, and the run's totals. */
   #end(patch: Partial<StepRecord> & Pick<StepRecord, "status">, childTotals: Totals | undefined): void {
     const run = this.#run
     this.row = { ...this.row, endedAt: run.now(), wakeAt: null, ...patch }
@@ -516,7 +518,6 @@ class StepRun {
       const sum = childTotals === undefined ? own : RunTotals.add(own, childTotals)
       changes.push({ _tag: "Run", patch: { totals: sum } })
     }
-    if (run.record.recoveries > 0) changes.push({ _tag: "Run", patch: { recoveries: 0 } })
     const events: Array<EngineEvent> = [stepCompleted(run, this.row)]
     for (const message of warnings) events.push({ _tag: "StepWarning", ...run.about(this.row), message })
     run.append(changes, events)

@@ -15,8 +15,8 @@ export type StopReason =
 export type SilentReason =
   | { readonly _tag: "Shutdown" }
   | { readonly _tag: "LeaseLost" }
-  /** `readyAt`: when it has to go on by itself; null: when a message arrives. */
-  | { readonly _tag: "LetGo"; readonly readyAt: number | null }
+  /** `readyAt`: when it has to go on by itself; null: when a message after `lastInbox` arrives. */
+  | { readonly _tag: "LetGo"; readonly readyAt: number | null; readonly lastInbox: number | null }
   /** The replay does not fit the journal: the run is parked with this message. */
   | { readonly _tag: "Misfit"; readonly message: string }
   /** The store cannot be written, and will not be. */
@@ -44,4 +44,11 @@ export const describe = (reason: StopReason): string => {
     case "StorageFailed":
       return reason.error.message
   }
+}
+
+/** The reason in a record, after a restart. */
+export const parseReason = (text: string): StopReason => {
+  if (text === describe({ _tag: "Parent" })) return { _tag: "Parent" }
+  const prefix = describe({ _tag: "User", text: "" })
+  return { _tag: "User", text: text.startsWith(prefix) ? text.slice(prefix.length) : null }
 }

@@ -54,7 +54,7 @@ export interface Crashing {
 export const crashing = (persistence: PersistenceService, point?: CrashPoint): Crashing => {
   const process = new CrashingProcess(point)
   return {
-    service: wrap(persistence, process),
+    service: intercept(persistence, process),
     writes: () => process.writes,
     reached: () => process.reached,
     crash: Deferred.await(process.crash)
@@ -117,7 +117,14 @@ class CrashingProcess {
 const lost = new PersistenceError({ reason: "Io", message: "the answer of the store was lost" })
 const died = new PersistenceError({ reason: "Io", message: "the process of the store has died" })
 
-const wrap = (store: PersistenceService, { write, read }: CrashingProcess): PersistenceService =>
+/** What happens around each operation of a store. */
+export interface Interceptor {
+  readonly write: <A, E>(name: WriteName, effect: Effect.Effect<A, E>) => Effect.Effect<A, E | PersistenceError>
+  readonly read: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E | PersistenceError>
+}
+
+/** A store whose operations pass through an interceptor. */
+export const intercept = (store: PersistenceService, { write, read }: Interceptor): PersistenceService =>
   Persistence.of({
     commit: (commit) => write("commit", store.commit(commit)),
     create: (run) => write("create", store.create(run)),
@@ -141,6 +148,6 @@ const wrap = (store: PersistenceService, { write, read }: CrashingProcess): Pers
     inbox: (engine, after) => read(store.inbox(engine, after)),
     engines: read(store.engines),
     definition: (key) => read(store.definition(key)),
-    nextReadyAt: read(store.nextReadyAt),
+    nextReadyAt: (after) => read(store.nextReadyAt(after)),
     changes: store.changes
   })

@@ -46,46 +46,68 @@ export const executeAction = (
   visible: Visible,
   outputs: typeof OutputStore.Service
 ): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> =>
-  execute(new Call(attempt, options, visible, outputs)).pipe(
+  Effect.suspend(() => execute(new Call(attempt, options, visible, outputs))).pipe(
     Effect.mapError((failed): AttemptFailure => ({ message: failed.message, permanent: failed.permanent ?? false })),
-    Effect.flatMap((output) => toResult(attempt, output, options.schema))
+    Effect.flatMap((output) => toResult(attempt, output, options.schema)),
+    Effect.tap(({ result }) => warnOfNames(attempt, visible.refused(result.structured)))
+  )
+
+const warnOfNames = (attempt: Attempt, refused: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.forEach(
+    refused,
+    (name) => attempt.warn(`the output's '${name}' does not replace the built-in or injected value of that name`),
+    { discard: true }
   )
 
 const toResult = (
   attempt: Attempt,
   output: ActionOutput,
   schema: OutputSchema | undefined
-): Effect.Effect<AttemptSuccess, AttemptFailure> => {
-  const plain: StepResult = {
-    ...noResult,
-    markers: output.markers ?? [],
-    context: output.context ?? "",
-    text: output.resultText ?? null,
-    structured: output.structuredOutput ?? null,
-    outputFile: output.outputFile ?? null,
-    metadata: output.metadata ?? {}
-  }
-  const checked = schema === undefined || attempt.run.record.dryRun ? Either.right(plain) : fit(plain, output, schema)
-  return Either.match(checked, {
-    onLeft: (message) => Effect.fail({ message }),
-    onRight: (result) => {
-      const size = result.structured === null ? 0 : Buffer.byteLength(JSON.stringify(result.structured))
-      const limit = attempt.run.settings.maxOutputBytes
-      return size > limit
-        ? Effect.fail({ message: `the structured output takes ${size} bytes; the limit is ${limit}` })
-        : Effect.succeed({ result })
+): Effect.Effect<AttemptSuccess, AttemptFailure> =>
+  Effect.suspend(() => {
+    const plain: StepResult = {
+      ...noResult,
+      markers: output.markers ?? [],
+      context: output.context ?? "",
+      text: output.resultText ?? null,
+      outputFile: output.outputFile ?? null,
+      metadata: output.metadata ?? {}
     }
+    // As the journal will give it back: a resumed run sees the very same.
+    const json = JSON.stringify(output.structuredOutput ?? null)
+    const size = Buffer.byteLength(json)
+    const limit = attempt.run.settings.maxOutputBytes
+    if (size > limit) {
+      return Effect.fail({ message: `the structured output takes ${size} bytes; the limit is ${limit}` })
+    }
+    const structured: unknown = JSON.parse(json)
+    const fitted = fit({ ...plain, structured }, output, schema, attempt.run.record.dryRun)
+    return Either.match(fitted, {
+      onLeft: (message) => Effect.fail({ message }),
+      onRight: (result) => Effect.succeed({ result })
+    })
   })
-}
 
-/** The output as its schema reads it; markers and context that the executor gives itself win. */
-const fit = (plain: StepResult, output: ActionOutput, schema: OutputSchema): Either.Either<StepResult, string> =>
-  Either.map(applySchema(schema, plain.structured), ({ structured, markers, context }) => ({
-    ...plain,
+/**
+ * The output as its schema reads it; markers and context that the executor gives itself win. A dry run does nothing
+ * that an output could tell of, so there it may be missing.
+ */
+const fit = (
+  result: StepResult,
+  output: ActionOutput,
+  schema: OutputSchema | undefined,
+  dryRun: boolean
+): Either.Either<StepResult, string> => {
+  const isMissing = result.structured === null
+  if (schema === undefined || (dryRun && isMissing)) return Either.right(result)
+  if (isMissing) return Either.left(`no structured output, but its schema is '${schema.name}'`)
+  return Either.map(applySchema(schema, result.structured), ({ structured, markers, context }) => ({
+    ...result,
     structured,
     markers: output.markers ?? markers,
     context: output.context ?? context
   }))
+}
 
 class Call implements ActionCall {
   readonly ref: ActionRef

@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import type { Executor } from "../../action/Action.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../../persistence/Records.ts"
 import {
   type ActionRef,
@@ -17,6 +16,7 @@ import {
 import type { Branch } from "../Branch.ts"
 import { step, type StepSpec } from "../Step.ts"
 import { type CallOptions, executeAction, plainCall } from "./ActionAttempt.ts"
+import { substituteAll } from "./Inputs.ts"
 import type { Inherited, Interpreter } from "./Interpreter.ts"
 
 export const callNode = (
@@ -61,7 +61,7 @@ export const callSpec = (
       const options: Omit<CallOptions, "schema"> = {
         ref: node.action,
         workflow: self.definition.name,
-        inputs: node.inputs ?? {},
+        inputs: substituteAll(node.inputs ?? {}, (name) => self.visible.lookup(name)),
         snippets: [...inherited.with, ...(node.with ?? [])],
         model: node.model ?? found.model,
         identity: node.as,
@@ -103,47 +103,55 @@ const retryDelay =
       : Effect.succeed(delay)
   }
 
-/** What a call, script or child workflow leaves behind, and what its failure means. */
-export const settle = (
-  self: Interpreter,
-  branch: Branch,
-  row: StepRecord,
-  node: { readonly onFail?: OnFail; readonly retries?: number; readonly as?: string }
-): Effect.Effect<void> => {
-  switch (row.status) {
-    case "completed":
-      return Effect.sync(() => self.completed(row))
-    case "skipped":
-      return Effect.sync(() => self.visible.forget(row.name, row.iteration))
-    default:
-      return Effect.map(onFailAction(self, branch, row, node), () => {
-        self.visible.forget(row.name, row.iteration)
-        self.failed(row.name, row.error ?? "failed")
-      })
-  }
+/** A node whose step may fail for good. */
+export interface MayFail {
+  readonly onFail?: OnFail
+  readonly retries?: number
 }
 
-/** Runs a node's on_fail action once; its own failure is only logged. */
+/** What a call, script or child workflow leaves behind, and what its failure means. */
+export const settle = (self: Interpreter, branch: Branch, row: StepRecord, node: MayFail): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (row.status === "completed") {
+      self.completed(row)
+      return Effect.void
+    }
+    self.visible.forget(row.name, row.iteration)
+    if (row.status === "skipped") return Effect.void
+    return Effect.flatMap(onFailAction(self, branch, row, node), (ended) => {
+      if (ended?.status === "completed") self.completed(ended)
+      return self.failed(row.name, row.error ?? "failed")
+    })
+  })
+
+/** Where the on_fail action of a step is recorded. */
+// SAFETY: a path with one more segment.
+export const onFailPath = (failed: StepPath): StepPath => `${failed}/on_fail` as StepPath
+
+/** Runs a node's on_fail action once, if it has one; that action's own failure is only logged. */
 export const onFailAction = (
   self: Interpreter,
   branch: Branch,
   failed: StepRecord,
-  node: { readonly onFail?: OnFail; readonly retries?: number; readonly as?: string }
-): Effect.Effect<void> => {
+  node: MayFail
+): Effect.Effect<StepRecord | undefined> => {
   const { onFail } = node
-  if (onFail === undefined || onFail._tag === "Continue") return Effect.void
+  if (onFail === undefined || onFail._tag === "Continue") return Effect.succeed(undefined)
+  const path = onFailPath(failed.path)
+  const known = self.run.row(path)
+  // Its executor need not exist any more.
+  if (known !== undefined && isTerminal(known.status)) return Effect.succeed(known)
   const extra: Texts = {
     failed_step: failed.name,
     failure_reason: failed.error ?? "",
     retry_count: String(node.retries ?? defaults.retries)
   }
   return Effect.gen(function* () {
-    // SAFETY: a path with one more segment.
-    const path = `${failed.path}/on_fail` as StepPath
-    const spec = yield* onFailSpec(self, onFail, branch, path, extra)
-    const row = yield* step(spec)
-    if (row.status === "completed") self.completed(row)
-    else self.warn(row, `the on_fail action '${row.name}' failed: ${row.error ?? row.status}`)
+    const row = yield* step(yield* onFailSpec(self, onFail, branch, path, extra))
+    if (row.status === "completed") return row
+    const message = `the on_fail action '${row.name}' failed: ${row.error ?? row.status}`
+    yield* Effect.annotateLogs(Effect.logWarning(message), { run: self.run.id, step: row.path })
+    return row
   })
 }
 
@@ -156,24 +164,24 @@ const onFailSpec = (
 ): Effect.Effect<StepSpec> => {
   const { run, services, definition, visible } = self
   const name = actionStepKey(action)
-  const spec = (role: string, execute: Executor): StepSpec => ({
-    branch,
-    path,
-    kind: "call",
-    name,
-    role,
-    retries: 0,
-    delay: () => Effect.succeed(0),
-    timeout: run.record.settings.stepTimeout,
-    heartbeat: null,
-    failedAs: "failed",
-    attempt: (attempt) => {
-      const options = { ...plainCall(name, definition.name), ref: action, inputs: extra }
-      return executeAction(attempt, execute, options, visible, services.outputs)
-    }
-  })
   return services.executors.find(action, definition.name, run.record.settings.pluginDirs).pipe(
-    Effect.map((found) => spec(found.role ?? "actor", found.execute)),
+    Effect.map((found): StepSpec => {
+      const options = { ...plainCall(name, definition.name), ref: action, inputs: extra, model: found.model }
+      return {
+        branch,
+        path,
+        kind: "call",
+        name,
+        role: found.role ?? "actor",
+        canCommit: found.canCommit ?? false,
+        retries: 0,
+        delay: () => Effect.succeed(0),
+        timeout: run.record.settings.stepTimeout,
+        heartbeat: null,
+        failedAs: "failed",
+        attempt: (attempt) => executeAction(attempt, found.execute, options, visible, services.outputs)
+      }
+    }),
     Effect.catchAll((error) => run.misfit(error.message))
   )
 }

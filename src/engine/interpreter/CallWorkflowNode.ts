@@ -2,20 +2,14 @@
  * `call workflow`: a child run that the step waits for (spec/engine.md, "call workflow").
  */
 import * as Effect from "effect/Effect"
-import { isTerminal, type RunId, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
-import {
-  type CallWorkflowNode,
-  defaults,
-  isRequired,
-  type Texts,
-  type WorkflowDefinition
-} from "../../workflow/Definition.ts"
-import { substitute } from "../../workflow/Template.ts"
+import { isTerminal, type RunId, type RunRecord, type StepPath, type StepRecord } from "../../persistence/Records.ts"
+import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import { awaitChild, type ChildRequest, childRecord, endChild } from "../Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
 import { settle } from "./CallNode.ts"
 import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
+import { missingInput, substituteAll, undeclaredInputs, withDefaults } from "./Inputs.ts"
 import type { Interpreter } from "./Interpreter.ts"
 
 export const callWorkflowNode = (
@@ -27,7 +21,7 @@ export const callWorkflowNode = (
   const path = branch.at(key)
   const row = self.run.row(path)
   const isOver = row !== undefined && isTerminal(row.status)
-  const prepared = isOver ? Effect.succeed(nothing) : prepare(self, node, branch, key)
+  const prepared = isOver ? Effect.succeed(nothing) : prepare(self, node, branch, path)
   return Effect.flatMap(prepared, (child) => {
     const ended = step({
       branch,
@@ -74,28 +68,27 @@ const prepare = (
   self: Interpreter,
   node: CallWorkflowNode,
   branch: Branch,
-  key: string
-): Effect.Effect<PreparedChild> => {
-  const path = branch.at(key)
-  const lookup = (name: string) => self.visible.lookup(name)
-  return resolveChild(self, node.workflow).pipe(
-    Effect.flatMap((resolved) =>
-      Effect.map(reopenable(self, path), (reopen): PreparedChild => {
-        const given = substituteAll(node.inputs ?? {}, lookup)
-        const problem = resolved.problem ?? missingInput(resolved.definition, (name) => Object.hasOwn(given, name))
-        const inputs = withDefaults(resolved.definition, given)
-        const identity = node.as ?? self.run.record.settings.identity
-        const request = { ...resolved.request, inputs, path, settings: { identity } }
-        return {
-          dispatch: (attempt) =>
-            problem === undefined ? dispatchChild(self, request, attempt, reopen) : { ...nothing.dispatch(attempt) },
-          attempt: (attempt) =>
-            problem === undefined ? runChild(branch, attempt) : Effect.fail({ message: problem, permanent: true })
-        }
-      })
-    )
-  )
-}
+  path: StepPath
+): Effect.Effect<PreparedChild> =>
+  Effect.gen(function* () {
+    const resolved = yield* resolveChild(self, node.workflow)
+    const reopen = yield* reopenable(self, path)
+    const given = substituteAll(node.inputs ?? {}, (name) => self.visible.lookup(name))
+    const problem = resolved.problem ?? missingInput(resolved.definition, (name) => Object.hasOwn(given, name))
+    if (problem !== undefined) {
+      return { ...nothing, attempt: () => Effect.fail({ message: problem, permanent: true }) }
+    }
+    const inputs = withDefaults(resolved.definition, given)
+    const identity = node.as ?? self.run.record.settings.identity
+    const request = { ...resolved.request, inputs, path, settings: { identity } }
+    const warnings = undeclaredInputs(resolved.definition, given)
+    const prepared: PreparedChild = {
+      dispatch: (attempt) => dispatchChild(self, request, attempt, reopen),
+      attempt: (attempt) =>
+        Effect.zipRight(Effect.forEach(warnings, attempt.warn, { discard: true }), runChild(branch, attempt))
+    }
+    return prepared
+  })
 
 /** A workflow as the engine can start it as a child. */
 export interface ResolvedChild {
@@ -122,33 +115,10 @@ export const resolveChild = (self: Interpreter, workflow: string): Effect.Effect
   )
 }
 
-/** Unknown names stay literally: they may be the child's own. */
-export const substituteAll = (texts: Texts, lookup: (name: string) => string | undefined): Texts =>
-  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, substitute(text, lookup, { unknown: "keep" })]))
-
-/** What is wrong with a call that does not give all that the workflow requires. */
-export const missingInput = (
-  definition: WorkflowDefinition,
-  isGiven: (name: string) => boolean
-): string | undefined => {
-  const missing = definition.inputs.filter((input) => isRequired(input) && !isGiven(input.name))
-  if (missing.length === 0) return undefined
-  return `workflow '${definition.name}' needs the input ${missing.map((input) => `'${input.name}'`).join(", ")}`
-}
-
-/** Declared defaults under what was given; an absent boolean is false. */
-export const withDefaults = (definition: WorkflowDefinition, inputs: Texts): Texts => {
-  const defaulted = definition.inputs.flatMap((input): ReadonlyArray<readonly [string, string]> => {
-    const value = input.default ?? (input.boolean ? "false" : undefined)
-    return value === undefined ? [] : [[input.name, value]]
-  })
-  return { ...Object.fromEntries(defaulted), ...inputs }
-}
-
 /** The child of a step that an explicit resume does again: it is opened again instead of started anew. */
 const reopenable = (
   self: Interpreter,
-  path: StepRecord["path"]
+  path: StepPath
 ): Effect.Effect<{ readonly child: RunId; readonly epoch: number } | undefined> => {
   const before = self.run.writer.superseded.get(path)
   const child =

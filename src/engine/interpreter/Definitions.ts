@@ -8,9 +8,9 @@ import type { PersistenceError, PersistenceService } from "../../persistence/Per
 import { WorkflowDefinition } from "../../workflow/Definition.ts"
 
 /** Before the hash of a `.wf` definition's JSON. */
-const prefix = "wf:"
+export const definitionPrefix = "wf:"
 
-export const isDefinitionKey = (key: string): boolean => key.startsWith(prefix)
+export const isDefinitionKey = (key: string): boolean => key.startsWith(definitionPrefix)
 
 const Json = Schema.parseJson(WorkflowDefinition)
 
@@ -36,7 +36,7 @@ export class Definitions {
     if (known !== undefined) return Effect.succeed(known)
     return Effect.suspend(() => {
       const json = Schema.encodeSync(Json)(definition)
-      const key = prefix + createHash("sha256").update(json).digest("hex")
+      const key = definitionPrefix + createHash("sha256").update(json).digest("hex")
       return Effect.map(this.persistence.storeDefinition({ key, json }), () => {
         this.#stored.set(definition, key)
         return key

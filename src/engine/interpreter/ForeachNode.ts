@@ -8,9 +8,11 @@ import { defaults, type ForeachNode, type Texts, type Value } from "../../workfl
 import { substitute } from "../../workflow/Template.ts"
 import type { Branch } from "../Branch.ts"
 import { fanOut, type FanOutSpec, stopItems } from "../FanOut.ts"
-import { step } from "../Step.ts"
-import { missingInput, type ResolvedChild, resolveChild, substituteAll, withDefaults } from "./CallWorkflowNode.ts"
+import { messageOf, step } from "../Step.ts"
+import { type ResolvedChild, resolveChild } from "./CallWorkflowNode.ts"
+import { missingInput, substituteAll, undeclaredInputs, withDefaults } from "./Inputs.ts"
 import type { Interpreter } from "./Interpreter.ts"
+import { entryOf } from "./Visible.ts"
 
 export const foreachNode = (self: Interpreter, node: ForeachNode, key: string, branch: Branch): Effect.Effect<void> => {
   const path = branch.at(key)
@@ -36,11 +38,13 @@ export const foreachNode = (self: Interpreter, node: ForeachNode, key: string, b
         child === undefined ? Effect.dieMessage(`${path} has ended`) : fanOut(attempt, fanOutSpec(self, node, child)),
       stopped: (row) => stopItems(branch, row)
     })
-    return Effect.map(ended, (row) => {
-      if (row.status === "completed") return self.completed(row)
-      // Its structured output counts also when it failed; its step does not.
-      self.visible.remember({ step: row.name, iteration: row.iteration, ...row.result, markers: [] })
-      self.failed(row.name, row.error ?? "failed")
+    return Effect.flatMap(ended, (row) => {
+      if (row.status === "completed") {
+        self.completed(row)
+        return Effect.void
+      }
+      self.visible.addFailed(entryOf(row))
+      return self.failed(row.name, row.error ?? "failed")
     })
   })
 }
@@ -48,7 +52,10 @@ export const foreachNode = (self: Interpreter, node: ForeachNode, key: string, b
 const fanOutSpec = (self: Interpreter, node: ForeachNode, child: ResolvedChild): FanOutSpec => ({
   name: node.name,
   provider: node.over,
-  items: itemsOf(self, node, problemOf(node, child)),
+  items: Effect.map(itemsOf(self, node, problemOf(node, child)), (items) => ({
+    ...items,
+    warnings: [...(items.warnings ?? []), ...undeclaredInputs(child.definition, node.inputs ?? {})]
+  })),
   maxParallel: node.maxParallel,
   ordered: node.ordered ?? defaults.ordered,
   onCycle: node.onCycle ?? defaults.onCycle,
@@ -84,10 +91,11 @@ const itemsOf = (
     variables: visible.variables({})
   }
   const defect = (thrown: unknown) => {
-    const message = thrown instanceof Error ? thrown.message : String(thrown)
-    return Effect.fail(new ItemProviderFailed({ provider: node.over, message: `'${node.over}' threw: ${message}` }))
+    const message = messageOf(thrown)
+    const text = message === undefined ? `'${node.over}' threw` : `'${node.over}' threw: ${message}`
+    return Effect.fail(new ItemProviderFailed({ provider: node.over, message: text }))
   }
-  return Effect.catchAllDefect(Effect.scoped(provider.items(request)), defect)
+  return Effect.catchAllDefect(Effect.scoped(Effect.suspend(() => provider.items(request))), defect)
 }
 
 const render = (values: Readonly<Record<string, Value>>, self: Interpreter): Readonly<Record<string, Value>> =>

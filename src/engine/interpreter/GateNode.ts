@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { humanGates } from "../../action/GateResolver.ts"
-import { noResult, type StepRecord } from "../../persistence/Records.ts"
+import { isTerminal, noResult, type StepRecord } from "../../persistence/Records.ts"
 import { defaults, type GateNode, type QualityGateNode } from "../../workflow/Definition.ts"
 import { qualityGateKey } from "../../workflow/StepNames.ts"
 import { substitute } from "../../workflow/Template.ts"
@@ -18,12 +18,14 @@ type GateOption = { readonly key: string; readonly text: string }
 export const gateNode = (self: Interpreter, node: GateNode, key: string, branch: Branch): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { run, services } = self
+    const path = branch.at(key)
+    const row = run.row(path)
+    if (row !== undefined && isTerminal(row.status)) return leaveGate(self, row)
     const resolver = services.resolvers.get(node.name)
-    if (resolver === undefined && !humanGates.has(node.name)) {
+    if (resolver === undefined && !humanGates.has(node.name) && !run.record.dryRun) {
       return run.misfit(`no resolver for gate '${node.name}'`)
     }
     const options = run.record.dryRun ? [] : optionsOf(self, node)
-    const path = branch.at(key)
     if (options === undefined) return missingOptions(self, node, branch, key)
     const prompt = node.prompt === undefined ? null : substitute(node.prompt, lookupOf(self), { unknown: "empty" })
     const spec: GateSpec = {
@@ -43,28 +45,23 @@ export const gateNode = (self: Interpreter, node: GateNode, key: string, branch:
       resolver,
       identity: node.as ?? run.record.settings.identity ?? undefined
     }
-    return Effect.map(gate(spec), (row) => leaveGate(self, node, row))
+    return Effect.flatMap(gate(spec), (row) => leaveGate(self, row))
   })
 
 const lookupOf = (self: Interpreter) => (name: string) => self.visible.lookup(name)
 
-const leaveGate = (self: Interpreter, node: GateNode, row: StepRecord): void => {
-  switch (row.status) {
-    case "completed": {
+const leaveGate = (self: Interpreter, row: StepRecord): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (row.status === "completed") {
       const feedback = feedbackOf(row)
       if (feedback !== undefined) self.visible.setFeedback(feedback)
       self.completed(row)
-      return
+      return Effect.void
     }
-    case "timed_out":
-      self.visible.forget(row.name, row.iteration)
-      if ((node.onTimeout ?? defaults.onTimeout) === "fail") self.end(row.name, "gate timed out")
-      return
-    default:
-      self.visible.forget(row.name, row.iteration)
-      self.end(row.name, row.error ?? `gate '${row.name}' was rejected`)
-  }
-}
+    self.visible.forget(row.name, row.iteration)
+    // A gate that failed because it timed out has failed; one recorded as timed out lets the run go on.
+    return row.status === "timed_out" ? Effect.void : self.end(row.name, row.error ?? `gate '${row.name}' was rejected`)
+  })
 
 /** What can be selected; undefined when the step that should say so has no such field. */
 const optionsOf = (self: Interpreter, node: GateNode): ReadonlyArray<GateOption> | undefined => {
@@ -96,10 +93,8 @@ const toOptions = (value: unknown): ReadonlyArray<GateOption> | undefined => {
 const missingOptions = (self: Interpreter, node: GateNode, branch: Branch, key: string): Effect.Effect<void> => {
   const from = node.options?._tag === "From" ? `${node.options.step}.${node.options.field}` : ""
   const error = `the options of gate '${node.name}' come from ${from}, which is no object or list of texts`
-  return Effect.map(
-    immediate(self, branch, key, node.name, () => ({ status: "failed", error })),
-    (row) => self.end(row.name, row.error ?? error)
-  )
+  const decided = immediate(self, branch, key, node.name, () => ({ status: "failed", error }))
+  return Effect.flatMap(decided, (row) => leaveGate(self, row))
 }
 
 /** A gate decided on the spot. */
@@ -134,15 +129,9 @@ export const qualityGateNode = (
   key: string,
   branch: Branch
 ): Effect.Effect<void> =>
-  Effect.map(
+  Effect.flatMap(
     immediate(self, branch, key, qualityGateKey, () => judge(self, node)),
-    (row) => {
-      if (row.status === "completed") self.completed(row)
-      else {
-        self.visible.forget(row.name, row.iteration)
-        self.end(row.name, row.error ?? "the quality gate failed")
-      }
-    }
+    (row) => leaveGate(self, row)
   )
 
 const judge = (self: Interpreter, node: QualityGateNode): Pick<StepRecord, "status" | "error" | "result"> => {
@@ -152,13 +141,11 @@ const judge = (self: Interpreter, node: QualityGateNode): Pick<StepRecord, "stat
     return { status: "failed", error: `quality gate: step '${node.source}' has no result`, result: noResult }
   }
   const { confidence, note } = confidenceOf(source.structured)
-  const text = `confidence ${confidence}${note}, threshold ${node.threshold}`
+  const text = `quality gate on '${node.source}': confidence ${confidence}${note}, threshold ${node.threshold}`
   const result = { ...noResult, text }
-  if (confidence >= node.threshold) return { status: "completed", error: null, result }
-  const message = `quality gate on '${node.source}': ${text}`
-  return node.onFail === "continue"
-    ? { status: "completed", error: message, result }
-    : { status: "failed", error: message, result }
+  return confidence >= node.threshold || node.onFail === "continue"
+    ? { status: "completed", error: null, result }
+    : { status: "failed", error: text, result }
 }
 
 /** Cut to a whole number from 0 to 100; missing or unreadable counts as 0 and says so. */

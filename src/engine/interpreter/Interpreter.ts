@@ -140,28 +140,29 @@ export class Interpreter {
 
   /** A step that completed: visible to all that follow. */
   completed(step: StepRecord): void {
-    const refused = this.visible.add(entryOf(step))
-    for (const name of refused) {
-      this.warn(step, `the output's '${name}' does not replace the built-in or injected value of that name`)
-    }
-  }
-
-  warn(step: StepRecord, message: string): void {
-    this.run.append([], [{ _tag: "StepWarning", ...this.run.about(step), message }])
+    this.visible.add(entryOf(step))
   }
 
   /** A step that failed for good, in a place where the run's fail_fast decides what follows. */
-  failed(step: string, message: string): void {
-    if (this.#isAlways) return
-    this.failure ??= { step, message }
-    if (this.run.record.settings.failFast) this.#ended = true
+  failed(step: string, message: string): Effect.Effect<void> {
+    return this.#fails({ step, message }, this.run.record.settings.failFast)
   }
 
   /** A failure that ends the body either way: a gate's, a loop's. */
-  end(step: string, message: string): void {
-    if (this.#isAlways) return
-    this.failure ??= { step, message }
-    this.#ended = true
+  end(step: string, message: string): Effect.Effect<void> {
+    return this.#fails({ step, message }, true)
+  }
+
+  #fails(failure: Failure, ends: boolean): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#isAlways) {
+        const logged = Effect.logWarning(`in always, ${failure.step} failed: ${failure.message}`)
+        return Effect.annotateLogs(logged, { run: this.run.id })
+      }
+      this.failure ??= failure
+      if (ends) this.#ended = true
+      return Effect.void
+    })
   }
 }
 

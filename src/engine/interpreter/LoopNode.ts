@@ -24,12 +24,10 @@ export const whileNode = (
   const loop = new Loop(self, node, key, branch, inherited)
   const round = (i: number): Effect.Effect<LoopEnd | undefined> =>
     Effect.flatMap(loop.condition(i), (met) => {
-      if (!met) return Effect.succeed("condition")
-      if (i > 1 && loop.isStuck()) return Effect.succeed("stuck")
-      if (i > loop.cap) return Effect.succeed("cap")
-      return loop.andThen(i, () => round(i + 1))
+      const end = loop.endAfter(i - 1, met)
+      return end === undefined ? loop.round(i, i + 1, () => round(i + 1)) : Effect.succeed(end)
     })
-  return loop.end(round(1))
+  return loop.run(round(1))
 }
 
 export const doWhileNode = (
@@ -40,20 +38,18 @@ export const doWhileNode = (
   inherited: Inherited
 ): Effect.Effect<void> => {
   const loop = new Loop(self, node, key, branch, inherited)
-  const round = (i: number): Effect.Effect<LoopEnd | undefined> => {
-    if (i > loop.cap) return Effect.succeed("cap")
-    return loop.andThen(i, () =>
+  const round = (i: number): Effect.Effect<LoopEnd | undefined> =>
+    loop.round(i, i, () =>
       Effect.flatMap(loop.condition(i), (met) => {
-        if (!met) return Effect.succeed("condition")
-        return loop.isStuck() ? Effect.succeed("stuck") : round(i + 1)
+        const end = loop.endAfter(i, met)
+        return end === undefined ? round(i + 1) : Effect.succeed(end)
       })
     )
-  }
-  return loop.end(round(1))
+  return loop.run(round(1))
 }
 
 class Loop {
-  readonly cap: number
+  readonly #cap: number
   readonly #limit: number
   readonly #branch: Branch
   #markers: string | undefined
@@ -68,7 +64,7 @@ class Loop {
   ) {
     this.#branch = outer.child(key)
     this.#limit = self.run.settings.maxIterations
-    this.cap = Math.min(node.maxIterations, this.#limit)
+    this.#cap = Math.min(node.maxIterations, this.#limit)
   }
 
   get #keyword(): string {
@@ -92,44 +88,60 @@ class Loop {
     })
   }
 
-  /** A round's body, then what follows unless the body ended the run's. */
-  andThen(i: number, next: () => Effect.Effect<LoopEnd | undefined>): Effect.Effect<LoopEnd | undefined> {
+  /** A round's body, then what follows unless the body ended the run's; `next` is the condition behind it. */
+  round(i: number, next: number, follow: () => Effect.Effect<LoopEnd | undefined>): Effect.Effect<LoopEnd | undefined> {
     return Effect.suspend(() => {
-      if (this.self.run.record.iteration !== i) this.self.run.append([{ _tag: "Run", patch: { iteration: i } }])
+      const isPast = this.self.run.row(this.#branch.at(`@${next}`)) !== undefined
+      if (!isPast) this.#showIteration(i)
       const round = this.#branch.child(`@${i}`, { iteration: i })
       const body = this.self.block(this.node.body, round, this.inherited)
-      return Effect.flatMap(body, () => (this.self.ended ? Effect.succeed(undefined) : next()))
+      return Effect.flatMap(body, () => (this.self.ended ? Effect.succeed(undefined) : follow()))
     })
   }
 
-  /** Called after each round after which the loop would go on. */
-  isStuck(): boolean {
+  #showIteration(i: number): void {
+    const { run } = this.self
+    if (run.record.iteration !== i) run.append([{ _tag: "Run", patch: { iteration: i } }])
+  }
+
+  /** Why the loop goes no further after `rounds` rounds; a round is compared only if it would. */
+  endAfter(rounds: number, met: boolean): LoopEnd | undefined {
+    if (!met) return "condition"
+    if (rounds >= this.#cap) return "cap"
+    return rounds > 0 && this.#isStuck() ? "stuck" : undefined
+  }
+
+  #isStuck(): boolean {
     const { stuckAfter, condition } = this.node
     if (stuckAfter === undefined) return false
-    const markers = JSON.stringify([...(this.self.visible.result(condition.step)?.markers ?? [])].sort())
+    const markers = JSON.stringify([...new Set(this.self.visible.result(condition.step)?.markers)].sort())
     this.#same = markers === this.#markers ? this.#same + 1 : 1
     this.#markers = markers
     return this.#same >= stuckAfter
   }
 
-  end(rounds: Effect.Effect<LoopEnd | undefined>): Effect.Effect<void> {
+  run(rounds: Effect.Effect<LoopEnd | undefined>): Effect.Effect<void> {
     return Effect.flatMap(rounds, (ended) => {
       if (ended === undefined) return Effect.void
       const path = this.outer.at(this.key)
+      const isPast = this.self.run.row(path) !== undefined
       const value = decide({ branch: this.outer, path, kind: "loop", name: this.#name, decide: () => ended })
-      return Effect.map(value, (why) => this.#fail(why))
+      return Effect.flatMap(value, (why) => {
+        if (!isPast) this.#showIteration(this.outer.iteration)
+        return this.#leave(why)
+      })
     })
   }
 
-  #fail(why: LoopEnd): void {
+  #leave(why: LoopEnd): Effect.Effect<void> {
     const { self, node } = this
-    if (why === "condition" || (why === "cap" && node.onMaxIter === "continue")) return
-    const limit =
-      node.maxIterations > this.#limit ? `the engine's limit of ${this.#limit}` : `max_iterations = ${this.cap}`
+    const byEngine = node.maxIterations > this.#limit
+    if (why === "condition" || (why === "cap" && node.onMaxIter === "continue" && !byEngine)) return Effect.void
+    const limit = byEngine ? `the engine's limit of ${this.#limit} rounds` : `max_iterations = ${this.#cap}`
     const message =
       why === "cap"
-        ? `loop '${this.#name}' reached ${limit}`
-        : `loop '${this.#name}' is stuck: the same markers after ${this.#same} rounds in a row`
-    self.end(this.#name, message)
+        ? `the loop reached ${limit}`
+        : `the loop is stuck: the same markers after ${this.#same} rounds in a row`
+    return self.end(this.#name, message)
   }
 }

@@ -3,6 +3,7 @@
  *
  * - All rows of a block are written in one commit before any branch starts.
  * - Branches see what was visible before the block; their results become visible when it ends, in branch order.
+ * - An on_fail action runs when its call has failed, also after fail_fast: it belongs to that failure.
  * - The first failure that fail_fast acts on is a row (I3): a resumed block starts nothing after it.
  */
 import * as Effect from "effect/Effect"
@@ -14,16 +15,17 @@ import { journaled, newRow } from "../RunContext.ts"
 import { cancelRow, startedRow, step, stepCompleted, type StepSpec } from "../Step.ts"
 import type { StopReason } from "../StopReason.ts"
 import { blockKeys } from "../../workflow/StepNames.ts"
-import { callSpec, onFailAction } from "./CallNode.ts"
+import { callSpec, onFailAction, onFailPath } from "./CallNode.ts"
 import { conditionText, isMet } from "./IfNode.ts"
 import type { Inherited, Interpreter } from "./Interpreter.ts"
+import type { Entry } from "./Visible.ts"
 
 export const parallelNode = (self: Interpreter, node: ParallelNode, key: string, branch: Branch): Effect.Effect<void> =>
   Effect.flatMap(journaled(self.run, branch.at(key), "block", "parallel"), (row) =>
     Effect.suspend(() => {
       if (row === undefined && branch.stopReason !== undefined) return Effect.interrupt
       const block = new Block(self, node, branch, key)
-      return row !== undefined && isTerminal(row.status) ? Effect.sync(() => block.leave(row)) : block.run(row)
+      return row !== undefined && isTerminal(row.status) ? block.leave(row) : block.run(row)
     })
   )
 
@@ -38,6 +40,10 @@ class Block {
   readonly #path: StepPath
   readonly #lanes: ReadonlyArray<Lane>
   readonly #inherited: Inherited
+  /** Calls whose failure has been acted on. */
+  readonly #known = new Set<Lane>()
+  /** Failed calls whose on_fail action has not run. */
+  readonly #onFail: Array<Lane> = []
 
   constructor(
     private readonly self: Interpreter,
@@ -69,15 +75,14 @@ class Block {
       }
       const block = row ?? this.#announce(specs)
       if (block.value !== null) this.#cancelRest()
+      for (const lane of this.#lanes) if (this.#hasFailed(lane)) this.#failed(lane)
       const open = this.#lanes.filter((lane) => !this.#isEnded(lane))
       let next = 0
-      yield* forkJoin({
-        parent: this.outer,
-        limit: this.#limit,
-        next: () => this.#task(open[next++], specs),
-        ended: (_branch, ended) => this.#branchEnded(ended)
-      })
-      this.leave(this.#close())
+      const join = { parent: this.outer, limit: this.#limit, ended: (_: Branch, lane: Lane) => this.#laneEnded(lane) }
+      yield* forkJoin({ ...join, next: () => this.#nextOnFail() ?? this.#task(open[next++], specs) })
+      // What fail_fast left to do.
+      yield* forkJoin({ ...join, next: () => this.#nextOnFail() })
+      yield* this.leave(this.#close())
     })
   }
 
@@ -126,22 +131,40 @@ class Block {
     run.put(row, [stepCompleted(run, row)])
   }
 
-  #task(lane: Lane | undefined, specs: ReadonlyMap<Lane, StepSpec>): Task<StepRecord, never> | undefined {
+  #task(lane: Lane | undefined, specs: ReadonlyMap<Lane, StepSpec>): Task<Lane, never> | undefined {
     const spec = lane === undefined ? undefined : specs.get(lane)
     if (lane === undefined || spec === undefined) return undefined
-    const ended = Effect.flatMap(step(spec), (row) => {
-      if (row.status === "completed" || row.status === "skipped") return Effect.succeed(row)
-      return Effect.as(onFailAction(this.self, lane.branch, row, lane.call), row)
-    })
-    return { branch: lane.branch, effect: ended }
+    return { branch: lane.branch, effect: Effect.as(step(spec), lane) }
   }
 
-  /** fail_fast: the decision is recorded in the turn in which the failure was. */
-  #branchEnded(row: StepRecord): StopReason | undefined {
-    const failFast = this.node.failFast ?? defaults.failFast
-    if (!failFast || row.status === "completed" || row.status === "skipped") return undefined
+  #nextOnFail(): Task<Lane, never> | undefined {
+    const lane = this.#onFail.shift()
+    const failed = lane === undefined ? undefined : this.#row(lane)
+    if (lane === undefined || failed === undefined) return undefined
+    return { branch: lane.branch, effect: Effect.as(onFailAction(this.self, lane.branch, failed, lane.call), lane) }
+  }
+
+  #hasFailed(lane: Lane): boolean {
+    const status = this.#row(lane)?.status
+    return status === "failed" || status === "timed_out"
+  }
+
+  /** A call, or its on_fail action, ended. */
+  #laneEnded(lane: Lane): StopReason | undefined {
+    if (!this.#hasFailed(lane) || this.#known.has(lane)) return undefined
+    this.#failed(lane)
+    return (this.node.failFast ?? defaults.failFast) ? this.#failFast(lane) : undefined
+  }
+
+  #failed(lane: Lane): void {
+    this.#known.add(lane)
+    this.#onFail.push(lane)
+  }
+
+  /** The decision is recorded in the turn in which the failure was. */
+  #failFast(lane: Lane): StopReason {
     const block = this.self.run.row(this.#path)
-    if (block !== undefined && block.value === null) this.self.run.put({ ...block, value: { failFast: row.path } })
+    if (block !== undefined && block.value === null) this.self.run.put({ ...block, value: { failFast: lane.path } })
     this.#cancelRest()
     return { _tag: "FailFast" }
   }
@@ -157,45 +180,69 @@ class Block {
       const row = this.#row(lane)
       if (row !== undefined && !isTerminal(row.status)) cancelRow(run, row, { _tag: "FailFast" })
     }
-    const rows = this.#lanes.map((lane) => this.#row(lane))
-    const count = (...status: ReadonlyArray<string>) => rows.filter((row) => row && status.includes(row.status)).length
-    const succeeded = count("completed", "skipped")
-    const failed = count("failed", "timed_out")
-    const cancelled = count("cancelled")
-    const needed = this.node.minSuccess ?? this.#lanes.length
-    const ok = succeeded >= needed
-    const parts = [`${succeeded} of ${rows.length} calls succeeded`, `${failed} failed`, `${cancelled} cancelled`]
     const block = run.row(this.#path)
     if (block === undefined) throw new Error(`invariant: block ${this.#path} has no row`)
+    const error = this.#problem(block)
     const ended: StepRecord = {
       ...block,
-      status: ok ? "completed" : "failed",
+      status: error === null ? "completed" : "failed",
       endedAt: run.now(),
-      error: ok ? null : `parallel block ${this.#path}: ${parts.join(", ")}; ${needed} needed`
+      error
     }
     run.put(ended)
     return ended
   }
 
-  /** Makes the branches' results visible, in branch order, and the block's failure count. */
-  leave(block: StepRecord): void {
-    const markers: Array<string> = []
-    for (const lane of this.#lanes) {
-      const row = this.#row(lane)
-      if (row === undefined) continue
-      if (row.status === "completed") {
-        this.self.completed(row)
-        markers.push(...row.result.markers)
-      } else if (row.conditionMet !== false) this.self.visible.forget(row.name, row.iteration)
-    }
-    this.self.visible.remember({
-      step: `parallel:${this.#path}`,
-      iteration: block.iteration,
-      markers: [...new Set(markers)],
-      context: null,
-      structured: null,
-      outputFile: null
-    })
-    if (block.status === "failed") this.self.failed(`parallel:${this.#path}`, block.error ?? "failed")
+  /** Why the block failed: the counts, and the failure that counts as its first. */
+  #problem(block: StepRecord): string | null {
+    const rows = this.#lanes.flatMap((lane) => this.#row(lane) ?? [])
+    const count = (...status: ReadonlyArray<string>) => rows.filter((row) => status.includes(row.status)).length
+    const succeeded = count("completed", "skipped")
+    const needed = this.node.minSuccess ?? this.#lanes.length
+    if (succeeded >= needed) return null
+    const counts = `${succeeded} of ${rows.length} calls succeeded, ${count("failed", "timed_out")} failed`
+    const cancelled = count("cancelled")
+    const parts = cancelled === 0 ? counts : `${counts}, ${cancelled} cancelled`
+    const first = firstFailure(rows, block)
+    return `${parts}; ${needed} needed${first === undefined ? "" : `; ${first.name}: ${first.error ?? "failed"}`}`
   }
+
+  /** Makes the results of the calls and their on_fail actions visible, in branch order, and the failure count. */
+  leave(block: StepRecord): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { self } = this
+      const markers: Array<string> = []
+      for (const lane of this.#lanes) {
+        const row = this.#row(lane)
+        if (row === undefined) continue
+        if (row.status === "completed") {
+          self.completed(row)
+          markers.push(...row.result.markers)
+        } else if (row.conditionMet !== false) self.visible.forget(row.name, row.iteration)
+        const onFail = self.run.row(onFailPath(lane.path))
+        if (onFail?.status === "completed") self.completed(onFail)
+      }
+      self.visible.remember(synthetic(block, this.#path, [...new Set(markers)]))
+      if (block.status !== "failed") return Effect.void
+      return self.failed(`parallel:${this.#path}`, block.error ?? "failed")
+    })
+  }
+}
+
+/** The result that stands for the block as a whole. */
+const synthetic = (block: StepRecord, path: StepPath, markers: ReadonlyArray<string>): Entry => ({
+  step: `parallel:${path}`,
+  iteration: block.iteration,
+  markers,
+  context: null,
+  structured: null,
+  outputFile: null
+})
+
+/** The one that fail_fast acted on, else the first in branch order, whichever failed first. */
+const firstFailure = (rows: ReadonlyArray<StepRecord>, block: StepRecord): StepRecord | undefined => {
+  const failed = rows.filter((row) => row.status === "failed" || row.status === "timed_out")
+  const { value } = block
+  const path = typeof value === "object" && value !== null && "failFast" in value ? value.failFast : undefined
+  return failed.find((row) => row.path === path) ?? failed[0]
 }

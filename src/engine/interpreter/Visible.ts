@@ -4,7 +4,6 @@
  */
 import type { StepRecord } from "../../persistence/Records.ts"
 import type { Texts } from "../../workflow/Definition.ts"
-
 import { isBuiltin, variablesOf } from "../../workflow/Variables.ts"
 
 /** A step's result as later steps, and the parent of a child run, see it. */
@@ -85,22 +84,36 @@ export class Visible {
     for (const [name, value] of Object.entries(values)) this.#extra.set(name, value)
   }
 
-  clearExtra(names: Iterable<string>): void {
-    for (const name of names) this.#extra.delete(name)
-  }
-
-  /**
-   * A completed step. Gives the names of output fields that would have replaced a built-in or an injected value.
-   */
-  add(entry: Entry): ReadonlyArray<string> {
+  /** A completed step. */
+  add(entry: Entry): void {
     this.log.push(entry)
     this.#last = entry
+    this.#see(entry)
+  }
+
+  /** A step that failed and yet hands something on (a fan-out): no markers, and nothing for a parent. */
+  addFailed(entry: Entry): void {
+    this.#see({ ...entry, markers: [] })
+  }
+
+  /** The fields of an output that become no variables: a built-in or an injected value has their name. */
+  refused(structured: unknown): ReadonlyArray<string> {
+    return Object.keys(variablesOf(structured)).filter((name) => this.#isProtected(name))
+  }
+
+  #isProtected(name: string): boolean {
+    return isBuiltin(name) || Object.hasOwn(this.options.values, name)
+  }
+
+  #see(entry: Entry): void {
     this.#remember(entry)
     if (entry.context !== null) this.#addContext(entry, entry.context)
     if (entry.outputFile !== null) this.#outputFile = entry.outputFile
-    if (entry.structured === null || entry.structured === undefined) return []
+    if (entry.structured === null || entry.structured === undefined) return
     this.#output = entry.structured
-    return this.#addVariables(entry.structured)
+    for (const [name, value] of Object.entries(variablesOf(entry.structured))) {
+      if (!this.#isProtected(name)) this.#outputs.set(name, value)
+    }
   }
 
   /** A step that did not complete: its earlier result no longer counts. */
@@ -132,15 +145,6 @@ export class Visible {
       output_file: outputFile
     })
     this.#contexts = this.#contexts === "" ? json : `${this.#contexts},${json}`
-  }
-
-  #addVariables(structured: unknown): ReadonlyArray<string> {
-    const refused: Array<string> = []
-    for (const [name, value] of Object.entries(variablesOf(structured))) {
-      if (isBuiltin(name) || Object.hasOwn(this.options.values, name)) refused.push(name)
-      else this.#outputs.set(name, value)
-    }
-    return refused
   }
 
   /** The value of a variable; undefined where there is none of this name. */

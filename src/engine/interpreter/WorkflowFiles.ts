@@ -19,9 +19,9 @@ import { nearest } from "../../workflow/Suggest.ts"
 import { Engine, ProgramUnavailable } from "../Engine.ts"
 import type { RunContext } from "../RunContext.ts"
 import type { BodyEnd, Program } from "../RunMain.ts"
-import { withDefaults } from "./CallWorkflowNode.ts"
 import { outputOf } from "./ChildOutput.ts"
-import { Definitions, isDefinitionKey } from "./Definitions.ts"
+import { definitionPrefix, Definitions, isDefinitionKey } from "./Definitions.ts"
+import { withDefaults } from "./Inputs.ts"
 import { Interpreter, type Services } from "./Interpreter.ts"
 
 export interface StartOptions {
@@ -100,7 +100,7 @@ const make = (options: WorkflowFilesOptions) =>
     const context = yield* Effect.context<never>()
     yield* engine.register({
       accepts: (run) => isDefinitionKey(run.definition),
-      workflows: undefined,
+      definitions: [definitionPrefix],
       make: (run) => makeProgram(run, services, context)
     })
     return {

@@ -95,8 +95,20 @@ export const claimCases: ReadonlyArray<Case> = [
     )
     yield* same(yield* claimed(store, { workflows: [] }), [])
     yield* same(yield* claimed(store, { workflows: ["three"] }), [])
+    yield* same(yield* claimed(store, { workflows: ["three"], definitions: ["wf"] }), [])
     yield* same(yield* claimed(store, { workflows: ["two", "three"] }), ["B"])
     yield* same(yield* claimed(store, { root: runId("A") }), ["A", "C"])
+  }),
+
+  requirement("claimReady takes runs by their definition: one key, or all keys with a beginning", function* (store) {
+    yield* store.create(runRecord("A", { definition: "wf:1" }))
+    yield* store.create(runRecord("B", { definition: "code:order@1" }))
+    yield* store.create(runRecord("C", { definition: "code:order@10" }))
+    yield* store.create(runRecord("D", { definition: "other", workflow: "named" }))
+    yield* same(yield* claimed(store, { definitions: [] }), [])
+    yield* same(yield* claimed(store, { definitions: ["wf"] }), [])
+    yield* same(yield* claimed(store, { definitions: ["code:order@1"], workflows: ["named"] }), ["B", "D"])
+    yield* same(yield* claimed(store, { definitions: ["wf:", "none"] }), ["A"])
   }),
 
   requirement("claimReady takes the runs of lost owners, never one's own, ended or parked ones", function* (store) {
@@ -202,12 +214,14 @@ export const claimCases: ReadonlyArray<Case> = [
   }),
 
   requirement("the next time at which a free run may be claimed is known", function* (store) {
-    yield* same(yield* store.nextReadyAt, undefined)
+    yield* same(yield* store.nextReadyAt(0), undefined)
     yield* store.create(runRecord("A", { readyAt: 3_000, status: "waiting" }))
     yield* store.create(runRecord("B", { readyAt: 2_000, status: "waiting" }))
     yield* store.create(runRecord("C", { readyAt: 1_000, status: "needs_resume" }))
     yield* store.create(runRecord("D", { readyAt: 1_000, status: "completed" }))
     yield* store.create(runRecord("E", { readyAt: 1_000, owner: ann }))
-    yield* same(yield* store.nextReadyAt, 2_000)
+    yield* same(yield* store.nextReadyAt(0), 2_000)
+    yield* same(yield* store.nextReadyAt(2_000), 3_000)
+    yield* same(yield* store.nextReadyAt(3_000), undefined)
   })
 ]

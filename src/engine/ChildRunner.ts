@@ -1,0 +1,123 @@
+/**
+ * Children that live elsewhere: in another engine, with another store (spec/engine.md, "Child runs" and "Services").
+ *
+ * Owns: the service, and how children here and elsewhere look alike to their parents.
+ * Neighbours: `ChildRuns` are an engine's own; `Child` waits for either.
+ * - C4 A child elsewhere is started when its id is a row of its parent; one that a crash kept from it, by the next look.
+ * - C5 A parent looks at a child elsewhere at least every `resolverInterval`, also when it was let go meanwhile: what
+ *   the runner says of changes is a hint.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { PersistenceService, StoredDefinition } from "../persistence/Persistence.ts"
+import type { InboxMessage, RunId, RunRecord } from "../persistence/Records.ts"
+import type { Engine } from "./Engine.ts"
+import { reopen } from "./Reopen.ts"
+
+/** The place where a child lives could not do what it was asked; it is asked again. */
+export class ChildRunnerFailed extends Schema.TaggedError<ChildRunnerFailed>()("ChildRunnerFailed", {
+  message: Schema.String
+}) {}
+
+export interface ChildRunnerService {
+  /** Whether a child is to live there; asked when it is dispatched. The others are the engine's own. */
+  readonly accepts: (child: RunRecord) => boolean
+  /** Starts a child, with the definition that its record names; nothing if it is there already. */
+  readonly start: (child: RunRecord, definition: StoredDefinition | undefined) => Effect.Effect<void, ChildRunnerFailed>
+  /** The child's record as it is now; undefined if it is not there. */
+  readonly find: (child: RunId) => Effect.Effect<RunRecord | undefined, ChildRunnerFailed>
+  /** Sees to it that a child which has not ended is run by somebody. */
+  readonly resume: (child: RunId) => Effect.Effect<void, ChildRunnerFailed>
+  /** Opens a child that ended failed or cancelled again for what did not complete. */
+  readonly reopen: (child: RunId) => Effect.Effect<void, ChildRunnerFailed>
+  /** Puts a cancellation or an answer to a child; nothing if it has ended. */
+  readonly send: (child: RunId, message: InboxMessage) => Effect.Effect<void, ChildRunnerFailed>
+  /** Returns when the child's record may no longer be as this one says. */
+  readonly changed: (child: RunRecord) => Effect.Effect<void, ChildRunnerFailed>
+}
+
+const nowhere = Effect.dieMessage("no child lives elsewhere")
+
+/** All children are the engine's own. */
+const thisEngine: ChildRunnerService = {
+  accepts: () => false,
+  start: () => nowhere,
+  find: () => Effect.succeed(undefined),
+  resume: () => nowhere,
+  reopen: () => nowhere,
+  send: (child) => Effect.fail(new ChildRunnerFailed({ message: `there is no run ${child}` })),
+  changed: () => nowhere
+}
+
+/** Runs the children that are not to live in the engine of their parents; default: there are none. */
+export class ChildRunner extends Context.Reference<ChildRunner>()("millrace/ChildRunner", {
+  defaultValue: (): ChildRunnerService => thisEngine
+}) {
+  static readonly layerWith = (runner: ChildRunnerService): Layer.Layer<never> => Layer.succeed(ChildRunner, runner)
+}
+
+export interface OtherEngine {
+  readonly engine: Context.Tag.Service<typeof Engine>
+  /** That engine's store. */
+  readonly persistence: PersistenceService
+  /** Default: all children. */
+  readonly accepts?: (child: RunRecord) => boolean
+}
+
+/**
+ * A runner over another engine of this process, which must know the children's workflows. In its store a child is a
+ * root: a store lists and prunes what it holds as a whole.
+ */
+export const otherEngine = ({ accepts, engine, persistence }: OtherEngine): ChildRunnerService => ({
+  accepts: accepts ?? (() => true),
+  start: (child, definition) => {
+    const stored = definition === undefined ? Effect.void : persistence.storeDefinition(definition)
+    const started = engine.start({ ...child, parent: null, root: child.id })
+    return failing(Effect.zipRight(stored, ignoring(started, "RunAlreadyExists")))
+  },
+  find: (child) => failing(Effect.catchTag(persistence.get(child), "RunNotFound", () => Effect.succeed(undefined))),
+  resume: (child) => failing(ignoring(ignoring(engine.take(child), "RunAlreadyOwned"), "RunAlreadyEnded")),
+  reopen: (child) => {
+    const opened = Effect.suspend(() => reopen(persistence, engine.id, child, { _tag: "Failed" }))
+    return failing(ignoring(engine.adopt(child, opened), "RunNotEnded"))
+  },
+  send: (child, message) =>
+    failing(
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        ignoring(persistence.send(child, message, now), "RunAlreadyEnded")
+      )
+    ),
+  changed: (child) => failing(untilChanged(engine, persistence, child))
+})
+
+const ignoring = <A, E extends { readonly _tag: string }, Tag extends E["_tag"]>(
+  effect: Effect.Effect<A, E>,
+  tag: Tag
+): Effect.Effect<void, Exclude<E, { readonly _tag: Tag }>> =>
+  Effect.catchAll(effect, (error): Effect.Effect<void, Exclude<E, { readonly _tag: Tag }>> =>
+    // SAFETY: what is not of this tag is of another.
+    error._tag === tag ? Effect.void : Effect.fail(error as Exclude<E, { readonly _tag: Tag }>)
+  ).pipe(Effect.asVoid)
+
+const failing = <A, E extends { readonly message: string }>(
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, ChildRunnerFailed> =>
+  Effect.mapError(effect, ({ message }) => new ChildRunnerFailed({ message }))
+
+/** The events are listened to before the record is read, so that no change falls between. */
+const untilChanged = (
+  engine: OtherEngine["engine"],
+  persistence: PersistenceService,
+  child: RunRecord
+) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const events = yield* engine.events((event) => event.run === child.id)
+      const now = yield* persistence.get(child.id)
+      if (now.status === child.status && now.epoch === child.epoch) yield* Stream.runHead(events)
+    })
+  )

@@ -1,0 +1,80 @@
+/**
+ * The children of runs, as their parents' steps ask for them (spec/engine.md, "Child runs"): started, seen to, opened
+ * again and cancelled in this engine and its store.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
+import type { EngineId, RunId, RunRecord } from "../persistence/Records.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import type { Lookout } from "./Lookout.ts"
+import { reopen } from "./Reopen.ts"
+import type { Residents } from "./Residents.ts"
+import type { Children } from "./RunContext.ts"
+
+export interface ChildRunsOptions {
+  readonly id: EngineId
+  readonly persistence: PersistenceService
+  readonly clock: Clock.Clock
+  readonly deadlines: Deadlines
+  readonly residents: Residents
+  readonly lookout: Lookout
+}
+
+/** ms before the store is asked again. */
+const retryDelay = 500
+
+export const childRuns = (options: ChildRunsOptions): Children => {
+  const { clock, lookout, persistence, residents } = options
+  const now = () => clock.unsafeCurrentTimeMillis()
+  const patiently = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | PersistenceError>) =>
+    untilAnswered(options, effect)
+  const take = (run: RunId) => {
+    const refused = () => Effect.void
+    const taken = Effect.suspend(() => residents.take(run, lookout.claim(run), false))
+    return Effect.catchTags(taken, { RunAlreadyOwned: refused, RunAlreadyEnded: refused })
+  }
+  return {
+    get: (child) => patiently(persistence.get(child)),
+    start: (child) => {
+      const claim = Effect.succeed({ run: child.id, generation: child.generation })
+      return patiently(residents.take(child.id, claim, false))
+    },
+    ensure: (child) =>
+      patiently(Effect.flatMap(persistence.get(child), (it) => (mustRun(it, now()) ? take(child) : Effect.void))),
+    reopen: (child) => patiently(reopenChild(options, child)),
+    cancel: (child) => {
+      const message = { _tag: "Cancel", reason: "parent", text: null } as const
+      const sent = Effect.suspend(() => persistence.send(child, message, now()))
+      return patiently(Effect.catchTag(Effect.asVoid(sent), "RunAlreadyEnded", () => Effect.void))
+    }
+  }
+}
+
+/** A child that was let go is left alone until its time has come. */
+const mustRun = (child: RunRecord, now: number): boolean =>
+  child.owner !== null || child.status !== "waiting" || (child.readyAt !== null && child.readyAt <= now)
+
+/** Tries again while the store is in trouble that may clear; anything else is a broken invariant. */
+const untilAnswered = <A, E extends { readonly _tag: string }>(
+  options: ChildRunsOptions,
+  effect: Effect.Effect<A, E | PersistenceError>
+): Effect.Effect<A> =>
+  Effect.catchAll(effect, (error): Effect.Effect<A> => {
+    if (!(error instanceof PersistenceError) || !error.transient) return Effect.die(error)
+    if (options.residents.isStopping) return Effect.interrupt
+    return Effect.zipRight(options.deadlines.sleep(retryDelay), untilAnswered(options, effect))
+  })
+
+const reopenChild = ({ id, persistence, residents }: ChildRunsOptions, child: RunId) => {
+  const opened = Effect.suspend(() => reopen(persistence, id, child, { _tag: "Failed" }))
+  return residents.take(child, opened, false).pipe(
+    // Somebody else opened it meanwhile: its parent looks again.
+    Effect.catchTags({
+      RunAlreadyOwned: () => Effect.void,
+      SeqConflict: () => Effect.void,
+      RunNotEnded: () => Effect.void,
+      StepNotFound: Effect.die
+    })
+  )
+}

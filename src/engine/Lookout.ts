@@ -1,0 +1,270 @@
+/**
+ * Looking for work: messages for the runs here, and runs that nobody runs (spec/engine.md, "Durability").
+ *
+ * - K1 A hint that was missed costs time, nothing else: everything is a row, and looked at now and then in any case.
+ * - K2 Only runs that a source here knows are claimed; without a watchdog, only those given to this engine and those
+ *   below them.
+ * - K3 A parked run is tried once for each source that is registered and knows it, unless it was parked because it
+ *   kills its process.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type {
+  Claim,
+  PersistenceError,
+  PersistenceService,
+  RunAlreadyEnded,
+  RunAlreadyOwned,
+  RunNotFound
+} from "../persistence/Persistence.ts"
+import type { EngineId, RunId, RunRecord, RunStatus } from "../persistence/Records.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import type { EngineSettings } from "./EngineConfig.ts"
+import { type Host, isGone } from "./Host.ts"
+import type { Lease } from "./Lease.ts"
+import { Nudge } from "./Nudge.ts"
+import type { ProgramSource } from "./Program.ts"
+import type { Residents } from "./Residents.ts"
+
+export type TakeError = RunNotFound | RunAlreadyOwned | RunAlreadyEnded | PersistenceError
+
+export interface LookoutOptions {
+  readonly id: EngineId
+  readonly host: Host
+  readonly persistence: PersistenceService
+  readonly settings: EngineSettings
+  readonly clock: Clock.Clock
+  readonly deadlines: Deadlines
+  readonly lease: Lease
+  readonly sources: ReadonlySet<ProgramSource>
+  readonly residents: () => Residents
+}
+
+/** Statuses of runs that an engine may hold. */
+const live: ReadonlyArray<RunStatus> = ["pending", "running", "waiting", "cancelling"]
+
+/** Runs in one page of a list. */
+const page = 200
+
+/** ms after a failure of the store. */
+const afterFailure = 1_000
+
+/** Between two looks, however soon the next run is due; ms. */
+const shortest = 5
+
+export class Lookout {
+  /** Without a watchdog, the runs given to this engine. */
+  readonly #given = new Set<RunId>()
+  readonly #nudge: Nudge
+  #lastInbox = 0
+  #nextBurial = 0
+  #isStranded = false
+  #nextRescue = 0
+  /** Sources whose parked runs have not been tried. */
+  readonly #untried = new Set<ProgramSource>()
+
+  constructor(private readonly options: LookoutOptions) {
+    this.#nudge = new Nudge(options.deadlines)
+  }
+
+  // ---- what others say
+
+  nudge(): void {
+    this.#nudge.now()
+  }
+
+  /** A run that somebody asked this engine to run. */
+  give(run: RunId): void {
+    if (!this.options.settings.watchdog) this.#given.add(run)
+  }
+
+  registered(source: ProgramSource): void {
+    if (this.options.settings.watchdog) this.#untried.add(source)
+    this.nudge()
+  }
+
+  unregistered(source: ProgramSource): void {
+    this.#untried.delete(source)
+  }
+
+  stranded(): void {
+    this.#isStranded = true
+    this.nudge()
+  }
+
+  // ---- claims
+
+  /** Claims a run by its id. */
+  claim(run: RunId): Effect.Effect<Claim, TakeError> {
+    const { id, persistence } = this.options
+    const claimed = Effect.suspend(() => persistence.claim(run, { engine: id, now: this.#now() }))
+    return Effect.catchTag(claimed, "RunAlreadyOwned", () => Effect.zipRight(this.#buryDead, claimed))
+  }
+
+  /** Ends the leases of engines whose process is gone, so that their runs can be claimed at once. */
+  readonly #buryDead: Effect.Effect<void, PersistenceError> = Effect.suspend(() => {
+    const { host, id, persistence } = this.options
+    return Effect.flatMap(persistence.engines, (engines) => {
+      const dead = engines.filter(
+        (engine) => engine.id !== id && engine.leaseUntil > this.#now() && isGone(engine, host)
+      )
+      return Effect.forEach(dead, ({ id, leaseUntil }) => persistence.expireEngine(id, leaseUntil), { discard: true })
+    })
+  })
+
+  // ---- looking
+
+  /** At each hint of the store. */
+  readonly listen: Effect.Effect<void> = Effect.suspend(() =>
+    Stream.runForEach(this.options.persistence.changes, () => Effect.sync(() => this.nudge()))
+  )
+
+  /** For ever: at each nudge, when the next run is due, and now and then. */
+  readonly watch: Effect.Effect<void> = Effect.suspend(() => {
+    const looked = Effect.catchAll(this.#look, (error) =>
+      Effect.as(Effect.logWarning(`looking for runs failed: ${error.message}`), afterFailure)
+    )
+    return Effect.forever(Effect.flatMap(looked, (delay) => this.#nudge.wait(delay)))
+  })
+
+  /** ms until the next look. */
+  readonly #look: Effect.Effect<number, PersistenceError> = Effect.gen(this, function* () {
+    const { lease, settings, sources } = this.options
+    const interval = settings.watchdogInterval
+    yield* this.#deliver
+    if (this.options.residents().isStopping || sources.size === 0 || !lease.holds) return interval
+    yield* this.#bury
+    yield* this.#rescue
+    yield* this.#tryParked
+    const isMore = yield* this.#takeReady
+    if (isMore) return 0
+    const now = this.#now()
+    const next = yield* this.options.persistence.nextReadyAt(now)
+    const until = Math.min(
+      this.#isStranded ? this.#nextRescue : Number.POSITIVE_INFINITY,
+      next ?? Number.POSITIVE_INFINITY
+    )
+    return Math.min(interval, Math.max(shortest, until - now))
+  })
+
+  readonly #deliver: Effect.Effect<void, PersistenceError> = Effect.suspend(() =>
+    Effect.map(this.options.persistence.inbox(this.options.id, this.#lastInbox), (rows) => {
+      for (const row of rows) {
+        this.#lastInbox = Math.max(this.#lastInbox, row.id)
+        this.options.residents().deliver(row)
+      }
+    })
+  )
+
+  readonly #bury: Effect.Effect<void, PersistenceError> = Effect.suspend(() => {
+    if (this.#now() < this.#nextBurial) return Effect.void
+    this.#nextBurial = this.#now() + this.options.settings.watchdogInterval
+    return this.#buryDead
+  })
+
+  /** O4: takes up again what this engine owns and does not run. */
+  readonly #rescue: Effect.Effect<void, PersistenceError> = Effect.suspend(() => {
+    if (!this.#isStranded || this.#now() < this.#nextRescue) return Effect.void
+    this.#isStranded = false
+    this.#nextRescue = this.#now() + this.options.settings.watchdogInterval
+    const { id } = this.options
+    return Effect.onError(
+      this.#each(live, (run) =>
+        run.owner === id && !this.options.residents().has(run.id)
+          ? this.#quietly(this.#take(run.id, Effect.succeed({ run: run.id, generation: run.generation })))
+          : Effect.void
+      ),
+      () => Effect.sync(() => this.stranded())
+    )
+  })
+
+  /** K3. */
+  readonly #tryParked: Effect.Effect<void, PersistenceError> = Effect.suspend(() => {
+    const sources = [...this.#untried]
+    this.#untried.clear()
+    if (sources.length === 0) return Effect.void
+    const isOurs = (run: RunRecord) =>
+      run.recoveries <= this.options.settings.maxRecoveries && sources.some((source) => source.accepts(run))
+    return Effect.onError(
+      this.#each(["needs_resume"], (run) =>
+        isOurs(run) ? this.#quietly(this.#take(run.id, this.claim(run.id))) : Effect.void
+      ),
+      () => Effect.sync(() => sources.forEach((source) => this.#untried.add(source)))
+    )
+  })
+
+  /** All runs of these statuses, page by page. */
+  #each(
+    status: ReadonlyArray<RunStatus>,
+    use: (run: RunRecord) => Effect.Effect<void, PersistenceError>,
+    before?: RunId
+  ): Effect.Effect<void, PersistenceError> {
+    const filter = before === undefined ? { status, limit: page } : { status, limit: page, before }
+    return Effect.flatMap(this.options.persistence.list(filter), (runs) => {
+      const last = runs.at(-1)
+      const used = Effect.forEach(runs, use, { discard: true })
+      return last === undefined || runs.length < page ? used : Effect.zipRight(used, this.#each(status, use, last.id))
+    })
+  }
+
+  /** Whether there may be more than could be claimed. */
+  readonly #takeReady: Effect.Effect<boolean, PersistenceError> = Effect.suspend(() => {
+    const limit = this.#room
+    if (limit <= 0) return Effect.succeed(false)
+    return Effect.flatMap(this.#claimReady(limit), (claims) =>
+      Effect.as(
+        Effect.forEach(claims, (claim) => this.#quietly(this.#take(claim.run, Effect.succeed(claim))), {
+          discard: true
+        }),
+        claims.length >= limit
+      )
+    )
+  })
+
+  get #room(): number {
+    const { claimBatch, maxConcurrentRuns } = this.options.settings
+    const busy = this.options.residents().all.filter(({ run }) => run.record.status !== "waiting").length
+    return Math.min(claimBatch, maxConcurrentRuns - busy)
+  }
+
+  /** K2. An answer that was lost may have left claims behind. */
+  #claimReady(limit: number): Effect.Effect<ReadonlyArray<Claim>, PersistenceError> {
+    const { id, persistence, settings, sources } = this.options
+    const options = { engine: id, now: this.#now(), limit }
+    const claimed = settings.watchdog
+      ? persistence.claimReady({ ...options, ...knownBy(sources) })
+      : Effect.map(
+          Effect.forEach(this.#given, (root) => persistence.claimReady({ ...options, root })),
+          (claims) => claims.flat()
+        )
+    return Effect.onError(claimed, () => Effect.sync(() => this.stranded()))
+  }
+
+  #take(run: RunId, claim: Effect.Effect<Claim, TakeError>): Effect.Effect<void, TakeError> {
+    return this.options.residents().take(run, claim, false)
+  }
+
+  /** A run that is gone, ended or somebody else's is no concern of this engine. */
+  #quietly(taken: Effect.Effect<void, TakeError>): Effect.Effect<void, PersistenceError> {
+    return Effect.catchTags(taken, {
+      RunNotFound: () => Effect.void,
+      RunAlreadyOwned: () => Effect.void,
+      RunAlreadyEnded: () => Effect.void
+    })
+  }
+
+  #now(): number {
+    return this.options.clock.unsafeCurrentTimeMillis()
+  }
+}
+
+/** What the sources know; no restriction if one of them knows everything. */
+const knownBy = (sources: ReadonlySet<ProgramSource>) => {
+  const all = [...sources]
+  if (all.some(({ definitions, workflows }) => definitions === undefined && workflows === undefined)) return {}
+  return {
+    workflows: all.flatMap(({ workflows }) => workflows ?? []),
+    definitions: all.flatMap(({ definitions }) => definitions ?? [])
+  }
+}

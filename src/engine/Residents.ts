@@ -1,0 +1,329 @@
+/**
+ * The runs that live in an engine: how they come, and how they leave (design.md, "Ownership").
+ *
+ * - O1 A run is resident only under a claim of this engine. Per run, taking up and leaving happen one after the other.
+ * - O2 A claim is given back when a run ends, is let go, or the engine shuts down; a release that missed a message is
+ *   no release: the run goes on here.
+ * - O4 A claim that is held without the run being resident (an answer of the store was lost, the store failed, the
+ *   lease ran out) is `stranded`, and looked for until it is resident again or somebody else's.
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import type { LoadedRun } from "../persistence/Journal.ts"
+import { type Claim, PersistenceError, type PersistenceService, type RunNotFound } from "../persistence/Persistence.ts"
+import type { EngineId, InboxRow, RunId } from "../persistence/Records.ts"
+import type { EngineSettings } from "./EngineConfig.ts"
+import type { EventBus } from "./Events.ts"
+import { JournalWriter } from "./JournalWriter.ts"
+import type { Lease } from "./Lease.ts"
+import type { ProgramSource } from "./Program.ts"
+import { RunContext, type RunHost } from "./RunContext.ts"
+import { parkRun } from "./RunEnd.ts"
+import { RunMain } from "./RunMain.ts"
+import { Waiting } from "./Waiting.ts"
+
+export interface Resident {
+  readonly run: RunContext
+  readonly main: RunMain
+  readonly source: ProgramSource
+  readonly waiting: Waiting
+}
+
+/** What the engine holds of one run. */
+interface Slot {
+  /** Undefined while the run is being taken up. */
+  resident: Resident | undefined
+  isLeaving: boolean
+  /** Messages that arrived while the run was being taken up. */
+  readonly early: Array<InboxRow>
+  /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
+  settled: Deferred.Deferred<void>
+  readonly gone: Deferred.Deferred<void>
+}
+
+export interface ResidentsOptions {
+  readonly id: EngineId
+  readonly persistence: PersistenceService
+  readonly settings: EngineSettings
+  readonly clock: Clock.Clock
+  readonly runtime: Runtime.Runtime<never>
+  readonly lease: Lease
+  readonly bus: EventBus
+  readonly sources: ReadonlySet<ProgramSource>
+  readonly host: () => RunHost
+  /** Runs came or left: there may be room, and something to look at for those who wait. */
+  readonly changed: () => void
+  /** A claim may be held for a run that is not resident (O4). */
+  readonly stranded: () => void
+  readonly violated: (message: string) => void
+}
+
+export class Residents {
+  readonly #slots = new Map<RunId, Slot>()
+  #isStopping = false
+
+  constructor(private readonly options: ResidentsOptions) {}
+
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
+  get(run: RunId): Resident | undefined {
+    return this.#slots.get(run)?.resident
+  }
+
+  /** Whether the run is resident, coming or leaving. */
+  has(run: RunId): boolean {
+    return this.#slots.has(run)
+  }
+
+  get ids(): ReadonlyArray<RunId> {
+    return [...this.#slots.keys()]
+  }
+
+  get all(): ReadonlyArray<Resident> {
+    return [...this.#slots.values()].flatMap(({ resident }) => (resident === undefined ? [] : [resident]))
+  }
+
+  // ---- coming
+
+  /**
+   * Makes a run resident under the claim that an effect makes; one that is resident goes on. `isAsked`: by its id,
+   * which also tries a parked run again.
+   */
+  take<E>(
+    run: RunId,
+    claim: Effect.Effect<Claim, E>,
+    isAsked: boolean
+  ): Effect.Effect<void, E | RunNotFound | PersistenceError> {
+    return Effect.suspend(() => {
+      const slot = this.#slots.get(run)
+      if (slot === undefined) return this.#isStopping ? Effect.interrupt : this.#enter(run, claim, isAsked)
+      if (slot.isLeaving) return Effect.zipRight(Deferred.await(slot.gone), this.take(run, claim, isAsked))
+      if (slot.resident === undefined)
+        return Effect.zipRight(Deferred.await(slot.settled), this.take(run, claim, isAsked))
+      if (isAsked) slot.resident.run.ask()
+      return Effect.void
+    })
+  }
+
+  /** Takes in a message for a run; one for a run that is not here is found when that is loaded. */
+  deliver(row: InboxRow): void {
+    const slot = this.#slots.get(row.run)
+    if (slot?.resident !== undefined && !slot.isLeaving) slot.resident.run.deliver(row)
+    else slot?.early.push(row)
+  }
+
+  #enter<E>(
+    run: RunId,
+    claim: Effect.Effect<Claim, E>,
+    isAsked: boolean
+  ): Effect.Effect<void, E | RunNotFound | PersistenceError> {
+    const slot: Slot = {
+      resident: undefined,
+      isLeaving: false,
+      early: [],
+      settled: Deferred.unsafeMake(FiberId.none),
+      gone: Deferred.unsafeMake(FiberId.none)
+    }
+    this.#slots.set(run, slot)
+    const entered = Effect.flatMap(claim, (claimed) => this.#load(slot, claimed, isAsked))
+    return Effect.uninterruptible(this.#settling(run, slot, entered))
+  }
+
+  #settling<E>(run: RunId, slot: Slot, entered: Effect.Effect<void, E>): Effect.Effect<void, E> {
+    const failed = (cause: Cause.Cause<E>) =>
+      Effect.sync(() => {
+        // Whether the claim was made is not known after an error of the store.
+        if (!isRefusal(cause)) this.options.stranded()
+        this.#vacate(run, slot)
+      })
+    const settled = Effect.sync(() => Deferred.unsafeDone(slot.settled, Effect.void))
+    return Effect.ensuring(Effect.onError(entered, failed), settled)
+  }
+
+  #load(slot: Slot, claim: Claim, isAsked: boolean): Effect.Effect<void, RunNotFound | PersistenceError> {
+    return Effect.flatMap(this.options.persistence.load(claim.run), (loaded) => {
+      const { owner, generation } = loaded.journal.run
+      // Lost again before it was loaded.
+      if (owner !== this.options.id || generation !== claim.generation) {
+        return Effect.sync(() => this.#vacate(claim.run, slot))
+      }
+      return this.#settle(slot, claim, loaded, isAsked)
+    })
+  }
+
+  /** Makes a claimed run resident, or parks it. */
+  #settle(slot: Slot, claim: Claim, loaded: LoadedRun, isAsked: boolean): Effect.Effect<void, PersistenceError> {
+    return Effect.suspend(() => {
+      const { run: record } = loaded.journal
+      const { settings, sources } = this.options
+      const run = new RunContext(claim.run, this.#writer(slot, claim, loaded), this.options.host(), loaded.inbox)
+      if (isAsked) run.timesAsked = 1
+      if (record.recoveries > settings.maxRecoveries && record.status !== "needs_resume") {
+        const message = `taken up ${record.recoveries} times without progress: its steps may kill their process`
+        return this.#park(slot, run, message)
+      }
+      const source = [...sources].find((source) => source.accepts(record))
+      if (source === undefined) return this.#park(slot, run, `workflow '${record.workflow}' is not known here`)
+      return Effect.matchEffect(source.make(run), {
+        onFailure: (error) =>
+          error._tag === "PersistenceError" && error.transient
+            ? Effect.fail(error)
+            : this.#park(slot, run, error.message),
+        onSuccess: (program) => Effect.sync(() => this.#reside(slot, new RunMain(run, program), source))
+      })
+    })
+  }
+
+  #park(slot: Slot, run: RunContext, message: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      parkRun(run, message)
+      return Effect.ensuring(
+        run.flush,
+        Effect.sync(() => {
+          if (run.writer.isLost) this.options.stranded()
+          this.#vacate(run.id, slot)
+        })
+      )
+    })
+  }
+
+  #reside(slot: Slot, main: RunMain, source: ProgramSource): void {
+    const { run } = main
+    const resident: Resident = { run, main, source, waiting: new Waiting(run, main) }
+    slot.resident = resident
+    for (const row of slot.early.splice(0)) run.deliver(row)
+    if (this.#isStopping || !this.options.sources.has(source)) run.stopSilently({ _tag: "Shutdown" })
+    else if (!this.options.lease.holds) run.stopSilently({ _tag: "LeaseLost" })
+    const left = Effect.suspend(() => this.#leave(slot, resident))
+    Runtime.runFork(this.options.runtime)(Effect.zipRight(main.main, left), { immediate: false })
+    this.options.changed()
+  }
+
+  #writer(slot: Slot, claim: Claim, loaded: LoadedRun): JournalWriter {
+    const { bus, clock, lease, persistence, runtime, settings, violated } = this.options
+    return new JournalWriter({
+      persistence,
+      runtime,
+      clock,
+      generation: claim.generation,
+      loaded,
+      checkInvariants: settings.checkInvariants,
+      leaseHolds: () => lease.holds,
+      publish: (events) => bus.publish(events),
+      lost: (reason) => slot.resident?.run.stopSilently(reason),
+      violated
+    })
+  }
+
+  // ---- leaving
+
+  /** A run's fibers are gone: its claim is given back, unless the run ended or somebody else has it. */
+  #leave(slot: Slot, { run, waiting }: Resident): Effect.Effect<void> {
+    slot.isLeaving = true
+    waiting.stop()
+    if (run.silent?._tag === "LeaseLost") this.#publishLoss(run)
+    return Effect.flatMap(this.#release(run), (isReleased) => {
+      if (isReleased) return Effect.sync(() => this.#vacate(run.id, slot))
+      // A message came while the run was being let go.
+      slot.resident = undefined
+      slot.isLeaving = false
+      slot.settled = Deferred.unsafeMake(FiberId.none)
+      const loaded = this.#load(slot, { run: run.id, generation: run.writer.generation }, false)
+      return Effect.catchAll(this.#settling(run.id, slot, loaded), (error) =>
+        Effect.logWarning(`run ${run.id} could not be taken up again: ${error.message}`)
+      )
+    })
+  }
+
+  #publishLoss(run: RunContext): void {
+    this.options.bus.publish([{ _tag: "LeaseLost", timestamp: run.now(), run: run.id }])
+  }
+
+  /** Whether the run may be left (O2). */
+  #release(run: RunContext): Effect.Effect<boolean> {
+    const { silent, writer } = run
+    if (writer.isLost) this.options.stranded()
+    if (writer.isLost || (silent?._tag !== "LetGo" && silent?._tag !== "Shutdown")) return Effect.succeed(true)
+    const released =
+      silent._tag === "LetGo"
+        ? Effect.flatMap(this.#giveBack(run, silent), (isReleased) =>
+            isReleased || !this.#isStopping ? Effect.succeed(isReleased) : this.#giveBack(run, readyAtOnce(run))
+          )
+        : this.#giveBack(run, readyAtOnce(run))
+    return Effect.catchTags(released, {
+      LeaseLost: () => Effect.succeed(true),
+      PersistenceError: (error) => {
+        this.options.stranded()
+        return Effect.as(Effect.logWarning(`run ${run.id} could not be released: ${error.message}`), true)
+      }
+    })
+  }
+
+  #giveBack(run: RunContext, as: { readonly readyAt: number | null; readonly lastInbox: number | null }) {
+    const { readyAt, lastInbox } = as
+    return this.options.persistence.release({ run: run.id, generation: run.writer.generation, readyAt, lastInbox })
+  }
+
+  #vacate(run: RunId, slot: Slot): void {
+    if (this.#slots.get(run) === slot) this.#slots.delete(run)
+    Deferred.unsafeDone(slot.gone, Effect.void)
+    this.options.changed()
+  }
+
+  /** Waits until a run is not here (any longer). */
+  untilGone(run: RunId): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const slot = this.#slots.get(run)
+      return slot === undefined ? Effect.void : Deferred.await(slot.gone)
+    })
+  }
+
+  /** All runs here are lost: nothing of them is written any more. */
+  loseAll(): void {
+    for (const { run } of this.all) run.stopSilently({ _tag: "LeaseLost" })
+  }
+
+  /** Stops the runs of a source as they are, to be resumed elsewhere, and waits until they have left. */
+  stopSource(source: ProgramSource): Effect.Effect<void> {
+    return Effect.zipRight(
+      this.#untilSettled(),
+      Effect.suspend(() => this.#stop(this.all.filter((resident) => resident.source === source)))
+    )
+  }
+
+  /** Stops all runs as they are, and takes no more. */
+  readonly stopAll: Effect.Effect<void> = Effect.suspend(() => {
+    this.#isStopping = true
+    return Effect.zipRight(
+      this.#untilSettled(),
+      Effect.suspend(() => this.#stop(this.all))
+    )
+  })
+
+  #untilSettled(): Effect.Effect<void> {
+    return Effect.forEach([...this.#slots.values()], (slot) => Deferred.await(slot.settled), { discard: true })
+  }
+
+  /** What waits is let go, so that a restart does not touch it; the others are ready at once. */
+  #stop(residents: ReadonlyArray<Resident>): Effect.Effect<void> {
+    for (const { run, waiting } of residents) {
+      waiting.letGo()
+      run.stopSilently({ _tag: "Shutdown" })
+    }
+    return Effect.forEach(residents, ({ run }) => this.untilGone(run.id), { concurrency: "unbounded", discard: true })
+  }
+}
+
+/** Whoever goes on finds the messages. */
+const readyAtOnce = (run: RunContext) => ({ readyAt: run.now(), lastInbox: Number.MAX_SAFE_INTEGER })
+
+const isRefusal = (cause: Cause.Cause<unknown>): boolean => {
+  const failure = Cause.failureOption(cause)
+  return failure._tag === "Some" && !(failure.value instanceof PersistenceError)
+}

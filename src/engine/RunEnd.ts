@@ -1,0 +1,41 @@
+/**
+ * The last writes of a run: its end, or that it is parked.
+ */
+import { isUserStep, type RunStatus, type StepRecord } from "../persistence/Records.ts"
+import type { EngineEvent } from "./Events.ts"
+import type { RunContext } from "./RunContext.ts"
+import { summarize } from "./Summary.ts"
+
+/** How a run ends. */
+export interface Outcome {
+  readonly status: "completed" | "failed" | "cancelled"
+  readonly error: string | null
+  readonly result: unknown
+}
+
+/** The run's end, told to its parent in the same commit (C2). */
+export const recordEnd = (run: RunContext, outcome: Outcome, cancelReason: string | null): void => {
+  const endedAt = run.now()
+  const { status, error, result } = outcome
+  const summary = summarize(run.record, userSteps(run), status, error ?? cancelReason)
+  const patch = { status, error, result, summary, endedAt, cancelReason, blockedOn: [], recoveries: 0 }
+  const told = run.tellParent((path) => ({ _tag: "ChildEnded", child: run.id, path }))
+  const base = { timestamp: endedAt, run: run.id }
+  const last: EngineEvent =
+    status === "cancelled"
+      ? { _tag: "RunCancelled", ...base, reason: cancelReason ?? "cancelled" }
+      : { _tag: "RunCompleted", ...base, succeeded: status === "completed", status, error }
+  const { totals } = run.record
+  run.append([{ _tag: "Run", patch }, ...told], [{ _tag: "MetricsUpdated", ...base, totals }, last])
+}
+
+/** Parks a run: nobody claims it until somebody asks for it by id, or an engine starts that knows it anew. */
+export const parkRun = (run: RunContext, message: string): void => {
+  const status: RunStatus = "needs_resume"
+  const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn: [] }))
+  const event: EngineEvent = { _tag: "RunWaiting", timestamp: run.now(), run: run.id, on: [`needs resume: ${message}`] }
+  run.append([{ _tag: "Run", patch: { status, error: message } }, ...told], [event])
+}
+
+const userSteps = (run: RunContext): ReadonlyArray<StepRecord> =>
+  [...run.writer.live.values()].filter((step) => isUserStep(step.kind)).sort((a, b) => a.position - b.position)

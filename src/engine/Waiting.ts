@@ -1,0 +1,75 @@
+/**
+ * Runs that wait: recorded as such, and let go after a while (design.md, "Letting go while waiting").
+ *
+ * - W1 A run waits when each of its live branches waits durably, for nothing that is at work.
+ * - W2 What it is blocked on is a row, told to its parent in the same commit.
+ * - W3 A run is let go with the newest message it has seen: its release is refused if there is a newer one.
+ */
+import type { BlockedOn } from "../persistence/Records.ts"
+import type { EngineSettings } from "./EngineConfig.ts"
+import type { RunContext } from "./RunContext.ts"
+import type { RunMain } from "./RunMain.ts"
+
+/** Of a resident: where it stands between waiting and being let go. */
+export class Waiting {
+  #disarm: (() => void) | undefined
+
+  constructor(
+    private readonly run: RunContext,
+    private readonly main: RunMain
+  ) {}
+
+  /** All branches of the run are parked. `isCrowded`: too many runs wait here for this one to linger. */
+  idle(settings: EngineSettings, isCrowded: boolean): void {
+    const { run, main } = this
+    if (!main.mayWait || !run.isIdle) return
+    if (!run.isWaiting) return recordAtWork(run)
+    if (isShort(run, settings)) return
+    recordWaiting(run)
+    this.stop()
+    this.#disarm = run.host.deadlines.arm(isCrowded ? 0 : settings.linger, () => this.letGo())
+  }
+
+  /** Lets the run go, if it waits. */
+  letGo(): void {
+    const { run, main } = this
+    if (!main.mayWait || !run.isWaiting) return
+    const times = [main.deadline, ...run.waits.map((wait) => wait.wakeAt)].filter((time) => time !== null)
+    const readyAt = times.length === 0 ? null : Math.min(...times)
+    run.stopSilently({ _tag: "LetGo", readyAt, lastInbox: run.lastInbox })
+  }
+
+  stop(): void {
+    this.#disarm?.()
+    this.#disarm = undefined
+  }
+}
+
+/** A pause between attempts or a sleep that is over sooner than the run could be let go. */
+const isShort = (run: RunContext, settings: EngineSettings): boolean => {
+  const end = run.now() + settings.linger
+  return run.waits.every(
+    ({ blockedOn, wakeAt }) => blockedOn.every((on) => on._tag === "sleep") && wakeAt !== null && wakeAt <= end
+  )
+}
+
+/** All live branches are parked, but something that they wait for is at work: a child run. */
+const recordAtWork = (run: RunContext): void => {
+  const blockedOn = run.waits.flatMap((wait) => wait.blockedOn)
+  if (run.record.status === "waiting") run.append(run.goingOn(blockedOn))
+  else if (!isSame(run, blockedOn)) run.append([{ _tag: "Run", patch: { blockedOn } }])
+}
+
+const isSame = (run: RunContext, blockedOn: ReadonlyArray<BlockedOn>): boolean =>
+  JSON.stringify(run.record.blockedOn) === JSON.stringify(blockedOn)
+
+const recordWaiting = (run: RunContext): void => {
+  const blockedOn = run.waits.flatMap((wait) => wait.blockedOn)
+  if (run.record.status === "waiting" && isSame(run, blockedOn)) return
+  const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn }))
+  const on = blockedOn.map((blocker) => blocker.name)
+  run.append(
+    [{ _tag: "Run", patch: { status: "waiting", blockedOn } }, ...told],
+    [{ _tag: "RunWaiting", timestamp: run.now(), run: run.id, on }]
+  )
+}

@@ -1,0 +1,302 @@
+/**
+ * Random programs that run, made from a seed: every node kind, with outcomes that do not depend on the schedule, so
+ * that a run that was interrupted anywhere and resumed has to end with the same records.
+ *
+ * What would make an outcome depend on the schedule is left out: of a block that fails fast the other branches end
+ * long before or long after the failure; a foreach that halts or skips takes one item at a time; on_fail actions of parallel
+ * branches are not used.
+ */
+import type {
+  BranchCall,
+  CallNode,
+  Condition,
+  ForeachNode,
+  GateNode,
+  MarkerCondition,
+  Node,
+  OnChildFail,
+  ParallelNode,
+  WorkflowDefinition
+} from "../workflow/Definition.ts"
+import { Seeded } from "./Seeded.ts"
+import type { ScriptedAction, ScriptedAnswer, TestProgram } from "./TestProgram.ts"
+
+/** The program of a seed. */
+export const generateProgram = (seed: number): TestProgram => new Generator(seed).program
+
+/** Longer than anything else in a program takes, ms. */
+const veryLong = 2_000
+/** Levels of workflows that call each other. */
+const maxDepth = 3
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+class Generator {
+  readonly #random: Seeded
+  readonly #workflows: Array<WorkflowDefinition> = []
+  readonly #actions: Record<string, ScriptedAction> = {}
+  readonly #answers: Record<string, ScriptedAnswer> = {}
+  #count = 0
+  /** Steps and the markers that they may give, of the workflow that is being made. */
+  #marked: Array<MarkerCondition> = []
+
+  constructor(private readonly seed: number) {
+    this.#random = new Seeded(seed)
+  }
+
+  get program(): TestProgram {
+    const definition = this.#workflow("main", 0)
+    return {
+      name: `seed ${this.seed}`,
+      definition,
+      workflows: this.#workflows,
+      actions: this.#actions,
+      answers: this.#answers,
+      options: {
+        inputs: { flag: this.#random.chance(0.5) ? "true" : "false" },
+        settings: { failFast: this.#random.chance(0.6) }
+      }
+    }
+  }
+
+  #workflow(name: string, depth: number): WorkflowDefinition {
+    const outer = this.#marked
+    this.#marked = []
+    const body = this.#nodes(this.#random.between(2, depth === 0 ? 5 : 3), depth, 0)
+    const always = this.#random.chance(0.5) ? [this.#call()] : []
+    this.#marked = outer
+    const flag = { name: "flag", boolean: true, required: false, secret: false }
+    return { name, trigger: "manual", targets: [], inputs: [flag], body, always }
+  }
+
+  #name(kind: string): string {
+    this.#count += 1
+    return `${kind}${this.#count}`
+  }
+
+  #nodes(count: number, depth: number, nesting: number): ReadonlyArray<Node> {
+    return Array.from({ length: count }, () => this.#node(depth, nesting)).flat()
+  }
+
+  /** One node; some need a step before them that they refer to. */
+  #node(depth: number, nesting: number): ReadonlyArray<Node> {
+    const draw = this.#random.between(0, 99)
+    if (draw < 30) return [this.#call()]
+    if (draw < 40) return [this.#parallel()]
+    if (draw < 48) return [this.#gate()]
+    if (draw < 54) return this.#qualityGate()
+    if (draw < 64 && depth < maxDepth - 1) return [this.#callWorkflow(depth)]
+    if (draw < 74 && depth < maxDepth - 1) return this.#foreach(depth)
+    if (nesting >= 2) return [this.#call()]
+    const body = () => this.#nodes(this.#random.between(1, 2), depth, nesting + 1)
+    if (draw < 82) return [{ _tag: this.#random.pick(["If", "Unless"]), condition: this.#condition(), body: body() }]
+    if (draw < 90) return this.#loop(depth, nesting)
+    // At the top level it would be the workflow's own.
+    if (draw < 95 || nesting === 0) return [{ _tag: "Do", body: body() }]
+    return [{ _tag: "Always", body: body() }]
+  }
+
+  #condition(): Condition {
+    const known = this.#marked[this.#random.between(0, Math.max(0, this.#marked.length - 1))]
+    return known === undefined || this.#random.chance(0.2) ? { _tag: "Input", name: "flag" } : known
+  }
+
+  // ---- calls
+
+  #action(action: ScriptedAction): CallNode {
+    const name = this.#name("a")
+    this.#actions[name] = action
+    for (const marker of action.markers ?? []) this.#marked.push({ _tag: "Marker", step: name, marker })
+    return { _tag: "Call", action: { _tag: "Name", name } }
+  }
+
+  #output(): ScriptedAction {
+    const random = this.#random
+    const action: Mutable<ScriptedAction> = {}
+    if (random.chance(0.5)) action.markers = random.chance(0.5) ? ["good"] : ["good", "bad"]
+    if (random.chance(0.4)) action.context = `context ${this.#count}`
+    if (random.chance(0.3)) action.structured = { text: `text ${this.#count}`, confidence: random.between(0, 100) }
+    if (random.chance(0.3)) action.metadata = { input_tokens: String(random.between(1, 9)), duration_ms: "3" }
+    if (random.chance(0.4)) action.delay = random.between(1, 40)
+    return action
+  }
+
+  #call(): CallNode {
+    const random = this.#random
+    const retries = random.chance(0.3) ? random.between(1, 2) : 0
+    const failures = random.chance(0.3) ? random.between(1, retries + 1) : 0
+    const hangs = failures === 0 && random.chance(0.1) ? 1 : 0
+    const call: Mutable<CallNode> = this.#action({ ...this.#output(), failures, hangs, throws: random.chance(0.1) })
+    if (retries > 0) call.retries = retries
+    if (retries > 0 && random.chance(0.5)) call.retryDelay = random.pick([5, 200])
+    if (hangs > 0) call.timeout = 500
+    if (failures + hangs > retries || random.chance(0.2)) this.#addOnFail(call)
+    return call
+  }
+
+  #addOnFail(call: Mutable<CallNode>): void {
+    const random = this.#random
+    if (random.chance(0.5)) call.onFail = { _tag: "Continue" }
+    else if (random.chance(0.5)) {
+      const name = this.#name("fix")
+      this.#actions[name] = { failures: random.chance(0.3) ? 1 : 0, context: "fixed" }
+      call.onFail = { _tag: "Name", name }
+    }
+  }
+
+  // ---- parallel
+
+  #parallel(): ParallelNode {
+    const random = this.#random
+    const failFast = random.chance(0.5)
+    const isFailing = random.chance(0.4)
+    const count = random.between(2, 4)
+    const failingLane = isFailing ? random.between(0, count - 1) : -1
+    const lanes = Array.from({ length: count }, (_, index) => this.#lane(index === failingLane, isFailing && failFast))
+    const [first, ...rest] = lanes
+    const node: Mutable<ParallelNode> = {
+      _tag: "Parallel",
+      failFast,
+      calls: [first ?? this.#lane(false, false), ...rest]
+    }
+    if (isFailing && random.chance(0.5)) node.minSuccess = 1
+    // More than one at a time would make it a matter of time which branches a failure finds started.
+    if (random.chance(0.3)) node.maxParallel = isFailing && failFast ? 1 : 2
+    return node
+  }
+
+  /** `isRacing`: beside a branch that fails fast, after a while. */
+  #lane(fails: boolean, isRacing: boolean): BranchCall {
+    const random = this.#random
+    if (fails) return this.#action({ failures: 99, delay: 50 })
+    if (isRacing) return this.#action({ ...this.#output(), delay: random.pick([0, veryLong]) })
+    const call: Mutable<BranchCall> = this.#action({ ...this.#output(), failures: random.chance(0.2) ? 1 : 0 })
+    call.retries = 1
+    if (random.chance(0.2)) call.if = this.#condition()
+    return call
+  }
+
+  // ---- gates
+
+  #gate(): GateNode {
+    const random = this.#random
+    const prompt = this.#name("gate")
+    const node: Mutable<GateNode> = { _tag: "Gate", name: random.pick(["human_approval", "human_review"]), prompt }
+    if (random.chance(0.2)) {
+      node.timeout = random.pick([30, 5_000])
+      node.onTimeout = random.chance(0.7) ? "continue" : "fail"
+      return node
+    }
+    const selections = random.chance(0.3) ? ["one"] : []
+    if (selections.length > 0) {
+      node.options = {
+        _tag: "Fixed",
+        entries: [
+          { key: "one", text: "The first" },
+          { key: "two", text: "Another" }
+        ]
+      }
+    }
+    const feedback = `feedback ${prompt}`
+    this.#answers[prompt] = { approved: random.chance(0.85), feedback, selections, after: random.pick([0, 10, 300]) }
+    return node
+  }
+
+  #qualityGate(): ReadonlyArray<Node> {
+    const confidence = this.#random.between(0, 100)
+    const source = this.#action({ structured: { confidence } })
+    const threshold = this.#random.chance(0.7) ? confidence : Math.min(100, confidence + 1)
+    const onFail = this.#random.chance(0.7) ? "continue" : "fail"
+    return [source, { _tag: "QualityGate", source: nameOf(source), threshold, onFail }]
+  }
+
+  // ---- loops
+
+  #loop(depth: number, nesting: number): ReadonlyArray<Node> {
+    const random = this.#random
+    const rounds = random.between(0, 2)
+    const maxIterations = random.pick([1, 3, 3])
+    const isEndless = random.chance(0.2)
+    const call = this.#action({
+      markers: ["again"],
+      ...(isEndless ? {} : { markersUntil: rounds }),
+      ...(random.chance(0.5) ? { delay: 5 } : {})
+    })
+    const condition: MarkerCondition = { _tag: "Marker", step: nameOf(call), marker: "again" }
+    const body = [call, ...this.#nodes(random.between(0, 1), depth, nesting + 1)]
+    const options = { condition, maxIterations, body, onMaxIter: random.chance(0.7) ? "continue" : "fail" } as const
+    const stuck = isEndless && random.chance(0.5) ? { stuckAfter: 2 } : {}
+    return random.chance(0.5)
+      ? [{ _tag: "DoWhile", ...options, ...stuck }]
+      : [call, { _tag: "While", ...options, ...stuck }]
+  }
+
+  // ---- children
+
+  #child(depth: number): string {
+    const name = this.#name("w")
+    this.#workflows.push(this.#workflow(name, depth + 1))
+    return name
+  }
+
+  #callWorkflow(depth: number): Node {
+    const random = this.#random
+    const workflow = this.#child(depth)
+    const retries = random.chance(0.2) ? { retries: 1 } : {}
+    const onFail = random.chance(0.3) ? ({ onFail: { _tag: "Continue" } } as const) : {}
+    return {
+      _tag: "CallWorkflow",
+      workflow,
+      inputs: { flag: random.pick(["true", "{{flag}}"]) },
+      ...retries,
+      ...onFail
+    }
+  }
+
+  #foreach(depth: number): ReadonlyArray<Node> {
+    const random = this.#random
+    const ordered = random.chance(0.4)
+    const ids = ["p", "q", "r", "s"].slice(0, random.between(0, 4))
+    const list = ids.map((id, index) => {
+      const before = ids.slice(0, index).filter(() => random.chance(0.5))
+      return ordered ? { id, blocked_by: before } : { id, note: `note ${id}` }
+    })
+    const source = this.#action({ structured: { list } })
+    const failing = ids.filter(() => random.chance(0.3))
+    const name = this.#name("each")
+    const child = this.#itemWorkflow(failing, depth)
+    const onChildFail = random.pick<OnChildFail>(
+      ordered ? ["continue", "skip_dependents", "halt"] : ["continue", "halt"]
+    )
+    const node: ForeachNode = {
+      _tag: "Foreach",
+      name,
+      over: "json",
+      scope: { from: `${nameOf(source)}.list` },
+      workflow: child,
+      // Side by side it would be a matter of time which item halts, or skips, the others.
+      maxParallel: onChildFail === "continue" ? random.between(1, 3) : 1,
+      inputs: { flag: "{{flag}}" },
+      ordered,
+      onChildFail
+    }
+    return [source, node]
+  }
+
+  /** A workflow that fails for some items. */
+  #itemWorkflow(failing: ReadonlyArray<string>, depth: number): string {
+    const name = this.#name("item")
+    const outer = this.#marked
+    this.#marked = []
+    const call = this.#action({ ...this.#output(), failsFor: failing })
+    const more = this.#nodes(this.#random.between(0, 1), Math.max(depth + 1, maxDepth - 1), 1)
+    const always = this.#random.chance(0.3) ? [this.#action({})] : []
+    this.#marked = outer
+    const flag = { name: "flag", boolean: true, required: false, secret: false }
+    const body: ReadonlyArray<Node> = more.length === 0 ? [call] : [call, { _tag: "Do", body: more }]
+    this.#workflows.push({ name, trigger: "manual", targets: [], inputs: [flag], body, always })
+    return name
+  }
+}
+
+const nameOf = (call: CallNode): string => (call.action._tag === "Name" ? call.action.name : call.action.path)

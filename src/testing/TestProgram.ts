@@ -1,0 +1,96 @@
+/**
+ * A runnable program: definitions, and what each action, gate and executor in them does, scripted by step and attempt.
+ * What it does depends on nothing but the script, so that it does the same again after a crash.
+ */
+import * as Effect from "effect/Effect"
+import { type ActionCall, ActionFailed, type ActionOutput, type Executor } from "../action/Action.ts"
+import type { StartOptions } from "../engine/interpreter/WorkflowFiles.ts"
+import type { Texts, WorkflowDefinition } from "../workflow/Definition.ts"
+
+export interface TestProgram {
+  /** Names it in messages: the seed it was made from, or what it shows. */
+  readonly name: string
+  readonly definition: WorkflowDefinition
+  /** Those that it calls. */
+  readonly workflows: ReadonlyArray<WorkflowDefinition>
+  readonly actions: Readonly<Record<string, ScriptedAction>>
+  /** By a gate's prompt; a gate whose prompt is not here is not answered. */
+  readonly answers: Readonly<Record<string, ScriptedAnswer>>
+  readonly options: StartOptions
+}
+
+/** What an action does. Times in ms. */
+export interface ScriptedAction {
+  /** Attempts that fail before one succeeds. */
+  readonly failures?: number
+  /** Attempts that never end, before those that fail. */
+  readonly hangs?: number
+  /** Ids of the fan-out items for which every attempt fails. */
+  readonly failsFor?: ReadonlyArray<string>
+  /** How long each attempt takes. */
+  readonly delay?: number
+  readonly markers?: ReadonlyArray<string>
+  /** Markers up to this round of the innermost loop; all rounds if absent. */
+  readonly markersUntil?: number
+  /** Gives other markers in each round too, so that no loop looks stuck. */
+  readonly markRounds?: boolean
+  readonly context?: string
+  readonly structured?: unknown
+  readonly metadata?: Texts
+  /** Throws instead of failing. */
+  readonly throws?: boolean
+}
+
+export interface ScriptedAnswer {
+  readonly approved: boolean
+  readonly feedback?: string
+  readonly selections?: ReadonlyArray<string>
+  /** ms after the gate began to wait. */
+  readonly after: number
+}
+
+/** One attempt that an executor began. */
+export interface Execution {
+  readonly run: string
+  readonly path: string
+  readonly attempt: number
+  readonly idempotencyKey: string
+}
+
+/** An executor for every action of a program; `began` hears of each attempt. */
+export const scriptedExecutor =
+  (program: TestProgram, began: (execution: Execution) => void): Executor =>
+  (call) =>
+    Effect.suspend(() => {
+      const action = program.actions[call.name] ?? {}
+      began({ run: call.run, path: call.path, attempt: call.attempt, idempotencyKey: call.idempotencyKey })
+      const { delay = 0, failures = 0, hangs = 0 } = action
+      if (call.attempt <= hangs) return Effect.never
+      const isFailing = call.attempt <= hangs + failures || isFailingItem(call, action)
+      const end = Effect.suspend(() => (isFailing ? failing(call, action) : Effect.succeed(outputOf(call, action))))
+      return delay === 0 ? end : Effect.delay(end, delay)
+    })
+
+const isFailingItem = (call: ActionCall, action: ScriptedAction): boolean =>
+  action.failsFor?.includes(call.variables["item.id"] ?? "") === true
+
+const failing = (call: ActionCall, { throws }: ScriptedAction): Effect.Effect<never, ActionFailed> => {
+  const message = `${call.name} fails at attempt ${call.attempt}`
+  if (throws === true) throw new Error(message)
+  return Effect.fail(new ActionFailed({ message }))
+}
+
+const outputOf = (call: ActionCall, action: ScriptedAction): ActionOutput => {
+  const round = roundOf(call.path)
+  const given = action.markersUntil === undefined || round <= action.markersUntil ? (action.markers ?? []) : []
+  const { context, metadata, structured } = action
+  return {
+    markers: action.markRounds === true ? [...given, `round_${round}`] : given,
+    ...(context === undefined ? {} : { context }),
+    ...(structured === undefined ? {} : { structuredOutput: structured }),
+    ...(metadata === undefined ? {} : { metadata })
+  }
+}
+
+/** Of the innermost loop around a step: 0 outside of loops. */
+const roundOf = (path: string): number => Number(/.*\/@(\d+)\//.exec(path)?.[1] ?? 0)
