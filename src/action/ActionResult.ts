@@ -1,12 +1,11 @@
 /**
- * What a project's action gave back, checked and made the step's output: the shape of a module's result, and the
- * call's output schema (spec/engine.md, "call"; spec/language.md, "Output schemas").
+ * What a module's action gave back, checked and made an output (spec/engine.md, "call"). The call's output schema is
+ * the engine's to apply, whichever executor gave the output.
  */
 import * as Either from "effect/Either"
 import type { Texts } from "../workflow/Definition.ts"
 import { isObject } from "../workflow/Json.ts"
 import * as Json from "../workflow/Json.ts"
-import { applySchema, type OutputSchema } from "../workflow/OutputSchema.ts"
 import { nearest } from "../workflow/Suggest.ts"
 import type { ActionOutput } from "./Action.ts"
 
@@ -42,26 +41,6 @@ export const checkResult = (value: unknown): Either.Either<CheckedResult, string
   ].filter((problem) => problem !== undefined)
   if (problems.length > 0 || Either.isLeft(structured)) return Either.left(problems.join("; "))
   return Either.right({ output: toOutput(value, structured.right), warnings: unknownKeys(value) })
-}
-
-/**
- * The output under the call's schema: an output that does not fit is refused with the path of every mismatch; markers
- * and context come from the schema where the action gave none itself.
- */
-export const fitToSchema = (
-  output: ActionOutput,
-  schema: OutputSchema | undefined,
-  dryRun: boolean
-): Either.Either<ActionOutput, string> => {
-  if (schema === undefined || (dryRun && output.structuredOutput === undefined)) return Either.right(output)
-  if (output.structuredOutput === undefined)
-    return Either.left(`no structured output, but its schema is '${schema.name}'`)
-  return Either.map(applySchema(schema, output.structuredOutput), ({ context, markers, structured }) => ({
-    markers,
-    context,
-    ...output,
-    structuredOutput: structured
-  }))
 }
 
 const shown = (value: unknown): string => {

@@ -3,11 +3,10 @@
  * standard input as JSON, the result goes out as a flow output (spec/engine.md, "call"; spec/language.md, "Flow output").
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import { type ActionCall, ActionFailed, type ActionOutput, type Executor } from "./Action.ts"
+import { ActionFailed, type Executor } from "./Action.ts"
 import { contextData } from "./ActionContext.ts"
-import { fitToSchema } from "./ActionResult.ts"
-import { type ProgramOutput, runProgram } from "./ProgramOutput.ts"
+import { ownEnvironment } from "./Process.ts"
+import { runProgram, toActionOutput } from "./ProgramOutput.ts"
 import { ScriptEnvironment } from "./Resolvers.ts"
 
 /**
@@ -25,37 +24,9 @@ export const executableAction =
         env: { ...ownEnvironment(), ...(yield* provider.variables(call.identity)) },
         stdin: JSON.stringify({ parameters: call.variables, context: contextData(call) })
       })
-      return yield* toOutput(call, output)
+      return yield* toActionOutput(call, output)
     }).pipe(
       Effect.mapError(
         (failed) => new ActionFailed({ ...failed, message: `action '${call.name}' (${file}): ${failed.message}` })
       )
     )
-
-const ownEnvironment = (): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
-  )
-
-const toOutput = (
-  call: ActionCall,
-  { durationMs, file, flow }: ProgramOutput
-): Effect.Effect<ActionOutput, ActionFailed> => {
-  const common: ActionOutput = {
-    ...(file === undefined ? {} : { outputFile: file }),
-    metadata: { duration_ms: String(durationMs) }
-  }
-  if (flow === undefined) return fitted(call, common)
-  // With a schema, markers and context come from it alone.
-  const own =
-    call.schema === undefined
-      ? { markers: flow.markers, ...(flow.context === undefined ? {} : { context: flow.context }) }
-      : {}
-  return fitted(call, { ...common, ...own, structuredOutput: flow.structured })
-}
-
-const fitted = (call: ActionCall, output: ActionOutput): Effect.Effect<ActionOutput, ActionFailed> =>
-  Either.match(fitToSchema(output, call.schema, call.dryRun), {
-    onLeft: (message) => Effect.fail(new ActionFailed({ message })),
-    onRight: Effect.succeed
-  })

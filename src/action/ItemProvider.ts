@@ -32,7 +32,14 @@ export interface ItemRequest {
   readonly workingDirectory: string
   /** The structured output of an earlier step, by its name; undefined if it has none. */
   readonly output: (step: string) => unknown
+  /** What an earlier step printed, by its name: all of it in a file where it is large. Absent: the engine cannot tell. */
+  readonly result?: (step: string) => StepText | undefined
   readonly variables: Texts
+}
+
+export interface StepText {
+  readonly context: string | null
+  readonly outputFile: string | null
 }
 
 export interface Items {

@@ -24,9 +24,10 @@ export type CaptureFault =
 
 /**
  * Copies what comes out of the descriptor `fd` of a pipe to `file`, replacing it. The pipe is always emptied: after
- * a fault, and beyond `limit` bytes, what comes is dropped, so that the writing process never blocks.
+ * a fault, and beyond `limit` bytes, what comes is dropped, so that the writing process never blocks. `onData` is called
+ * with each part that comes.
  */
-export const capture = (fd: number, file: string, limit: number): Capture => {
+export const capture = (fd: number, file: string, limit: number, onData?: () => void): Capture => {
   const pipe = new Socket({ fd, readable: true, writable: false })
   const log = createWriteStream(file)
   let bytes = 0
@@ -42,6 +43,7 @@ export const capture = (fd: number, file: string, limit: number): Capture => {
     log.on("drain", () => pipe.resume())
     pipe.on("data", (chunk: Buffer) => {
       bytes += chunk.length
+      onData?.()
       if (bytes > limit) fail({ _tag: "TooLarge", limit })
       if (fault === undefined && !log.write(chunk)) pipe.pause()
     })

@@ -5,7 +5,6 @@
  * A promise cannot be interrupted: its signal is aborted and it is awaited for the call's `interruptGrace`; one that
  * goes on is abandoned, and what it gives later is dropped. An Effect runs in the attempt's own fiber.
  */
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -17,21 +16,30 @@ import type * as Scope from "effect/Scope"
 import type { Texts } from "../workflow/Definition.ts"
 import { type ActionCall, ActionFailed, type ActionOutput, type Executor } from "./Action.ts"
 import { type ActionContext, contextData } from "./ActionContext.ts"
-import { checkResult, fitToSchema, type ModuleResult } from "./ActionResult.ts"
+import { checkResult, type ModuleResult } from "./ActionResult.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
+import { causeText, thrownText } from "./UserFunction.ts"
 
 /**
- * The shape of a module's default export.
+ * The shape of a module's default export, and of an action in the configuration. `R`: services of the configuration's
+ * layer that its Effect uses.
  *
  * ```ts
  * const greet: ModuleAction = ({ name }, { attempt }) => ({ context: `hello ${name}, attempt ${attempt}` })
  * export default greet
  * ```
  */
-export type ModuleAction = (
+export type ModuleAction<R = never> = (
   parameters: Texts,
   context: ActionContext
-) => ModuleResult | void | PromiseLike<ModuleResult | void> | Effect.Effect<ModuleResult | void, unknown, Scope.Scope>
+) =>
+  | ModuleResult
+  | void
+  | PromiseLike<ModuleResult | void>
+  | Effect.Effect<ModuleResult | void, unknown, R | Scope.Scope>
+
+/** The same, with whatever it gives unchecked. */
+export type ActionFunction = (parameters: Texts, context: ActionContext) => unknown
 
 /** The executor of a module's file, which is loaded when it is first called. */
 export const moduleAction =
@@ -42,32 +50,29 @@ export const moduleAction =
         .load(file)
         .pipe(Effect.mapError(({ cause }) => failed(call, file, `cannot be loaded${suffix(cause)}`)))
       if (!isFunction(action)) return yield* failed(call, file, "has no function as its default export")
-      const value = yield* invoke(call, action).pipe(
-        Effect.catchAllCause((cause) => Effect.fail(failed(call, file, reason(cause))))
-      )
-      return yield* toOutput(call, file, value)
+      return yield* functionAction(file, action)(call)
     })
 
-const isFunction = (value: unknown): value is (parameters: Texts, context: ActionContext) => unknown =>
-  typeof value === "function"
+/** The executor of a function; `file` is where it stands. */
+export const functionAction =
+  (file: string, action: ActionFunction): Executor =>
+  (call) =>
+    invoke(call, action).pipe(
+      Effect.catchAllCause((cause) => Effect.fail(failed(call, file, causeText(cause)))),
+      Effect.flatMap((value) => toOutput(call, file, value))
+    )
+
+const isFunction = (value: unknown): value is ActionFunction => typeof value === "function"
 
 const failed = (call: ActionCall, file: string, what: string): ActionFailed =>
   new ActionFailed({ message: `action '${call.name}' (${file}) ${what}` })
 
-/** What a thrown value says; one that is neither an Error nor text says nothing. */
 const suffix = (thrown: unknown): string => {
-  const text = thrown instanceof Error ? thrown.message || thrown.name : thrown
-  return typeof text === "string" && text !== "" ? `: ${text}` : ""
+  const text = thrownText(thrown)
+  return text === undefined ? "" : `: ${text}`
 }
 
-/** An action's Effect that interrupts itself has failed; when the attempt is interrupted, nobody asks. */
-const reason = (cause: Cause.Cause<unknown>): string =>
-  Cause.isInterruptedOnly(cause) ? "interrupted itself" : `failed${suffix(Cause.squash(cause))}`
-
-const invoke = (
-  call: ActionCall,
-  action: (parameters: Texts, context: ActionContext) => unknown
-): Effect.Effect<unknown, unknown, Scope.Scope> =>
+const invoke = (call: ActionCall, action: ActionFunction): Effect.Effect<unknown, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const controller = new AbortController()
     const runtime = yield* Effect.runtime()
@@ -147,6 +152,5 @@ const toOutput = (call: ActionCall, file: string, value: unknown): Effect.Effect
     if (Either.isLeft(checked)) return yield* failed(call, file, checked.left)
     const { output, warnings } = checked.right
     for (const warning of warnings) yield* call.warn(`action '${call.name}': ${warning}`)
-    const fitted = fitToSchema(output, call.schema, call.dryRun)
-    return Either.isRight(fitted) ? fitted.right : yield* failed(call, file, `failed: ${fitted.left}`)
+    return output
   })

@@ -30,6 +30,12 @@ export const defaultOutputLimit = 1_073_741_824
 /** How long the rest in a pipe is awaited after the end of the group, in ms. */
 const restWait = 200
 
+/** This process's own environment, for programs that work on its behalf. */
+export const ownEnvironment = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+  )
+
 export interface ProcessOptions {
   /** A file, absolute, and its arguments. */
   readonly command: readonly [file: string, ...args: ReadonlyArray<string>]
@@ -43,6 +49,8 @@ export interface ProcessOptions {
   readonly stderr: string
   /** Called with the group's leader before the program begins. */
   readonly started?: (process: ProcessIdentity) => Effect.Effect<void>
+  /** Called whenever the program prints something. */
+  readonly onOutput?: () => void
   /** Time between TERM and KILL in ms. */
   readonly grace?: number
   /** In ms. */
@@ -224,8 +232,8 @@ const startCaptures = (lifeline: Lifeline.Lifeline, options: ProcessOptions): Ca
   const limit = options.outputLimit ?? defaultOutputLimit
   const { stderr, stdout } = lifeline.descriptors
   return {
-    stdout: LogFile.capture(stdout.read, options.stdout, limit),
-    stderr: LogFile.capture(stderr.read, options.stderr, limit)
+    stdout: LogFile.capture(stdout.read, options.stdout, limit, options.onOutput),
+    stderr: LogFile.capture(stderr.read, options.stderr, limit, options.onOutput)
   }
 }
 

@@ -3,8 +3,11 @@
  * (spec/engine.md, "script"; spec/language.md, "Flow output").
  */
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import { type FlowOutput, parseFlowOutput } from "../workflow/FlowOutput.ts"
-import { type ActionCall, ActionFailed } from "./Action.ts"
+import type { Texts } from "../workflow/Definition.ts"
+import { type ActionCall, ActionFailed, type ActionOutput } from "./Action.ts"
+import { field, isObject } from "../workflow/Json.ts"
 import * as LogFile from "./LogFile.ts"
 import * as Process from "./Process.ts"
 
@@ -15,8 +18,13 @@ export const flowOutputLimit = 8 * 1024 * 1024
 /** A stdout of more bytes than this stays in a file that later steps may read (`prior_output_file`). */
 export const largeOutputBytes = contextLength
 
+/** Output tells of progress at most this often, in ms. */
+const progressInterval = 100
+
 export interface ProgramOutput {
   readonly flow: FlowOutput | undefined
+  /** Why a flow output that is there was ignored. */
+  readonly ignored: ReadonlyArray<string>
   /** The beginning of stdout. */
   readonly head: string
   /** Where stdout is, when it is large. */
@@ -32,7 +40,8 @@ export const runProgram = (call: ActionCall, program: Program): Effect.Effect<Pr
   Effect.gen(function* () {
     const stdout = yield* call.logFile("stdout")
     const stderr = yield* call.logFile("stderr")
-    const exit = yield* Process.run({ ...program, stdout, stderr, started: call.processStarted }).pipe(
+    const onOutput = yield* progress(call)
+    const exit = yield* Process.run({ ...program, stdout, stderr, started: call.processStarted, onOutput }).pipe(
       Effect.mapError((error) => new ActionFailed({ message: error.message }))
     )
     if (exit.code !== 0) return yield* failure(exit)
@@ -41,8 +50,61 @@ export const runProgram = (call: ActionCall, program: Program): Effect.Effect<Pr
     for (const warning of warnings) yield* call.warn(warning)
     const head = whole ? firstCharacters(text) : (yield* readable(LogFile.readHead(stdout, contextLength))).text
     const file = exit.stdout.bytes > largeOutputBytes ? stdout : undefined
-    return { flow: output, head, file, durationMs: exit.durationMs }
+    return { flow: output, ignored: warnings, head, file, durationMs: exit.durationMs }
   })
+
+/** What is printed is progress: a program that is not silent is alive. */
+const progress = (call: ActionCall): Effect.Effect<() => void> =>
+  Effect.map(Effect.runtime(), (runtime) => {
+    let last = Number.NEGATIVE_INFINITY
+    return () => {
+      const now = performance.now()
+      if (now - last < progressInterval) return
+      last = now
+      Runtime.runFork(runtime)(call.heartbeat())
+    }
+  })
+
+/** The result of an action's or agent's program: without a flow output it has neither markers nor context. */
+export const toActionOutput = (call: ActionCall, output: ProgramOutput): Effect.Effect<ActionOutput, ActionFailed> => {
+  const { durationMs, file, flow, ignored } = output
+  const common: ActionOutput = {
+    ...(file === undefined ? {} : { outputFile: file }),
+    metadata: { duration_ms: String(durationMs) }
+  }
+  if (flow === undefined) {
+    // The next attempt is told what was wrong with the output, not only that there is none.
+    return call.schema !== undefined && ignored.length > 0
+      ? Effect.fail(new ActionFailed({ message: `its schema is '${call.schema.name}', but ${ignored.join("; ")}` }))
+      : Effect.succeed(common)
+  }
+  const structured = { ...common, structuredOutput: flow.structured }
+  // With a schema, markers and context come from it alone.
+  if (call.schema !== undefined) return Effect.succeed(structured)
+  const context = flow.context === undefined ? {} : { context: flow.context }
+  return Effect.succeed({ ...structured, markers: flow.markers, ...context })
+}
+
+const usageNames = [
+  "cost_usd",
+  "num_turns",
+  "duration_ms",
+  "input_tokens",
+  "output_tokens",
+  "cache_read_input_tokens",
+  "cache_creation_input_tokens"
+] as const
+
+/** The usage numbers that a flow output tells at its top, as metadata; numbers or texts. */
+export const usageOf = (flow: FlowOutput | undefined): Texts => {
+  const structured = flow?.structured
+  if (!isObject(structured)) return {}
+  const told = usageNames.flatMap((name) => {
+    const value = field(structured, name)
+    return typeof value === "number" || typeof value === "string" ? [[name, String(value)] as const] : []
+  })
+  return Object.fromEntries(told)
+}
 
 const failure = (exit: Process.ProcessExit): Effect.Effect<never, ActionFailed> =>
   Effect.gen(function* () {

@@ -1,32 +1,46 @@
 /**
- * A project on disk: a home folder with `workflows/<name>.wf`, `actions/`, `schemas/` and `prompts/`, and for a
- * workflow given by its path the same beside that file (spec/language.md, "Semantic validation", "Output schemas").
+ * A project on disk: a home folder with `workflows/<name>.wf`, `actions/`, `agents/`, `schemas/`, `prompts/`,
+ * `providers/` and `gates/`, for a workflow given by its path the same beside that file, and a configuration
+ * (spec/language.md, "Semantic validation", "Output schemas", "Agents and snippets").
  *
- * Owns: what a project offers to a run and to the validator. Which file a name means: `ProjectPlaces`; how files are
- * read: `ProjectFiles`. Files are looked up when they are asked for, so that a long-lived process sees new ones.
+ * Owns: what a project is and where. Which file a name means: `ProjectPlaces`; how files are read: `ProjectFiles`; what
+ * runs get of it: `ProjectServices`; what the validator: `ProjectHost`. Files are looked up when they are asked for, so
+ * that a long-lived process sees new ones; the configuration, and which providers and gates there are, it sees once.
  */
 import { existsSync, realpathSync, statSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { Persistence } from "../persistence/Persistence.ts"
 import type { WorkflowDefinition } from "../workflow/Definition.ts"
-import { type Diagnostic, hasErrors } from "../workflow/Diagnostic.ts"
 import type { ParsedFile } from "../workflow/Parser.ts"
-import { toProblems } from "../workflow/InvalidWorkflow.ts"
-import type { OutputSchema } from "../workflow/OutputSchema.ts"
 import type { Host } from "../workflow/ValidatorHost.ts"
-import { ActionNotFound, Executors, type Executor } from "./Action.ts"
-import { executableAction } from "./ExecutableAction.ts"
-import { moduleAction } from "./ModuleAction.ts"
+import type { Executors } from "./Action.ts"
+import * as Config from "./Config.ts"
+import type { ConfigInvalid } from "./Config.ts"
+import type { LoadedConfig } from "./ConfigReader.ts"
 import { makeLoader, type ModuleOptions } from "./ModuleLoader.ts"
 import type * as Files from "./ProjectFiles.ts"
 import { type HostOptions, makeHost } from "./ProjectHost.ts"
-import { type Lookup, makeLookup, shownPaths } from "./ProjectLookup.ts"
+import { type Lookup, makeLookup } from "./ProjectLookup.ts"
 import * as Places from "./ProjectPlaces.ts"
-import { SchemaResolver, SchemaUnavailable, WorkflowResolver, WorkflowUnavailable } from "./Resolvers.ts"
+import {
+  type ConfigLayerFailed,
+  makeExecutors,
+  makeSchemas,
+  makeWorkflows,
+  missing,
+  type ProjectServices,
+  servicesLayer
+} from "./ProjectServices.ts"
+import { type SchemaResolver, type WorkflowResolver, WorkflowUnavailable } from "./Resolvers.ts"
+import { scheduleProblems } from "./ScheduleSource.ts"
+
+export { ConfigInvalid } from "./Config.ts"
+export { ConfigLayerFailed } from "./ProjectServices.ts"
 
 /** The name of a home folder that is looked for upwards. */
 export const homeName = ".millrace"
@@ -34,7 +48,7 @@ export const homeName = ".millrace"
 export interface ProjectOptions {
   /** The home folder; absent: the nearest `.millrace` at or above `from`, else `from` itself. */
   readonly home?: string
-  /** The folder below which paths of actions and schemas stand; absent: that of `.millrace`, else the home itself. */
+  /** The folder below which paths stand; absent: that around a hidden home (`.millrace`), else the home itself. */
   readonly root?: string
   /** The folder of a workflow file given by its path, or where the user stands. */
   readonly from: string
@@ -55,13 +69,18 @@ export interface Project {
   readonly root: string
   /** The folders searched for scripts behind the working directory, and for actions and schemas given by path. */
   readonly roots: ReadonlyArray<string>
+  readonly config: LoadedConfig
   /** All workflows by name; a broken file is listed like any other. */
   readonly list: () => ReadonlyArray<ListedWorkflow>
   readonly host: (options: HostOptions) => Host
+  /** What the configuration says of workflows that is not so, each with the configuration's file. */
+  readonly problems: () => ReadonlyArray<string>
+  /** Without the services of the configuration's `layer`. */
   readonly executors: Context.Tag.Service<typeof Executors>
   readonly workflows: Context.Tag.Service<typeof WorkflowResolver>
   readonly schemas: Context.Tag.Service<typeof SchemaResolver>
-  readonly layer: Layer.Layer<Executors | WorkflowResolver | SchemaResolver>
+  /** Everything that runs need of the project. Building it builds the configuration's `layer`. */
+  readonly layer: Layer.Layer<ProjectServices, ConfigLayerFailed, Persistence>
 }
 
 /** The home folder that was given is none. */
@@ -74,20 +93,19 @@ export class HomeUnavailable extends Schema.TaggedError<HomeUnavailable>()("Home
   }
 }
 
-/** Opens a project; nothing is read yet. */
-export const open = (options: ProjectOptions): Effect.Effect<Project, HomeUnavailable> =>
+/** The home folder that `open` would open; the configuration is not looked at. */
+export const findHome = (options: Pick<ProjectOptions, "home" | "from">): Effect.Effect<string, HomeUnavailable> =>
   Effect.suspend(() => {
     const from = resolve(options.from)
     const home = options.home === undefined ? (nearestHome(from) ?? from) : resolve(options.home)
-    const detail = isFolder(home)
-      ? undefined
-      : existsSync(home)
-        ? "it is not a directory"
-        : "there is no such directory"
-    return detail === undefined
-      ? Effect.sync(() => make(options, from, realpathSync(home)))
-      : Effect.fail(new HomeUnavailable({ home: options.home ?? home, detail }))
+    if (isFolder(home)) return Effect.succeed(realpathSync(home))
+    const detail = existsSync(home) ? "it is not a directory" : "there is no such directory"
+    return Effect.fail(new HomeUnavailable({ home: options.home ?? home, detail }))
   })
+
+/** Opens a project and loads its configuration, if it has one; nothing else is read yet. */
+export const open = (options: ProjectOptions): Effect.Effect<Project, HomeUnavailable | ConfigInvalid> =>
+  Effect.flatMap(findHome(options), (home) => make(options, resolve(options.from), home))
 
 /** A workflow that a user names, by a path or by a name, and the project it belongs to. */
 export interface Target {
@@ -110,7 +128,7 @@ export interface TargetOptions {
 export const locate = (
   target: string,
   options: TargetOptions = {}
-): Effect.Effect<Target, HomeUnavailable | WorkflowUnavailable> =>
+): Effect.Effect<Target, HomeUnavailable | ConfigInvalid | WorkflowUnavailable> =>
   Effect.gen(function* () {
     const cwd = options.cwd ?? process.cwd()
     const common = {
@@ -131,11 +149,6 @@ export const locate = (
     return yield* new WorkflowUnavailable({ workflow: target, reason: missing(found.searched), candidates })
   })
 
-const missing = (searched: ReadonlyArray<string>): string =>
-  searched.length === 0
-    ? "no workflow can have this name"
-    : `there is none; searched ${shownPaths(searched).join(", ")}`
-
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 const isRegularFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
@@ -154,99 +167,38 @@ const placesOf = (home: string, folder: string | undefined): Places.Places => {
   return folder === undefined || folder === own.workflows ? [own] : [own, Places.folderPlace(folder)]
 }
 
-const make = (options: ProjectOptions, from: string, home: string): Project => {
-  const folder = options.siblings === true && isFolder(from) ? realpathSync(from) : undefined
-  const root = options.root === undefined ? (basename(home) === homeName ? dirname(home) : home) : resolve(options.root)
-  const roots = [...new Set(folder === undefined ? [root] : [root, folder])]
-  const files = makeLookup(placesOf(home, folder), roots)
-  const executors = makeExecutors(files, options.modules ?? {})
-  const workflows = makeWorkflows(files)
-  const schemas = makeSchemas(files)
-  return {
-    home,
-    root,
-    roots,
-    list: () =>
-      [...Places.workflowFiles(files.places)].map(([name, file]) => ({ name, file, parsed: files.read(file) })),
-    host: (given) => makeHost(files, given),
-    executors,
-    workflows,
-    schemas,
-    layer: Layer.mergeAll(
-      Layer.succeed(Executors, executors),
-      Layer.succeed(WorkflowResolver, workflows),
-      Layer.succeed(SchemaResolver, schemas)
-    )
+const make = (options: ProjectOptions, from: string, home: string): Effect.Effect<Project, ConfigInvalid> =>
+  Effect.gen(function* () {
+    const folder = options.siblings === true && isFolder(from) ? realpathSync(from) : undefined
+    const root = options.root === undefined ? rootOf(home) : resolve(options.root)
+    const roots = [...new Set([root, home, ...(folder === undefined ? [] : [folder])])]
+    const loader = makeLoader(options.modules ?? {})
+    const config = yield* Config.load([home, root], loader)
+    const files = makeLookup(placesOf(home, folder), roots, config)
+    return {
+      home,
+      root,
+      roots,
+      config,
+      list: () =>
+        [...Places.workflowFiles(files.places)].map(([name, file]) => ({ name, file, parsed: files.read(file) })),
+      host: (given) => makeHost(files, given),
+      problems: () => configProblems(files),
+      executors: makeExecutors(files, loader),
+      workflows: makeWorkflows(files),
+      schemas: makeSchemas(files),
+      layer: servicesLayer(files, loader)
+    }
+  })
+
+const configProblems = ({ config, places, read }: Lookup): ReadonlyArray<string> => {
+  const definitions = new Map<string, WorkflowDefinition>()
+  for (const [name, file] of Places.workflowFiles(places)) {
+    const parsed = read(file)
+    if (Either.isRight(parsed) && parsed.right.definition !== undefined) definitions.set(name, parsed.right.definition)
   }
+  return scheduleProblems(config.schedules, definitions).map((problem) => `${config.file ?? ""}: ${problem}`)
 }
 
-const makeExecutors = (files: Lookup, modules: ModuleOptions): Context.Tag.Service<typeof Executors> => {
-  const loader = makeLoader(modules)
-  const executor = (found: Exclude<Places.FoundAction, { _tag: "Missing" }>): Executor =>
-    found._tag === "Module" ? moduleAction(found.file, loader) : executableAction(found.file)
-  const names = () => Places.actionNames(files.places)
-  return {
-    find: (ref) =>
-      Effect.suspend(() => {
-        const found = files.action(ref)
-        if (found._tag !== "Missing") return Effect.succeed({ execute: executor(found) })
-        const action = ref._tag === "Name" ? ref.name : ref.path
-        return Effect.fail(new ActionNotFound({ action, searched: shownPaths(found.searched), candidates: names() }))
-      }),
-    names: Effect.sync(names)
-  }
-}
-
-const makeWorkflows = (files: Lookup): Context.Tag.Service<typeof WorkflowResolver> => {
-  const names = () => [...Places.workflowFiles(files.places).keys()]
-  const find = (name: string): Either.Either<WorkflowDefinition, string> => {
-    const found = Places.workflowFile(files.places, name)
-    if (found._tag === "Missing") return Either.left(missing(found.searched))
-    return Either.flatMap(
-      Either.mapLeft(files.read(found.file), (unreadable) => unreadable.message),
-      ({ definition, diagnostics }) =>
-        definition === undefined || hasErrors(diagnostics)
-          ? Either.left(`its file has errors: ${inOneLine(diagnostics)}`)
-          : Either.right(definition)
-    )
-  }
-  return {
-    find: (name) =>
-      Effect.suspend(() =>
-        Either.match(find(name), {
-          onLeft: (reason) => Effect.fail(new WorkflowUnavailable({ workflow: name, reason, candidates: names() })),
-          onRight: Effect.succeed
-        })
-      ),
-    names: Effect.sync(names)
-  }
-}
-
-const makeSchemas = (files: Lookup): Context.Tag.Service<typeof SchemaResolver> => ({
-  find: (ref, workflow) =>
-    Effect.suspend((): Effect.Effect<OutputSchema, SchemaUnavailable> => {
-      const found = files.schema(ref, workflow)
-      switch (found._tag) {
-        case "Found":
-          return Effect.succeed(found.schema)
-        case "Missing": {
-          const searched = shownPaths(found.searched).join(", ")
-          return Effect.fail(
-            new SchemaUnavailable({ schema: ref, message: `no output schema '${ref}'; searched ${searched}` })
-          )
-        }
-        case "Invalid":
-          return Effect.fail(
-            new SchemaUnavailable({ schema: ref, message: `output schema '${ref}': ${inOneLine(found.diagnostics)}` })
-          )
-      }
-    })
-})
-
-/** The errors as one line of text, with their positions. */
-const inOneLine = (diagnostics: ReadonlyArray<Diagnostic>): string =>
-  toProblems(diagnostics.filter(({ severity }) => severity === "error"))
-    .map(({ column, file, line, message }) =>
-      line === undefined ? `${file ?? ""}: ${message}` : `${file ?? ""}:${line}:${column ?? 1}: ${message}`
-    )
-    .join("; ")
+/** A hidden folder (`.millrace`, `.conductor`) stands in the project that it belongs to. */
+const rootOf = (home: string): string => (basename(home).startsWith(".") ? dirname(home) : home)

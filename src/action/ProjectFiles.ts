@@ -15,7 +15,7 @@ import type { Source } from "../workflow/Source.ts"
 /** A file that cannot be read at all; what is wrong inside of one is told by diagnostics. */
 export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
   file: Schema.String,
-  reason: Schema.Literal("NotFound", "Directory", "NotAFile", "TooLarge", "System"),
+  reason: Schema.Literal("NotFound", "Directory", "NotAFile", "TooLarge", "NotText", "System"),
   detail: Schema.String
 }) {
   override get message() {
@@ -45,6 +45,15 @@ export const readSchema = (name: string, file: string): Either.Either<ReadSchema
     if (Either.isLeft(source)) return { _tag: "Invalid", diagnostics: source.left }
     const { diagnostics, schema } = OutputSchemaYaml.parse(name, source.right)
     return schema === undefined || hasErrors(diagnostics) ? { _tag: "Invalid", diagnostics } : { _tag: "Found", schema }
+  })
+
+/** The text of a prompt file; a byte order mark is dropped. */
+export const readText = (file: string): Either.Either<string, FileUnreadable> =>
+  Either.flatMap(readSource(file), (source) => {
+    if (Either.isRight(source)) return Either.right(source.right.text)
+    const problem = source.left[0]
+    if (problem === undefined || problem.code === "empty-file") return Either.right("")
+    return Either.left(new FileUnreadable({ file: shownPath(file), reason: "NotText", detail: problem.message }))
   })
 
 type Decoded = Either.Either<Source, ReadonlyArray<Diagnostic>>

@@ -5,41 +5,45 @@ import * as Either from "effect/Either"
 import type { Host, ProviderInfo, ScriptLookup, WorkflowLookup } from "../workflow/ValidatorHost.ts"
 import { shownPath } from "./ProjectFiles.ts"
 import { type Lookup, shownPaths } from "./ProjectLookup.ts"
+import { gateNames, hasGate, providerInfo, providerNames } from "./ProjectNames.ts"
 import * as Places from "./ProjectPlaces.ts"
 import { findScript } from "./Script.ts"
 
 /** What the validator cannot learn from a project's files. */
 export interface HostOptions {
-  readonly providers: ReadonlyMap<string, ProviderInfo>
-  /** The names of gates that resolvers answer. */
-  readonly gates: Iterable<string>
+  /** Providers beside the project's own and those built in. */
+  readonly providers?: ReadonlyMap<string, ProviderInfo>
+  /** The names of gates that other resolvers than the project's answer. */
+  readonly gates?: Iterable<string>
   /** Where scripts are looked for first. */
   readonly workingDirectory: string
+  /** In place of the configuration's. */
   readonly targets?: ReadonlyArray<string>
   readonly contextNames?: ReadonlyArray<string>
 }
 
 export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
-  const gates = new Set(options.gates)
+  const gates = new Set(options.gates ?? [])
+  const targets = options.targets ?? lookup.config.targets
   return {
     workflow: (name) => findWorkflow(lookup, name),
     workflowNames: () => [...Places.workflowFiles(lookup.places).keys()],
-    action: (ref) => {
-      const found = lookup.action(ref)
-      if (found._tag !== "Missing") return { _tag: "Found" }
-      return { _tag: "Missing", searched: shownPaths(found.searched), candidates: Places.actionNames(lookup.places) }
+    action: (ref, workflow, pluginDirs) => {
+      const found = lookup.action(ref, workflow, pluginDirs)
+      return found._tag === "Missing" ? found : { _tag: "Found" }
     },
-    provider: (name) => options.providers.get(name),
-    providerNames: () => [...options.providers.keys()],
-    gate: (name) => gates.has(name),
-    gateNames: () => [...gates],
+    provider: (name) => options.providers?.get(name) ?? providerInfo(lookup, name),
+    providerNames: () => [...new Set([...(options.providers?.keys() ?? []), ...providerNames(lookup)])],
+    gate: (name) => gates.has(name) || hasGate(lookup, name),
+    gateNames: () => [...new Set([...gates, ...gateNames(lookup)])],
     schema: lookup.schema,
-    snippet: (ref, workflow) => {
-      const found = Places.snippetFile(lookup.places, lookup.roots, ref, workflow)
-      return found._tag === "Found" ? { _tag: "Found" } : { _tag: "Missing", searched: shownPaths(found.searched) }
-    },
+    snippet: (ref, workflow) =>
+      Either.match(lookup.snippet(ref, workflow), {
+        onLeft: (searched) => ({ _tag: "Missing", searched }),
+        onRight: () => ({ _tag: "Found" })
+      }),
     script: (path) => lookUpScript(path, [options.workingDirectory, ...lookup.roots]),
-    ...(options.targets === undefined ? {} : { targets: options.targets }),
+    ...(targets === undefined ? {} : { targets }),
     ...(options.contextNames === undefined ? {} : { contextNames: options.contextNames })
   }
 }

@@ -2,7 +2,7 @@
  * Where a project's files stand, and which of them a name means (spec/language.md, "Actions given as text", "Output
  * schemas", "Agents and snippets").
  *
- * A place is a folder with workflows and, beside or around them, actions, schemas and prompts. A project has its home
+ * A place is a folder with workflows and, beside or around them, actions, agents, schemas and so on. A project has its home
  * folder and, for a workflow given by its path, that file's own folder. Of several places the later wins.
  */
 import { readdirSync, statSync } from "node:fs"
@@ -13,11 +13,14 @@ import { resolveBelow } from "./ProjectPath.ts"
 export interface Place {
   readonly workflows: string
   readonly actions: string
+  readonly agents: string
   readonly schemas: string
   readonly prompts: string
+  readonly providers: string
+  readonly gates: string
 }
 
-/** A home folder: `workflows/`, `actions/`, `schemas/` and `prompts/` in it. */
+/** A home folder: `workflows/`, `actions/`, `agents/`, `schemas/`, `prompts/`, `providers/` and `gates/` in it. */
 export const homePlace = (home: string): Place => ({ ...filesIn(home), workflows: join(home, "workflows") })
 
 /** The folder of a workflow file: its siblings are workflows too. */
@@ -25,8 +28,11 @@ export const folderPlace = (folder: string): Place => ({ ...filesIn(folder), wor
 
 const filesIn = (folder: string) => ({
   actions: join(folder, "actions"),
+  agents: join(folder, "agents"),
   schemas: join(folder, "schemas"),
-  prompts: join(folder, "prompts")
+  prompts: join(folder, "prompts"),
+  providers: join(folder, "providers"),
+  gates: join(folder, "gates")
 })
 
 export type Places = ReadonlyArray<Place>
@@ -99,29 +105,40 @@ export const actionByName = (places: Places, name: string): FoundAction => {
 const actionIn = (folder: string, name: string): FoundAction => {
   const module = moduleExtensions.map((suffix) => join(folder, name + suffix)).find(isFile)
   if (module !== undefined) return { _tag: "Module", file: module }
-  const programs = entries(folder)
-    .filter((entry) => isActionOf(entry, name))
+  const found = programIn(folder, name)
+  return found._tag === "Found" ? { _tag: "Program", file: found.file } : found
+}
+
+/** The executable file of a name, with any extension or none. */
+const programIn = (folder: string, name: string): FoundFile => {
+  const files = entries(folder)
+    .filter((entry) => isProgramOf(entry, name))
     .map((entry) => join(folder, entry))
     .filter(isFile)
-  const program = programs.find(isExecutable)
-  if (program !== undefined) return { _tag: "Program", file: program }
-  return { _tag: "Missing", searched: [join(folder, `${name}.*`), ...programs.map(notExecutable)] }
+  const program = files.find(isExecutable)
+  return program === undefined
+    ? { _tag: "Missing", searched: [join(folder, `${name}.*`), ...files.map(notExecutable)] }
+    : { _tag: "Found", file: program }
 }
 
 const notExecutable = (file: string): string => `${file} (not executable; run: chmod +x ${file})`
 
-const isActionOf = (entry: string, name: string): boolean => entry === name || stem(entry) === name
+const isProgramOf = (entry: string, name: string): boolean => entry === name || stem(entry) === name
 
 const stem = (entry: string): string => basename(entry, extname(entry))
 
-/** The action of a path below one of the folders. */
-export const actionByPath = (folders: ReadonlyArray<string>, path: string): FoundAction => {
+/** The action or agent of a path below one of the folders. */
+export const actionByPath = (
+  folders: ReadonlyArray<string>,
+  path: string
+): FoundAction | { readonly _tag: "Agent"; readonly file: string } => {
   const resolved = resolveBelow(path, folders)
   if (resolved._tag === "Refused") return { _tag: "Missing", searched: [resolved.reason] }
   if (resolved._tag === "Missing") return { _tag: "Missing", searched: resolved.searched }
   const { file } = resolved
   if (!isFile(file)) return { _tag: "Missing", searched: [`${file} (not a file)`] }
   if (moduleExtensions.includes(extname(file))) return { _tag: "Module", file }
+  if (extname(file) === agentExtension) return { _tag: "Agent", file }
   return isExecutable(file) ? { _tag: "Program", file } : { _tag: "Missing", searched: [notExecutable(file)] }
 }
 
@@ -135,6 +152,56 @@ export const actionNames = (places: Places): ReadonlyArray<string> => {
     }
   }
   return [...names].sort()
+}
+
+const agentExtension = ".md"
+
+/** Where agents that stand in no place of the project are looked for. */
+export interface AgentFolders {
+  /** The project's root, which may have a `.claude/agents`. */
+  readonly root: string
+  /** Absolute. */
+  readonly pluginDirs: ReadonlyArray<string>
+}
+
+/** The agent's file: the workflow's own, the project's, that of `.claude/agents`, then the plugins'. */
+export const agentFile = (places: Places, others: AgentFolders, name: string, workflow: string): FoundFile =>
+  firstFile(
+    isName(name) ? agentFolders(places, others, workflow).map((folder) => join(folder, name + agentExtension)) : []
+  )
+
+const agentFolders = (
+  places: Places,
+  { pluginDirs, root }: AgentFolders,
+  workflow: string | undefined
+): ReadonlyArray<string> => [
+  ...(workflow === undefined ? reversed(places).map((place) => place.agents) : owned(places, workflow, "agents")),
+  join(root, ".claude", "agents"),
+  ...pluginDirs.map((folder) => join(folder, "agents"))
+]
+
+/** The names of the agents that a workflow sees; without one, those that all see; sorted. */
+export const agentNames = (places: Places, others: AgentFolders, workflow?: string): ReadonlyArray<string> => {
+  const files = agentFolders(places, others, workflow).flatMap(entries)
+  const names = files.filter((entry) => extname(entry) === agentExtension && isName(entry)).map(stem)
+  return [...new Set(names)].sort()
+}
+
+/** The executable file of a provider or gate; the later place wins. */
+export const programFile = (places: Places, kind: "providers" | "gates", name: string): FoundFile => {
+  const searched: Array<string> = []
+  for (const place of isName(name) ? reversed(places) : []) {
+    const found = programIn(place[kind], name)
+    if (found._tag === "Found") return found
+    searched.push(...found.searched)
+  }
+  return { _tag: "Missing", searched }
+}
+
+/** The names of a folder's executable files, sorted. */
+export const programNames = (places: Places, kind: "providers" | "gates"): ReadonlyArray<string> => {
+  const names = places.flatMap((place) => entries(place[kind]).map(stem))
+  return [...new Set(names)].filter((name) => isName(name) && programFile(places, kind, name)._tag === "Found").sort()
 }
 
 const isPath = (ref: string): boolean => ref.includes("/") || ref.includes("\\")
@@ -157,7 +224,7 @@ export const snippetFile = (
     : firstFile(owned(places, workflow, "prompts").map((folder) => join(folder, `${ref}.md`)))
 
 /** The folders of a kind that a workflow sees: its own ones first. */
-const owned = (places: Places, workflow: string, kind: "schemas" | "prompts"): ReadonlyArray<string> => [
+const owned = (places: Places, workflow: string, kind: "agents" | "schemas" | "prompts"): ReadonlyArray<string> => [
   ...reversed(places).map(({ workflows }) => join(workflows, workflow, kind)),
   ...reversed(places).map((place) => place[kind])
 ]

@@ -64,9 +64,11 @@ export class SchemaResolver extends Context.Tag("millrace/SchemaResolver")<
     })
 }
 
+export type IdentityVariables = (identity: string | undefined) => Effect.Effect<Texts>
+
 /** Variables that scripts run under an identity get; default none. */
 export class ScriptEnvironment extends Context.Reference<ScriptEnvironment>()("millrace/ScriptEnvironment", {
-  defaultValue: (): { readonly variables: (identity: string | undefined) => Effect.Effect<Texts> } => ({
+  defaultValue: (): { readonly variables: IdentityVariables } => ({
     variables: () => Effect.succeed({})
   })
 }) {}

@@ -42,19 +42,14 @@ describe("an executable action", () => {
     })
   )
 
-  it.scopedLive("takes markers and context from the call's schema", () =>
+  it.scopedLive("leaves markers and context to the call's schema", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
-      const schema = {
-        name: "s",
-        fields: [{ name: "approved", type: { _tag: "Boolean" }, optional: false, examples: [] }]
-      } as const
-      const fits = action(folder, `${block('{"approved": false, "markers": ["own"]}')}\n`, { schema })
-      expect(yield* fits.effect).toMatchObject({ markers: ["not_approved"], context: "" })
-      const wrong = action(folder, `${block('{"approved": 1}')}\n`, { schema })
-      expect((yield* Effect.flip(wrong.effect)).message).toContain("approved")
-      const none = action(folder, "echo hello\n", { schema })
-      expect((yield* Effect.flip(none.effect)).message).toContain("no structured output")
+      const schema = { name: "s", fields: [] }
+      const { effect } = action(folder, `${block('{"approved": false, "markers": ["own"]}')}\n`, { schema })
+      const output = yield* effect
+      expect([output.markers, output.context]).toEqual([undefined, undefined])
+      expect(output.structuredOutput).toEqual({ approved: false, markers: ["own"] })
     })
   )
 

@@ -6,7 +6,6 @@ import * as Fiber from "effect/Fiber"
 import type { ActionCall } from "../../src/action/Action.ts"
 import { moduleAction } from "../../src/action/ModuleAction.ts"
 import { makeLoader } from "../../src/action/ModuleLoader.ts"
-import type { OutputSchema } from "../../src/workflow/OutputSchema.ts"
 import { eventually, makeCall, temporaryFolder, write } from "./support.ts"
 
 /** The packages that these modules see are this repository's. */
@@ -22,14 +21,6 @@ const message = (folder: string, source: string, overrides?: Partial<ActionCall>
   Effect.map(Effect.flip(action(folder, source, overrides).effect), (failed) => failed.message.replaceAll(folder, "."))
 
 const started = (folder: string) => eventually(() => existsSync(join(folder, "started")))
-
-const verdict: OutputSchema = {
-  name: "verdict",
-  fields: [
-    { name: "approved", type: { _tag: "Boolean" }, optional: false, examples: [] },
-    { name: "summary", type: { _tag: "String" }, optional: false, examples: [] }
-  ]
-}
 
 describe("a module's action", () => {
   it.scopedLive("gives its result as a value, a promise or an Effect", () =>
@@ -175,30 +166,6 @@ describe("a module's action", () => {
         "action 'act': the result's `marker` is ignored; did you mean `markers`?",
         "action 'act': the result's `zzz` is ignored"
       ])
-    })
-  )
-
-  it.scopedLive("is held to the call's schema, which gives markers and context", () =>
-    Effect.gen(function* () {
-      const give = (value: string, overrides: Partial<ActionCall> = {}) =>
-        Effect.map(temporaryFolder, (own) =>
-          action(own, `export default () => (${value})`, { schema: verdict, ...overrides })
-        )
-      const fits = yield* give("{ structuredOutput: { approved: false, summary: 's', extra: 1 } }")
-      expect(yield* fits.effect).toEqual({
-        markers: ["not_approved"],
-        context: "s",
-        structuredOutput: { approved: false, summary: "s", extra: 1 }
-      })
-      const own = yield* give("{ markers: ['mine'], structuredOutput: { approved: true, summary: 's' } }")
-      expect(yield* own.effect).toMatchObject({ markers: ["mine"], context: "s" })
-      const wrong = yield* give("{ structuredOutput: { approved: 'no' } }")
-      const text = (yield* Effect.flip(wrong.effect)).message
-      expect(text).toContain("approved")
-      expect(text).toContain("summary")
-      const none = yield* give("{}")
-      expect((yield* Effect.flip(none.effect)).message).toContain("no structured output, but its schema is 'verdict'")
-      expect(yield* (yield* give("{}", { dryRun: true })).effect).toEqual({})
     })
   )
 })

@@ -3,9 +3,11 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import { Executors } from "../../src/action/Action.ts"
 import { locate, open, type Project } from "../../src/action/Project.ts"
 import { readWorkflow } from "../../src/action/ProjectFiles.ts"
+import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import type { ActionRef } from "../../src/workflow/Definition.ts"
 import { makeCall, temporaryFolder, write, writeScript } from "./support.ts"
 
@@ -31,7 +33,8 @@ describe("a project's home", () => {
       write(folder, ".millrace/workflows/x.wf", workflow("x"))
       for (const from of [folder, deep, join(folder, ".millrace/workflows")]) {
         const project = yield* open({ from })
-        expect([project.home, project.root, project.roots]).toEqual([join(folder, ".millrace"), folder, [folder]])
+        const home = join(folder, ".millrace")
+        expect([project.home, project.root, project.roots]).toEqual([home, folder, [folder, home]])
       }
     })
   )
@@ -131,7 +134,7 @@ describe("a project's workflows", () => {
       expect(file).toBe(join(folder, "x/main.wf"))
       expect(yield* project.workflows.names).toEqual(["both", "main", "only"])
       expect((yield* project.workflows.find("both")).body).toMatchObject([{ action: { name: "sibling" } }])
-      expect(project.roots).toEqual([folder, join(folder, "x")])
+      expect(project.roots).toEqual([folder, home, join(folder, "x")])
     })
   )
 })
@@ -189,7 +192,8 @@ describe("a project's actions", () => {
           error.message.replaceAll(folder, "")
         )
       expect(yield* failure(named("asleep"))).toBe(
-        "no action 'asleep'; searched /actions/asleep.*, /actions/asleep.sh (not executable; run: chmod +x /actions/asleep.sh)"
+        "no action 'asleep'; searched /actions/asleep.*, /actions/asleep.sh (not executable; run: chmod +x /actions/asleep.sh)" +
+          ", /workflows/flow/agents/asleep.md, /agents/asleep.md, /.claude/agents/asleep.md"
       )
       expect(yield* failure(path("../x.ts"))).toContain("'..'")
       expect(yield* failure(path("tools"))).toContain("not a file")
@@ -210,7 +214,7 @@ describe("a project's actions", () => {
         Effect.gen(function* () {
           const { execute } = yield* (yield* Executors).find(named(name), "main", [])
           return (yield* Effect.scoped(execute(makeCall(folder).call))).context
-        }).pipe(Effect.provide(project.layer))
+        }).pipe(Effect.provide(Layer.provide(project.layer, MemoryPersistence.layer)))
       expect(yield* contextOf("both")).toBe("beside")
       expect(yield* contextOf("only")).toBe("home")
     })

@@ -1,0 +1,228 @@
+/**
+ * What a project's files and configuration give to the runs of an engine, as services (spec/engine.md, "Services").
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { Persistence } from "../persistence/Persistence.ts"
+import type { WorkflowDefinition } from "../workflow/Definition.ts"
+import { type Diagnostic, hasErrors } from "../workflow/Diagnostic.ts"
+import { toProblems } from "../workflow/InvalidWorkflow.ts"
+import type { OutputSchema } from "../workflow/OutputSchema.ts"
+import { ActionNotFound, Executors, type Executor, type FoundExecutor } from "./Action.ts"
+import { agentAction } from "./AgentAction.ts"
+import type { LoadedConfig } from "./ConfigReader.ts"
+import { executableAction } from "./ExecutableAction.ts"
+import { type GateResolver, GateResolvers } from "./GateResolver.ts"
+import { type ItemProvider, ItemProviders } from "./ItemProvider.ts"
+import { functionAction, moduleAction } from "./ModuleAction.ts"
+import type { ModuleLoader } from "./ModuleLoader.ts"
+import { shownPath } from "./ProjectFiles.ts"
+import { type FoundAction, type Lookup, shownPaths } from "./ProjectLookup.ts"
+import { projectGates, projectProviders } from "./ProjectNames.ts"
+import * as Places from "./ProjectPlaces.ts"
+import {
+  SchemaResolver,
+  SchemaUnavailable,
+  ScriptEnvironment,
+  WorkflowResolver,
+  WorkflowUnavailable
+} from "./Resolvers.ts"
+import { scheduledTrigger, scheduleSource } from "./ScheduleSource.ts"
+import { type TriggerSource, TriggerSources } from "./TriggerSource.ts"
+import { thrownText } from "./UserFunction.ts"
+
+/** All that a project supplies. */
+export type ProjectServices =
+  | Executors
+  | ItemProviders
+  | GateResolvers
+  | WorkflowResolver
+  | SchemaResolver
+  | TriggerSources
+
+/** The layer that the configuration gives cannot be built. */
+export class ConfigLayerFailed extends Schema.TaggedError<ConfigLayerFailed>()("ConfigLayerFailed", {
+  file: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.file}: its \`layer\` cannot be built: ${this.detail}`
+  }
+}
+
+/** The services of a run; builds the configuration's layer, which lives as long as they do. */
+export const servicesLayer = (
+  files: Lookup,
+  loader: ModuleLoader
+): Layer.Layer<ProjectServices, ConfigLayerFailed, Persistence> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const own = yield* buildLayer(files.config)
+      const { config } = files
+      const services = Context.empty().pipe(
+        Context.add(Executors, makeExecutors(files, loader, own)),
+        Context.add(ItemProviders, withServices(projectProviders(files, yield* Persistence), provider(own))),
+        Context.add(GateResolvers, withServices(projectGates(files), gate(own))),
+        Context.add(WorkflowResolver, makeWorkflows(files)),
+        Context.add(SchemaResolver, makeSchemas(files)),
+        Context.add(TriggerSources, triggersOf(config))
+      )
+      if (config.scriptEnvironment === undefined) return services
+      const variables = config.scriptEnvironment
+      return Context.add(services, ScriptEnvironment, {
+        variables: (identity) => Effect.provide(variables(identity), own)
+      })
+    })
+  )
+
+const buildLayer = (config: LoadedConfig): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> =>
+  config.layer === undefined
+    ? Effect.succeed(Context.empty())
+    : Layer.build(config.layer).pipe(
+        Effect.catchAllCause((cause) => {
+          if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
+          const detail = thrownText(Cause.squash(cause)) ?? "it fails"
+          return Effect.fail(new ConfigLayerFailed({ file: config.file ?? "", detail }))
+        })
+      )
+
+const withServices = <A>(all: ReadonlyMap<string, A>, change: (one: A) => A): ReadonlyMap<string, A> =>
+  new Map([...all].map(([name, one]) => [name, change(one)]))
+
+const provider =
+  (own: Context.Context<never>) =>
+  (given: ItemProvider): ItemProvider => ({
+    ...given,
+    items: (request) => Effect.provide(given.items(request), own)
+  })
+
+const gate =
+  (own: Context.Context<never>) =>
+  (given: GateResolver): GateResolver =>
+  (question) =>
+    Effect.provide(given(question), own)
+
+/** The configuration's sources, and the schedules. */
+const triggersOf = (config: LoadedConfig): ReadonlyMap<string, TriggerSource> =>
+  new Map([[scheduledTrigger, scheduleSource(config.schedules)], ...config.triggers])
+
+/** Actions and agents; `own` are the services of the configuration's layer. */
+export const makeExecutors = (
+  files: Lookup,
+  loader: ModuleLoader,
+  own: Context.Context<never> = Context.empty()
+): Context.Tag.Service<typeof Executors> => {
+  const provided =
+    (execute: Executor): Executor =>
+    (call) =>
+      Effect.provide(execute(call), own)
+  return {
+    find: (ref, workflow, pluginDirs) =>
+      Effect.suspend(() => {
+        const found = files.action(ref, workflow, pluginDirs)
+        if (found._tag !== "Missing") {
+          const executor = executorOf(found, files, loader)
+          return Effect.succeed({ ...executor, execute: provided(executor.execute) })
+        }
+        const action = ref._tag === "Name" ? ref.name : ref.path
+        return Effect.fail(new ActionNotFound({ action, searched: found.searched, candidates: found.candidates }))
+      }),
+    names: Effect.sync(() => files.actionNames())
+  }
+}
+
+const executorOf = (
+  found: Exclude<FoundAction, { readonly _tag: "Missing" }>,
+  files: Lookup,
+  loader: ModuleLoader
+): FoundExecutor => {
+  switch (found._tag) {
+    case "Function":
+      return { execute: functionAction(found.file, found.action) }
+    case "Module":
+      return { execute: moduleAction(found.file, loader) }
+    case "Program":
+      return { execute: executableAction(found.file) }
+    case "Agent": {
+      const { agent, command, file } = found
+      const { canCommit, model, role } = agent
+      const execute = agentAction({
+        file: shownPath(file),
+        agent,
+        command,
+        root: files.roots[0] ?? "",
+        snippet: (ref, workflow) =>
+          Either.mapLeft(
+            files.snippet(ref, workflow),
+            (searched) => `no snippet '${ref}'; searched ${searched.join(", ")}`
+          )
+      })
+      return model === undefined ? { execute, role, canCommit } : { execute, role, canCommit, model }
+    }
+  }
+}
+
+export const makeWorkflows = (files: Lookup): Context.Tag.Service<typeof WorkflowResolver> => {
+  const names = () => [...Places.workflowFiles(files.places).keys()]
+  const find = (name: string): Either.Either<WorkflowDefinition, string> => {
+    const found = Places.workflowFile(files.places, name)
+    if (found._tag === "Missing") return Either.left(missing(found.searched))
+    return Either.flatMap(
+      Either.mapLeft(files.read(found.file), (unreadable) => unreadable.message),
+      ({ definition, diagnostics }) =>
+        definition === undefined || hasErrors(diagnostics)
+          ? Either.left(`its file has errors: ${inOneLine(diagnostics)}`)
+          : Either.right(definition)
+    )
+  }
+  return {
+    find: (name) =>
+      Effect.suspend(() =>
+        Either.match(find(name), {
+          onLeft: (reason) => Effect.fail(new WorkflowUnavailable({ workflow: name, reason, candidates: names() })),
+          onRight: Effect.succeed
+        })
+      ),
+    names: Effect.sync(names)
+  }
+}
+
+/** Why there is no workflow. */
+export const missing = (searched: ReadonlyArray<string>): string =>
+  searched.length === 0
+    ? "no workflow can have this name"
+    : `there is none; searched ${shownPaths(searched).join(", ")}`
+
+export const makeSchemas = (files: Lookup): Context.Tag.Service<typeof SchemaResolver> => ({
+  find: (ref, workflow) =>
+    Effect.suspend((): Effect.Effect<OutputSchema, SchemaUnavailable> => {
+      const found = files.schema(ref, workflow)
+      switch (found._tag) {
+        case "Found":
+          return Effect.succeed(found.schema)
+        case "Missing": {
+          const searched = found.searched.join(", ")
+          return Effect.fail(
+            new SchemaUnavailable({ schema: ref, message: `no output schema '${ref}'; searched ${searched}` })
+          )
+        }
+        case "Invalid":
+          return Effect.fail(
+            new SchemaUnavailable({ schema: ref, message: `output schema '${ref}': ${inOneLine(found.diagnostics)}` })
+          )
+      }
+    })
+})
+
+/** The errors as one line of text, with their positions. */
+const inOneLine = (diagnostics: ReadonlyArray<Diagnostic>): string =>
+  toProblems(diagnostics.filter(({ severity }) => severity === "error"))
+    .map(({ column, file, line, message }) =>
+      line === undefined ? `${file ?? ""}: ${message}` : `${file ?? ""}:${line}:${column ?? 1}: ${message}`
+    )
+    .join("; ")

@@ -1,0 +1,244 @@
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { defineConfig } from "../../src/action/Config.ts"
+import { open } from "../../src/action/Project.ts"
+import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
+import { modules, run, runIn } from "./projectSupport.ts"
+import { makeCall, temporaryFolder, write, writeScript } from "./support.ts"
+
+const config = (folder: string, source: string, file = "millrace.config.ts") => write(folder, file, source)
+
+const problems = (source: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      config(folder, source)
+      const error = yield* Effect.flip(open({ from: folder, modules }))
+      if (error._tag !== "ConfigInvalid") return yield* Effect.die(error)
+      return error.problems.map((problem) => problem.replaceAll(folder, ""))
+    })
+  )
+
+describe("a project's configuration", () => {
+  it.scopedLive("stands in the home or in the root, the home first", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      write(folder, ".millrace/workflows/flow.wf", "workflow flow {}")
+      const targets = Effect.map(open({ from: folder, modules }), (project) => project.config.targets)
+      expect(yield* targets).toBeUndefined()
+      config(folder, `export default { targets: ["root"] }`)
+      expect(yield* targets).toEqual(["root"])
+      config(join(folder, ".millrace"), `export default { targets: ["home"] as string[] }`, "millrace.config.mts")
+      expect(yield* targets).toEqual(["home"])
+    })
+  )
+
+  it.scopedLive("names actions, providers and gates, which win over files of the same name", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      config(
+        folder,
+        `export default {
+          actions: { act: ({ who }, { attempt }) => ({ context: \`config \${who} \${attempt}\` }) },
+          providers: {
+            each: () => ["a", "b"],
+            many: { ordered: false, needsFilter: true, items: async () => ({ items: [{ id: 1, title: "x" }] }) },
+            json: () => ["mine"]
+          },
+          gates: { ready: async ({ gate }) => ({ verdict: "approved", feedback: gate }) },
+          targets: ["here"]
+        }`
+      )
+      write(folder, "actions/act.js", "export default () => ({ context: 'file' })")
+      write(folder, "actions/other.js", "export default () => ({ context: 'file' })")
+      writeScript(folder, "providers/each", "#!/bin/sh\necho '[]'\n")
+      writeScript(folder, "gates/checks.sh", "#!/bin/sh\necho '\"pending\"'\n")
+      const project = yield* open({ from: folder, modules })
+      const { call } = makeCall(folder, { variables: { who: "you" } })
+      const { execute } = yield* project.executors.find(call.ref, "flow", [])
+      expect(yield* Effect.scoped(execute(call))).toEqual({ context: "config you 1" })
+      expect(yield* project.executors.names).toEqual(["act", "other"])
+      const host = project.host({ workingDirectory: folder })
+      expect(host.providerNames()).toEqual(["each", "many", "json", "files", "lines", "workflow_runs"])
+      expect(host.provider("many")).toEqual({ ordered: false, needsFilter: true })
+      expect(host.gateNames()).toEqual(["ready", "checks"])
+      expect([host.gate("ready"), host.gate("checks"), host.gate("check")]).toEqual([true, true, false])
+      expect(host.targets).toEqual(["here"])
+    })
+  )
+
+  it.scopedLive("is refused with everything that is wrong in it", () =>
+    Effect.gen(function* () {
+      expect(
+        yield* problems(`export default {
+          action: {}, actions: { greet: "hi" }, providers: { a: { itms: 1, ordered: "yes" } }, gates: [],
+          scriptEnvironment: { bot: { TOKEN: 3 } }, targets: "here", layer: {}, onWaiting: 1,
+          agent: { args: ["--m={{modle}}", ["a", 3], { when: "can_comit", args: ["-w"] }] },
+          schedules: { a: "61 * * * *", b: "0 0 30 2 *", c: { cron: "0 0 * * *", timeZone: "Mars" }, d: 5 },
+          triggers: { hook: { event: 1 } }
+        }`)
+      ).toEqual([
+        "unknown key `action`; did you mean `actions`?",
+        "`actions.greet` is a text, not a function",
+        "unknown key `providers.a.itms`; did you mean `providers.a.items`?",
+        "`providers.a.items` is nothing, not a function",
+        "`providers.a.ordered` is a text, not true or false",
+        "`gates` is a list, not an object with names as keys",
+        "`scriptEnvironment.bot.TOKEN` is a number, not a text",
+        "`agent.command` is nothing, not a text",
+        "`agent.args[0]` names `{{modle}}`, which there is not; did you mean `{{model}}`?",
+        "`agent.args[1]` is a number, not a text",
+        "`agent.args[2].when` names `{{can_comit}}`, which there is not; did you mean `{{can_commit}}`?",
+        "`schedules.a` is no cron expression: Expected a value between 0 and 59",
+        "`schedules.b` has no time that ever comes",
+        "`schedules.c` is no cron expression: Invalid time zone in cron expression",
+        "`schedules.d` is a number, not a cron expression or an object with `cron`",
+        "unknown key `triggers.hook.event`; did you mean `triggers.hook.events`?",
+        "`triggers.hook.events` is nothing, not a function",
+        "`layer` is an object, not a Layer",
+        "`targets` is a text, not a list of texts",
+        "`onWaiting` is a number, not a text"
+      ])
+      expect(yield* problems("export const x = 1")).toEqual([
+        "its default export is nothing, not `defineConfig({ … })`"
+      ])
+      expect(yield* problems("throw new Error('no')")).toEqual(["cannot be loaded: no"])
+      expect((yield* problems("export default {"))[0]).toMatch(/^cannot be loaded: /)
+    })
+  )
+
+  it.scopedLive("has the file in its message", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = config(folder, "export default 3")
+      const error = yield* Effect.flip(open({ from: folder, modules }))
+      expect(error.message).toBe(`${file}: its default export is a number, not \`defineConfig({ … })\``)
+    })
+  )
+
+  it.scopedLive("tells of schedules that no workflow has", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const schedules = { nightly: "0 3 * * *", nihgtly: "0 3 * * *", plain: "0 3 * * *" }
+      const file = config(folder, `export default { schedules: ${JSON.stringify(schedules)} }`)
+      write(folder, "workflows/nightly.wf", "workflow nightly { meta { trigger = scheduled } inputs { day required } }")
+      write(folder, "workflows/plain.wf", "workflow plain {}")
+      expect((yield* open({ from: folder, modules })).problems()).toEqual([
+        `${file}: \`schedules.nightly\`: the required input 'day' is missing`,
+        `${file}: \`schedules.nihgtly\`: there is no such workflow; did you mean 'nightly'?`,
+        `${file}: \`schedules.plain\` is ignored: the workflow's trigger is manual; write \`meta { trigger = scheduled }\``
+      ])
+    })
+  )
+})
+
+const layered = (acquire: string) => `
+  import * as Context from "effect/Context"
+  import * as Effect from "effect/Effect"
+  import * as Layer from "effect/Layer"
+  class Greeter extends Context.Tag("Greeter")() {}
+  const greet = Effect.map(Greeter, ({ greeting }) => greeting)
+  export default {
+    layer: Layer.scoped(Greeter, ${acquire}),
+    actions: { greet: () => Effect.map(greet, (context) => ({ context })) },
+    providers: { each: () => Effect.map(greet, (id) => [id]) },
+    gates: { ready: () => Effect.as(greet, "approved") },
+    scriptEnvironment: (identity) => Effect.map(greet, (text) => ({ GREETING: text + " " + identity }))
+  }`
+
+describe("a configuration's layer", () => {
+  const flow = `workflow flow {
+    call greet
+    gate ready {}
+    script env { run = "echo $GREETING" as = "bot" }
+    foreach one { over = each max_parallel = 1 workflow = child }
+  }`
+
+  it.scopedLive("supplies its services to actions, providers, gates and environments, and closes after the runs", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      config(
+        folder,
+        layered(`Effect.acquireRelease(
+          Effect.sync(() => { globalThis.greeters = [...(globalThis.greeters ?? []), "open"]; return { greeting: "hi" } }),
+          () => Effect.sync(() => globalThis.greeters.push("closed")))`)
+      )
+      write(folder, "workflows/flow.wf", flow)
+      write(folder, "workflows/child.wf", "workflow child { call greet }")
+      const greeters = (): unknown => Reflect.get(globalThis, "greeters")
+      const project = yield* open({ from: folder, modules })
+      expect(project.host({ workingDirectory: folder }).gate("ready")).toBe(true)
+      expect(greeters()).toBeUndefined()
+      const { items, outline, steps } = yield* runIn(project, folder, "flow")
+      expect(outline).toEqual(["/greet completed", "/ready completed", "/env completed", "/foreach:one completed"])
+      expect(steps.find(({ name }) => name === "greet")?.result.context).toBe("hi")
+      expect(steps.find(({ name }) => name === "env")?.result.context).toBe("hi bot\n")
+      expect(items.map(({ id, status }) => [id, status])).toEqual([["hi", "completed"]])
+      expect(greeters()).toEqual(["open", "closed"])
+    })
+  )
+
+  it.scopedLive("that cannot be built is told with the reason", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = config(folder, layered(`Effect.fail(new Error("no database"))`))
+      const project = yield* open({ from: folder, modules })
+      const built = Layer.build(Layer.provide(project.layer, MemoryPersistence.layer))
+      const error = yield* Effect.flip(built)
+      expect(error.message).toBe(`${file}: its \`layer\` cannot be built: no database`)
+    })
+  )
+
+  it("has to supply what the Effects use", () => {
+    class Pool extends Context.Tag("Pool")<Pool, { readonly size: number }>() {}
+    class Other extends Context.Tag("Other")<Other, string>() {}
+    const actions = { size: () => Effect.map(Pool, ({ size }) => ({ context: String(size) })) }
+    const gates = { ready: () => Effect.as(Other, "approved" as const) }
+    const pool = Layer.succeed(Pool, { size: 3 })
+    const both = Layer.merge(pool, Layer.succeed(Other, ""))
+    expect(defineConfig({ actions, layer: pool }).layer).toBe(pool)
+    expect(defineConfig({ actions, gates, layer: both }).layer).toBe(both)
+    expect(defineConfig({ actions: { a: () => ({ context: "x" }), b: async () => {} } }).actions).toBeDefined()
+    // @ts-expect-error the layer is missing
+    defineConfig({ actions })
+    // @ts-expect-error the layer lacks Other
+    defineConfig({ actions, gates, layer: pool })
+    // @ts-expect-error an action gives no number
+    defineConfig({ actions: { a: () => 3 } })
+  })
+})
+
+describe("the environment of an identity", () => {
+  const flow = (folder: string) => {
+    write(
+      folder,
+      "workflows/flow.wf",
+      `workflow flow { script a { run = "echo [$TOKEN]" as = "bot" } script b { run = "echo [$TOKEN]" } }`
+    )
+    return run(folder, "flow")
+  }
+
+  it.scopedLive("is that of its name, and none for others", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      config(folder, `export default { scriptEnvironment: { bot: { TOKEN: "t" } } }`)
+      const { steps } = yield* flow(folder)
+      expect(steps.flatMap(({ kind, result }) => (kind === "script" ? [result.context] : []))).toEqual([
+        "[t]\n",
+        "[]\n"
+      ])
+    })
+  )
+
+  it.scopedLive("fails the step where it cannot be told", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      config(folder, `export default { scriptEnvironment: async () => { throw new Error("no vault") } }`)
+      const { run: record } = yield* flow(folder)
+      expect(record.error).toContain("`scriptEnvironment` failed: no vault (identity 'bot')")
+    })
+  )
+})
