@@ -73,6 +73,8 @@ export interface AwaitedChild {
   readonly child: RunId
   /** The child is opened again until it has this epoch. */
   readonly epoch: number
+  /** Its record, should it have to be started elsewhere because a crash kept it from that. */
+  readonly dispatched?: () => RunRecord
 }
 
 /**
@@ -82,8 +84,8 @@ export interface AwaitedChild {
 export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undefined> => {
   const { run } = options.branch
   const { deadlines, children, settings } = run.host
-  const ended = Effect.interruptible(untilEnded({ ...options, epoch: 0 }, true, -1))
-  return Effect.flatMap(Effect.zipRight(children.cancel(options.child), Effect.forkDaemon(ended)), (fiber) => {
+  const ended = Effect.zipRight(children.cancel(options.child), untilEnded({ ...options, epoch: 0 }, true, -1))
+  return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(ended)), (fiber) => {
     // A parent that leaves this engine leaves its children too: whoever goes on with it waits for them.
     const unlisten = run.onSilent(() => fiber.unsafeInterruptAsFork(fiber.id()))
     const waited = awaitWithin(deadlines, fiber, settings.alwaysLimit + settings.interruptGrace)
@@ -92,31 +94,47 @@ export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undef
 }
 
 /** Waits for a child's end. */
-export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> => untilEnded(options, false, 0)
+export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> =>
+  Effect.flatMap(untilEnded(options, false, 0), (child) =>
+    child === undefined ? Effect.dieMessage(`child run ${options.child} is nowhere`) : Effect.succeed(child)
+  )
 
 /**
  * `seen`: how often somebody had asked for the parent when the child was last seen to. One that is parked is tried
  * again only when somebody asks: a replay that does not fit would be parked, and wake its parent, for ever.
  */
-const untilEnded = (options: AwaitedChild, isCancelled: boolean, seen: number): Effect.Effect<RunRecord> =>
+const untilEnded = (options: AwaitedChild, isCancelled: boolean, seen: number): Effect.Effect<RunRecord | undefined> =>
   Effect.suspend(() => {
     const { run } = options.branch
     const asked = run.timesAsked
     const { children } = run.host
     consumeNews(options)
-    return Effect.flatMap(children.get(options.child), (child) => {
+    return Effect.flatMap(children.get(options.child, isCancelled ? undefined : options.dispatched), (child) => {
+      if (child === undefined) return Effect.succeed(undefined)
       if (isEnded(child.status)) {
         if (child.epoch >= options.epoch) return Effect.succeed(child)
         return Effect.zipRight(children.reopen(options.child), untilEnded(options, isCancelled, asked))
       }
       const isParked = child.status === "needs_resume" && asked === seen
       if (isParked && isCancelled) return Effect.succeed(child)
-      const waitingOn = child.status === "waiting" || child.status === "needs_resume" ? blockers(options, child) : []
-      const parked = run.park({ blockedOn: waitingOn, wakeAt: null }, [`path:${options.path}`], () => hasNews(options))
       const ensured = isParked ? Effect.void : children.ensure(options.child)
-      return Effect.zipRight(Effect.zipRight(ensured, parked), untilEnded(options, isCancelled, asked))
+      return Effect.zipRight(
+        Effect.zipRight(ensured, untilNews(options, child)),
+        untilEnded(options, isCancelled, asked)
+      )
     })
   })
+
+/** Waits until the child has something to tell, or, where it lives elsewhere, may have. */
+const untilNews = (options: AwaitedChild, child: RunRecord): Effect.Effect<void> => {
+  const { run } = options.branch
+  const isWaiting = child.status === "waiting" || child.status === "needs_resume"
+  const blockedOn = isWaiting ? blockers(options, child) : []
+  const elsewhere = run.host.children.elsewhere(child)
+  const wakeAt = elsewhere === undefined ? null : run.now() + elsewhere.within
+  const parked = run.park({ blockedOn, wakeAt }, [`path:${options.path}`], () => hasNews(options))
+  return elsewhere === undefined ? parked : Effect.raceFirst(parked, elsewhere.changed)
+}
 
 /** What a child that does not go on by itself is blocked on; a parked one on a resume. */
 const blockers = (options: AwaitedChild, child: RunRecord): ReadonlyArray<BlockedOn> =>

@@ -53,6 +53,8 @@ const thisEngine: ChildRunnerService = {
   changed: () => nowhere
 }
 
+export const isThisEngine = (runner: ChildRunnerService): boolean => runner === thisEngine
+
 /** Runs the children that are not to live in the engine of their parents; default: there are none. */
 export class ChildRunner extends Context.Reference<ChildRunner>()("millrace/ChildRunner", {
   defaultValue: (): ChildRunnerService => thisEngine
@@ -72,52 +74,44 @@ export interface OtherEngine {
  * A runner over another engine of this process, which must know the children's workflows. In its store a child is a
  * root: a store lists and prunes what it holds as a whole.
  */
-export const otherEngine = ({ accepts, engine, persistence }: OtherEngine): ChildRunnerService => ({
-  accepts: accepts ?? (() => true),
-  start: (child, definition) => {
-    const stored = definition === undefined ? Effect.void : persistence.storeDefinition(definition)
-    const started = engine.start({ ...child, parent: null, root: child.id })
-    return failing(Effect.zipRight(stored, ignoring(started, "RunAlreadyExists")))
-  },
-  find: (child) => failing(Effect.catchTag(persistence.get(child), "RunNotFound", () => Effect.succeed(undefined))),
-  resume: (child) => failing(ignoring(ignoring(engine.take(child), "RunAlreadyOwned"), "RunAlreadyEnded")),
-  reopen: (child) => {
-    const opened = Effect.suspend(() => reopen(persistence, engine.id, child, { _tag: "Failed" }))
-    return failing(ignoring(engine.adopt(child, opened), "RunNotEnded"))
-  },
-  send: (child, message) =>
-    failing(
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        ignoring(persistence.send(child, message, now), "RunAlreadyEnded")
-      )
-    ),
-  changed: (child) => failing(untilChanged(engine, persistence, child))
-})
-
-const ignoring = <A, E extends { readonly _tag: string }, Tag extends E["_tag"]>(
-  effect: Effect.Effect<A, E>,
-  tag: Tag
-): Effect.Effect<void, Exclude<E, { readonly _tag: Tag }>> =>
-  Effect.catchAll(effect, (error): Effect.Effect<void, Exclude<E, { readonly _tag: Tag }>> =>
-    // SAFETY: what is not of this tag is of another.
-    error._tag === tag ? Effect.void : Effect.fail(error as Exclude<E, { readonly _tag: Tag }>)
-  ).pipe(Effect.asVoid)
+export const otherEngine = ({ accepts, engine, persistence }: OtherEngine): ChildRunnerService => {
+  const nothing = () => Effect.void
+  return {
+    accepts: accepts ?? (() => true),
+    start: (child, definition) => {
+      const stored = definition === undefined ? Effect.void : persistence.storeDefinition(definition)
+      const started = engine.start({ ...child, parent: null, root: child.id })
+      return failing(Effect.zipRight(stored, Effect.catchTag(Effect.asVoid(started), "RunAlreadyExists", nothing)))
+    },
+    find: (child) => failing(Effect.catchTag(persistence.get(child), "RunNotFound", () => Effect.succeed(undefined))),
+    resume: (child) =>
+      failing(Effect.catchTags(engine.take(child), { RunAlreadyOwned: nothing, RunAlreadyEnded: nothing })),
+    reopen: (child) => {
+      const opened = Effect.suspend(() => reopen(persistence, engine.id, child, { _tag: "Failed" }))
+      return failing(Effect.catchTag(engine.adopt(child, opened), "RunNotEnded", nothing))
+    },
+    send: (child, message) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const sent = Effect.asVoid(persistence.send(child, message, now))
+        return failing(Effect.catchTag(sent, "RunAlreadyEnded", nothing))
+      }),
+    changed: (child) => failing(untilChanged(engine, persistence, child))
+  }
+}
 
 const failing = <A, E extends { readonly message: string }>(
   effect: Effect.Effect<A, E>
-): Effect.Effect<A, ChildRunnerFailed> =>
-  Effect.mapError(effect, ({ message }) => new ChildRunnerFailed({ message }))
+): Effect.Effect<A, ChildRunnerFailed> => Effect.mapError(effect, ({ message }) => new ChildRunnerFailed({ message }))
 
 /** The events are listened to before the record is read, so that no change falls between. */
-const untilChanged = (
-  engine: OtherEngine["engine"],
-  persistence: PersistenceService,
-  child: RunRecord
-) =>
+const untilChanged = (engine: OtherEngine["engine"], persistence: PersistenceService, child: RunRecord) =>
   Effect.scoped(
     Effect.gen(function* () {
       const events = yield* engine.events((event) => event.run === child.id)
       const now = yield* persistence.get(child.id)
-      if (now.status === child.status && now.epoch === child.epoch) yield* Stream.runHead(events)
+      if (sign(now) === sign(child)) yield* Stream.runHead(events)
     })
   )
+
+/** What a parent looks at. */
+const sign = ({ status, epoch, blockedOn }: RunRecord): string => JSON.stringify([status, epoch, blockedOn])

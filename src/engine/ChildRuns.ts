@@ -36,6 +36,7 @@ export const childRuns = (options: ChildRunsOptions): Children => {
   }
   return {
     get: (child) => patiently(persistence.get(child)),
+    create: (child) => [{ _tag: "Create", run: child }],
     start: (child) => {
       const claim = Effect.succeed({ run: child.id, generation: child.generation })
       return patiently(residents.take(child.id, claim, false))
@@ -47,7 +48,8 @@ export const childRuns = (options: ChildRunsOptions): Children => {
       const message = { _tag: "Cancel", reason: "parent", text: null } as const
       const sent = Effect.suspend(() => persistence.send(child, message, now()))
       return patiently(Effect.catchTag(Effect.asVoid(sent), "RunAlreadyEnded", () => Effect.void))
-    }
+    },
+    elsewhere: () => undefined
   }
 }
 

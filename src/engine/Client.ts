@@ -10,11 +10,19 @@ import * as Schema from "effect/Schema"
 import {
   NotWaiting,
   Persistence,
-  type PersistenceError,
+  PersistenceError,
   type RunAlreadyEnded,
   type RunNotFound
 } from "../persistence/Persistence.ts"
-import { type BlockedOn, type GateAnswer, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import {
+  type BlockedOn,
+  type GateAnswer,
+  type InboxMessage,
+  isEnded,
+  RunId,
+  type RunRecord
+} from "../persistence/Records.ts"
+import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 
 /** Several gates wait, and the answer names none of them. */
 export class AmbiguousGate extends Schema.TaggedError<AmbiguousGate>()("AmbiguousGate", {
@@ -68,6 +76,7 @@ export const answer = (
 > =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
+    const runner = yield* ChildRunner
     const gate = yield* chooseGate(yield* persistence.get(run), options.gate)
     yield* checkSelections(gate, options.selections ?? [])
     const now = yield* Clock.currentTimeMillis
@@ -78,7 +87,11 @@ export const answer = (
       by: options.by ?? null,
       at: now
     }
-    yield* persistence.send(gate.run, { _tag: "Answer", path: gate.path, answer: given }, now)
+    const message = { _tag: "Answer", path: gate.path, answer: given } as const
+    const sent = Effect.asVoid(persistence.send(gate.run, message, now))
+    yield* isThisEngine(runner)
+      ? sent
+      : Effect.catchTag(sent, "RunNotFound", () => sendElsewhere(runner, gate, message))
     return { run: gate.run, gate: gate.name }
   })
 
@@ -91,7 +104,7 @@ const chooseGate = (
   wanted: string | undefined
 ): Effect.Effect<BlockedOn, NotWaiting | AmbiguousGate | RunAlreadyEnded | PersistenceError, Persistence> =>
   Effect.gen(function* () {
-    const gates = isEnded(run.status) ? [] : yield* openGates(run)
+    const gates = isEnded(run.status) ? [] : [...(yield* openGates(run)), ...(yield* gatesElsewhere(run))]
     const fitting = wanted === undefined ? gates : gates.filter((gate) => gate.name === wanted || gate.path === wanted)
     const [gate] = fitting
     if (gate === undefined) return yield* new NotWaiting({ run: run.id, path: wanted ?? "", answered: false })
@@ -124,6 +137,28 @@ export const openGates = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn
     const children = yield* persistence.list({ parent: run.id, status: openStatuses, limit: maxChildren })
     const theirs = yield* Effect.forEach(children, openGates)
     return [...own, ...theirs.flat()]
+  })
+
+/** The gates of children that live elsewhere: only the run's own record tells of them here. */
+const gatesElsewhere = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn>, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    if (isThisEngine(yield* ChildRunner)) return []
+    const isElsewhere = (gate: BlockedOn) =>
+      persistence.get(gate.run).pipe(
+        Effect.as(false),
+        Effect.catchTag("RunNotFound", () => Effect.succeed(true))
+      )
+    return yield* Effect.filter(waitingGates(run), isElsewhere)
+  })
+
+const sendElsewhere = (
+  runner: ChildRunnerService,
+  gate: BlockedOn,
+  message: InboxMessage
+): Effect.Effect<void, PersistenceError> =>
+  Effect.mapError(runner.send(gate.run, message), (error) => {
+    return new PersistenceError({ reason: "Io", message: error.message })
   })
 
 const openStatuses = ["pending", "running", "waiting", "cancelling"] as const

@@ -5,6 +5,7 @@
  * D1 At most one timer is armed, for the nearest deadline; none when nothing is.
  * D2 No deadline is too far: the timer is armed anew before Node's limit of 2^31 ms.
  * D3 Deadlines count monotonic time, so a jump of the wall clock neither fires nor delays them.
+ * D4 What is armed never fires before `arm` has returned.
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -88,8 +89,10 @@ export class Deadlines {
     if (nearest === undefined) return
     this.#armedFor = nearest.at
     const delay = Math.min(longestTimer, Math.max(0, Math.ceil(nearest.at - this.#now())))
+    const sleep = this.clock.sleep(Duration.millis(delay))
+    // D4: a clock of tests has slept 0 ms at once.
     const wait = Effect.zipRight(
-      this.clock.sleep(Duration.millis(delay)),
+      delay === 0 ? Effect.zipRight(Effect.yieldNow(), sleep) : sleep,
       Effect.sync(() => this.#due())
     )
     this.#timer = Runtime.runFork(this.runtime)(wait)

@@ -26,6 +26,8 @@ import {
   type RunNotFound
 } from "../persistence/Persistence.ts"
 import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import { withChildRunner } from "./ChildrenElsewhere.ts"
+import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 import { childRuns } from "./ChildRuns.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
@@ -97,7 +99,8 @@ const makeEngine = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const random = yield* Effect.random
-  const engine = new EngineState(persistence, settings, clock, runtime, () => Effect.runSync(random.next))
+  const draw = () => Effect.runSync(random.next)
+  const engine = new EngineState(persistence, settings, clock, runtime, draw, yield* ChildRunner)
   yield* engine.lease.renew
   yield* Effect.forkScoped(engine.lease.keep)
   yield* Effect.forkScoped(engine.lookout.listen)
@@ -123,7 +126,8 @@ class EngineState {
     private readonly settings: EngineSettings,
     private readonly clock: Clock.Clock,
     private readonly runtime: Runtime.Runtime<never>,
-    private readonly draw: () => number
+    private readonly draw: () => number,
+    runner: ChildRunnerService
   ) {
     const id = EngineId.make(ulid(clock.unsafeCurrentTimeMillis(), draw))
     const host = currentHost()
@@ -150,7 +154,9 @@ class EngineState {
       stranded: () => this.lookout.stranded(),
       violated: broken
     })
-    const children = childRuns({ ...shared, residents: this.residents, lookout: this.lookout })
+    const own = childRuns({ ...shared, residents: this.residents, lookout: this.lookout })
+    const interval = settings.resolverInterval
+    const children = isThisEngine(runner) ? own : withChildRunner({ own, runner, persistence, deadlines, interval })
     this.#host = {
       settings,
       clock,

@@ -52,12 +52,34 @@ export const stopItems = (branch: Branch, step: StepRecord): Effect.Effect<void>
           item.childRun === null
             ? Effect.void
             : endChild({ branch, path: step.path, child: item.childRun, epoch: item.childEpoch })
-        const record: Change = { _tag: "Item", item: { ...item, status: "cancelled", completedAt: run.now() } }
-        return Effect.map(ended, () => run.append([record]))
+        return Effect.map(ended, (child) => recordStopped(run, step, item, child ?? undefined))
       },
       { concurrency: "unbounded", discard: true }
     )
   })
+
+/** As the fan-out itself records an item that it stopped. */
+const recordStopped = (run: RunContext, step: StepRecord, item: ItemRecord, child: RunRecord | undefined): void => {
+  const ended = endedItem(run, item, stoppedAs(child), child)
+  const items = new Map(run.writer.journal.items.get(step.path)).set(item.key, ended)
+  const row = { ...(run.row(step.path) ?? step), fanOut: countersOf([...items.values()]) }
+  const changes: Array<Change> = [{ _tag: "Item", item: ended }, { _tag: "Step", step: row }, ...totalsOf(run, child)]
+  const succeeded = ended.status === "completed"
+  run.append(changes, [{ _tag: "FanOutItemCompleted", ...run.about(row), item: item.id, succeeded }])
+}
+
+/** A child that had ended by itself when it was stopped keeps its end. */
+const stoppedAs = (child: RunRecord | undefined): ItemStatus =>
+  child?.status === "completed" || child?.status === "failed" ? child.status : "cancelled"
+
+const endedItem = (run: RunContext, item: ItemRecord, status: ItemStatus, child: RunRecord | undefined): ItemRecord => {
+  const error = child === undefined || status === "completed" ? null : (child.error ?? `child run ${child.status}`)
+  const output = child === undefined ? null : structuredOf(child)
+  return { ...item, status, error, output, completedAt: run.now() }
+}
+
+const totalsOf = (run: RunContext, child: RunRecord | undefined): ReadonlyArray<Change> =>
+  child === undefined ? [] : [{ _tag: "Run", patch: { totals: RunTotals.add(run.record.totals, child.totals) } }]
 
 const isOpen = (status: ItemStatus): boolean => status === "pending" || status === "running"
 
@@ -223,7 +245,8 @@ class FanOut {
         if (create !== undefined) yield* this.#run.host.children.start(create)
         const { childRun: child, childEpoch: epoch } = record
         if (child === null) return yield* Effect.dieMessage(`item ${item.key} was dispatched without a child`)
-        const wait = awaitChild({ branch, path: this.#path, child, epoch })
+        const dispatched = () => create ?? { ...this.#childOf(item), id: child }
+        const wait = awaitChild({ branch, path: this.#path, child, epoch, dispatched })
         const exit = yield* Effect.exit(restore(wait))
         if (exit._tag === "Success") {
           const { value } = exit
@@ -235,6 +258,11 @@ class FanOut {
     )
   }
 
+  #childOf(item: ItemRecord): RunRecord {
+    const key = `${item.key}#${this.attempt.step.epoch}`
+    return childRecord(this.#run, { ...this.spec.child(item), path: this.#path, key })
+  }
+
   /** An item that has not started never will; one that was left running is ended. */
   #stopLeft(item: ItemRecord, branch: Branch): Effect.Effect<never> {
     const { childRun } = item
@@ -244,20 +272,16 @@ class FanOut {
 
   #stopItem(item: ItemRecord, branch: Branch, child: RunId): Effect.Effect<void> {
     return Effect.map(endChild({ branch, path: this.#path, child, epoch: 0 }), (ended) => {
-      this.#record(item, "cancelled", ended)
+      this.#record(item, stoppedAs(ended), ended)
     })
   }
 
   #dispatch(item: ItemRecord): { readonly record: ItemRecord; readonly create: RunRecord | undefined } {
     if (item.status === "running" && item.childRun !== null) return { record: item, create: undefined }
-    const request = this.spec.child(item)
-    const create =
-      item.childRun === null
-        ? childRecord(this.#run, { ...request, path: this.#path, key: `${item.key}#${this.attempt.step.epoch}` })
-        : undefined
+    const create = item.childRun === null ? this.#childOf(item) : undefined
     const childRun = create?.id ?? item.childRun
     const record: ItemRecord = { ...item, status: "running", childRun, dispatchedAt: this.#run.now(), error: null }
-    const creation: ReadonlyArray<Change> = create === undefined ? [] : [{ _tag: "Create", run: create }]
+    const creation = create === undefined ? [] : this.#run.host.children.create(create)
     const started = { ...this.#run.about(this.attempt.step), item: item.id }
     const counted = this.#count(item.status, "running", 1)
     this.#run.append(
@@ -277,16 +301,12 @@ class FanOut {
   }
 
   #record(item: ItemRecord, status: ItemStatus, child: RunRecord | undefined): ItemRecord {
-    const error = child === undefined || status === "completed" ? null : (child.error ?? `child run ${child.status}`)
-    const output = child === undefined ? null : structuredOf(child)
-    const ended: ItemRecord = { ...item, status, error, output, completedAt: this.#run.now() }
+    const ended = endedItem(this.#run, item, status, child)
     const skipped = status === "failed" && this.spec.onChildFail === "skip_dependents" ? this.#dependents(ended) : []
     const changes: Array<Change> = [ended, ...skipped].map((item) => ({ _tag: "Item", item }))
     changes.push(this.#count("running", status, 1))
     if (skipped.length > 0) changes.push(this.#count("pending", "skipped", skipped.length))
-    if (child !== undefined) {
-      changes.push({ _tag: "Run", patch: { totals: RunTotals.add(this.#run.record.totals, child.totals) } })
-    }
+    changes.push(...totalsOf(this.#run, child))
     const about = this.#run.about(this.attempt.step)
     const succeeded = status === "completed"
     this.#run.append(changes, [{ _tag: "FanOutItemCompleted", ...about, item: item.id, succeeded }])

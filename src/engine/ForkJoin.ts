@@ -37,7 +37,8 @@ export const forkJoin = <A, R>(options: ForkJoinOptions<A, R>): Effect.Effect<vo
       const join = new Join(options, runtime)
       return Effect.flatMap(join.start, () =>
         Effect.flatMap(Effect.exit(restore(Deferred.await(join.done))), (exit) => {
-          if (Exit.isSuccess(exit)) return join.result(false)
+          // Branches that were stopped before they began leave nothing to interrupt.
+          if (Exit.isSuccess(exit)) return join.result(options.parent.stopReason !== undefined)
           join.interruptAll()
           return Effect.zipRight(Deferred.await(join.done), join.result(true))
         })

@@ -17,7 +17,7 @@ import type {
   SeqConflict
 } from "../persistence/Persistence.ts"
 import type { EngineId, ItemRecord, RunId, StepRecord } from "../persistence/Records.ts"
-import { isEnded, isUserStep, RunId as RunIdSchema } from "../persistence/Records.ts"
+import { isEnded, isUserStep, noTotals, RunId as RunIdSchema } from "../persistence/Records.ts"
 
 /** From where a run is done again. */
 export type ReopenMode =
@@ -77,7 +77,9 @@ export const reopen = (
       summary: null,
       result: null
     } as const
-    changes.push({ _tag: "Run", patch: { ...ended, epoch: epoch + 1, blockedOn: [] } })
+    // What a child's parent has been told of is in the parent's sums already.
+    const totals = journal.run.depth > 0 ? noTotals : journal.run.totals
+    changes.push({ _tag: "Run", patch: { ...ended, totals, epoch: epoch + 1, blockedOn: [] } })
     return yield* persistence.reopen({ run, engine, expectedSeq: seq, changes })
   })
 

@@ -40,9 +40,15 @@ interface Parked {
   wake: () => void
 }
 
-/** What the engine does for the children of a run. */
+/** What the engine does for the children of a run, which may live elsewhere. */
 export interface Children {
-  readonly get: (child: RunId) => Effect.Effect<RunRecord>
+  /**
+   * The child as it is now; undefined: it was dispatched, but never started. `dispatched` makes the record of such a
+   * one, which is then started.
+   */
+  readonly get: (child: RunId, dispatched?: () => RunRecord) => Effect.Effect<RunRecord | undefined>
+  /** What joins the commit that dispatches a child: its creation, if it is to live in this store. */
+  readonly create: (child: RunRecord) => ReadonlyArray<Change>
   /** Runs a child that a commit of its parent created. */
   readonly start: (child: RunRecord) => Effect.Effect<void>
   /** Sees to it that a child which has not ended is run by somebody. */
@@ -51,6 +57,10 @@ export interface Children {
   readonly reopen: (child: RunId) => Effect.Effect<void>
   /** Asks a child to end: its parent was cancelled, or no longer wants it. */
   readonly cancel: (child: RunId) => Effect.Effect<void>
+  /** Of a child that tells its parent nothing by rows: a hint that it changed, and how long to rely on hints, ms. */
+  readonly elsewhere: (
+    child: RunRecord
+  ) => { readonly changed: Effect.Effect<void>; readonly within: number } | undefined
 }
 
 /** What the engine does for a run. */

@@ -62,7 +62,7 @@ const dispatch = (
   })
   return {
     attempt: { childRun: record.id },
-    changes: [{ _tag: "Create", run: record }],
+    changes: run.host.children.create(record),
     started: run.host.children.start(record)
   }
 }

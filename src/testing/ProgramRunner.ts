@@ -14,7 +14,7 @@ import { EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
 import { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
-import { isEnded, type RunId, type StepRecord } from "../persistence/Records.ts"
+import type { RunId, StepRecord } from "../persistence/Records.ts"
 import { readTree, type RunTree } from "./RecordComparison.ts"
 import { type Execution, scriptedExecutor, type TestProgram } from "./TestProgram.ts"
 
@@ -51,7 +51,7 @@ const inEngine = (
     Effect.gen(function* () {
       const engine = yield* Engine
       const id = yield* root(yield* WorkflowFiles)
-      yield* Effect.forkScoped(answerGates(program, options.store))
+      yield* Effect.forkScoped(actAsPeople(program, options.store))
       yield* Effect.catchTag(engine.await(id), "RunNotFound", Effect.die)
       return yield* readTree(id)
     })
@@ -87,21 +87,32 @@ const noOutputs = Layer.succeed(
   })
 )
 
-/** ms between two looks for gates that wait. */
-const answerInterval = 40
+/** ms between two looks at what waits. */
+const lookInterval = 40
 
-/** Answers gates as the program says, until it is interrupted. */
-export const answerGates = (program: TestProgram, store: PersistenceService): Effect.Effect<void> =>
-  Effect.forever(Effect.zipRight(Effect.ignore(answerOpen(program, store)), Effect.sleep(answerInterval)))
+/** Answers gates, and cancels, as the program says, until it is interrupted. */
+export const actAsPeople = (program: TestProgram, store: PersistenceService): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const seen = new Map<string, number>()
+    return Effect.forever(Effect.zipRight(Effect.ignore(lookOnce(program, store, seen)), Effect.sleep(lookInterval)))
+  })
 
-const answerOpen = (program: TestProgram, store: PersistenceService) =>
+/** A step has been at work this long, ms, when a run is cancelled: whatever else is going on has come to rest. */
+const restBeforeCancel = 300
+
+/** `seen`: since when the step is at work at which the run is to be cancelled. */
+const lookOnce = (program: TestProgram, store: PersistenceService, seen: Map<string, number>) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const runs = yield* store.list({ status: ["waiting", "running", "cancelling"], limit: 1_000 })
-    for (const run of runs.filter((run) => !isEnded(run.status))) {
+    for (const run of yield* store.list({ status: ["waiting", "running"], limit: 1_000 })) {
       for (const step of yield* store.steps(run.id)) {
-        const message = isOpenGate(step) ? answerTo(program, step, now) : undefined
-        if (message !== undefined) yield* Effect.ignore(store.send(run.id, message, now))
+        const answer = isOpenGate(step) ? answerTo(program, step, now) : undefined
+        if (answer !== undefined) yield* Effect.ignore(store.send(run.id, answer, now))
+        if (step.name !== program.cancelAt || (step.status !== "running" && step.status !== "waiting")) continue
+        const since = seen.get(`${run.id} ${step.path}`) ?? now
+        seen.set(`${run.id} ${step.path}`, since)
+        const cancel = { _tag: "Cancel", reason: "user", text: "enough" } as const
+        if (now >= since + restBeforeCancel) yield* Effect.ignore(store.send(run.root, cancel, now))
       }
     }
   })

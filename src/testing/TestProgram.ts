@@ -16,6 +16,8 @@ export interface TestProgram {
   readonly actions: Readonly<Record<string, ScriptedAction>>
   /** By a gate's prompt; a gate whose prompt is not here is not answered. */
   readonly answers: Readonly<Record<string, ScriptedAnswer>>
+  /** The run is cancelled while this step runs, or waits; the action should hang. */
+  readonly cancelAt?: string
   readonly options: StartOptions
 }
 

@@ -12,7 +12,9 @@ const flaky = (n: number, calls: Array<ActionCall> = []): Executor => {
     Effect.suspend(() => {
       calls.push(call)
       left -= 1
-      return left >= 0 ? Effect.fail(new ActionFailed({ message: `no ${n - left}` })) : Effect.succeed({ context: "ok" })
+      return left >= 0
+        ? Effect.fail(new ActionFailed({ message: `no ${n - left}` }))
+        : Effect.succeed({ context: "ok" })
     })
 }
 
@@ -90,7 +92,10 @@ describe("a call", () => {
       const throws: Executor = () => {
         throw new Error("sync")
       }
-      const dies = (defect: unknown): Executor => () => Effect.die(defect)
+      const dies =
+        (defect: unknown): Executor =>
+        () =>
+          Effect.die(defect)
       const error = (executor: Executor) =>
         Effect.map(runIn({ actions: { a: executor } }, "workflow w { call a }"), ({ run }) => run.error)
       expect(yield* error(throws)).toBe("a: 'a' threw: sync")

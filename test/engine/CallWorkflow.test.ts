@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { type ActionCall, ActionFailed, type Executor } from "../../src/action/Action.ts"
 import * as Client from "../../src/engine/Client.ts"
+import { Engine } from "../../src/engine/Engine.ts"
+import { resume } from "../../src/engine/Resume.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import { action, awaitEnd, isEvent, layerOf, runIn, start, watch } from "./TestEngine.ts"
 
@@ -76,23 +78,25 @@ describe("call workflow", () => {
     })
   )
 
-  it.live("gives the child its inputs: substituted, unknown names kept, defaults under them, others with a warning", () =>
-    Effect.gen(function* () {
-      const { calls, execute } = noting()
-      const end = yield* runIn(
-        {
-          actions: { a: execute },
-          workflows: [`workflow sub { inputs { x required y default = "d" deep boolean } call a }`]
-        },
-        `workflow w {
+  it.live(
+    "gives the child its inputs: substituted, unknown names kept, defaults under them, others with a warning",
+    () =>
+      Effect.gen(function* () {
+        const { calls, execute } = noting()
+        const end = yield* runIn(
+          {
+            actions: { a: execute },
+            workflows: [`workflow sub { inputs { x required y default = "d" deep boolean } call a }`]
+          },
+          `workflow w {
           inputs { who default = "Ada" }
           call workflow sub { inputs { x = "{{who}} {{inputs.who}} {{nobody}}" extra = "1" } }
         }`
-      )
-      expect(end.children[0]?.inputs).toEqual({ x: "Ada Ada {{nobody}}", y: "d", deep: "false", extra: "1" })
-      expect(calls[0]?.variables).toMatchObject({ x: "Ada Ada {{nobody}}", extra: "1" })
-      expect(end.warnings).toEqual(["workflow 'sub' declares no input 'extra'"])
-    })
+        )
+        expect(end.children[0]?.inputs).toEqual({ x: "Ada Ada {{nobody}}", y: "d", deep: "false", extra: "1" })
+        expect(calls[0]?.variables).toMatchObject({ x: "Ada Ada {{nobody}}", extra: "1" })
+        expect(end.warnings).toEqual(["workflow 'sub' declares no input 'extra'"])
+      })
   )
 
   it.live("fails without a child when a required input is missing", () =>
@@ -180,7 +184,9 @@ describe("call workflow", () => {
     Effect.gen(function* () {
       let calls = 0
       const flaky: Executor = () =>
-        calls++ === 0 ? Effect.fail(new ActionFailed({ message: "no" })) : Effect.succeed({ metadata: { num_turns: "1" } })
+        calls++ === 0
+          ? Effect.fail(new ActionFailed({ message: "no" }))
+          : Effect.succeed({ metadata: { num_turns: "1" } })
       const end = yield* runIn(
         { actions: { a: flaky }, workflows: ["workflow sub { call a }"] },
         "workflow w { call workflow sub { retries = 1 } }"
@@ -192,6 +198,53 @@ describe("call workflow", () => {
       ])
       expect(end.children.map(({ status }) => status)).toEqual(["failed", "completed"])
       expect(new Set(attempts.map(({ childRun }) => childRun)).size).toBe(2)
+      expect(end.run.totals.num_turns).toBe(1)
+    })
+  )
+
+  it.live("counts what a child cost once, also when it failed and was opened again", () =>
+    Effect.gen(function* () {
+      let broken = true
+      const turn = { metadata: { num_turns: "1" } }
+      const a: Executor = () =>
+        broken ? Effect.fail(new ActionFailed({ message: "no" })) : Effect.succeed(turn)
+      const end = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const engine = yield* Engine
+          const watched = yield* watch
+          const id = yield* start(`workflow w {
+            call items
+            call workflow sub
+            foreach each { over = json scope = { from = "items.list" } workflow = sub max_parallel = 1 }
+          }`)
+          const failed = yield* awaitEnd(id, watched)
+          expect(failed.run.totals.num_turns).toBe(1)
+          broken = false
+          yield* resume(id)
+          return yield* engine.await(id)
+        })
+      ).pipe(
+        Effect.provide(
+          layerOf({
+            actions: { first: action(() => turn), a, items: action(() => ({ structuredOutput: { list: ["1", "2"] } })) },
+            workflows: ["workflow sub { call first call a }"]
+          })
+        )
+      )
+      expect(end.status).toBe("completed")
+      expect(end.totals.num_turns).toBe(6)
+    })
+  )
+
+  it.live("counts what a child cost that was cancelled with it", () =>
+    Effect.gen(function* () {
+      const end = yield* runIn(
+        {
+          actions: { first: action(() => ({ metadata: { num_turns: "1" } })), a: () => Effect.never },
+          workflows: ["workflow sub { call first call a }"]
+        },
+        "workflow w { call workflow sub { timeout = 100ms } }"
+      )
       expect(end.run.totals.num_turns).toBe(1)
     })
   )
@@ -262,7 +315,10 @@ describe("call workflow", () => {
         })
       ).pipe(
         Effect.provide(
-          layerOf({ workflows: [`workflow sub { gate human_approval { prompt = "Deploy?" } }`], settings: { linger: 1e6 } })
+          layerOf({
+            workflows: [`workflow sub { gate human_approval { prompt = "Deploy?" } }`],
+            settings: { linger: 1e6 }
+          })
         )
       )
       expect(end.run.status).toBe("completed")

@@ -17,7 +17,7 @@ describe("a dry run", () => {
         return { structuredOutput: { confidence: 0 } }
       })
       const end = yield* runIn(
-        { actions: { a }, workflows: ["workflow sub { call a script s { run = \"exit 1\" } }"], providers: { p } },
+        { actions: { a }, workflows: ['workflow sub { call a script s { run = "exit 1" } }'], providers: { p } },
         `workflow w {
           call a
           script s { run = "exit 1" }

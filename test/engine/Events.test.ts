@@ -152,7 +152,10 @@ describe("the events of a run", () => {
 
   it.live("give the totals before the end", () =>
     Effect.gen(function* () {
-      const end = yield* runIn({ actions: { a: action(() => ({ metadata: { num_turns: "2" } })) } }, "workflow w { call a }")
+      const end = yield* runIn(
+        { actions: { a: action(() => ({ metadata: { num_turns: "2" } })) } },
+        "workflow w { call a }"
+      )
       expect(end.events.filter(isEvent("MetricsUpdated")).map(({ totals }) => totals.num_turns)).toEqual([2])
     })
   )
@@ -181,9 +184,7 @@ describe("a subscriber", () => {
           const watched = yield* watch
           const id = yield* start("workflow w { call a call a call a }")
           const end = yield* awaitEnd(id, watched)
-          const events = yield* Stream.runCollect(
-            Stream.takeUntil(stream, (event) => event._tag === "EventsMissed")
-          )
+          const events = yield* Stream.runCollect(Stream.takeUntil(stream, (event) => event._tag === "EventsMissed"))
           return [[...events], end.events] as const
         })
       ).pipe(Effect.provide(layerOf({ actions: { a: ok }, settings: { eventCapacity: 4 } })))

@@ -244,7 +244,11 @@ describe("foreach", () => {
           yield* h.succeed("2")
           const end = yield* awaitEnd(id, watched)
           const names = end.events.flatMap((event) =>
-            "item" in event ? [`${event._tag} ${event.item}`] : event._tag === "FanOutItemsCollected" ? [event._tag] : []
+            "item" in event
+              ? [`${event._tag} ${event.item}`]
+              : event._tag === "FanOutItemsCollected"
+                ? [event._tag]
+                : []
           )
           expect(names).toEqual([
             "FanOutItemsCollected",
@@ -410,7 +414,10 @@ describe("an ordered foreach", () => {
     })
   )
 
-  const cyclic = provider(["1", "2", "3"].map((id) => item(id)), [edge("1", "2"), edge("2", "3"), edge("3", "1")])
+  const cyclic = provider(
+    ["1", "2", "3"].map((id) => item(id)),
+    [edge("1", "2"), edge("2", "3"), edge("3", "1")]
+  )
 
   it.live("finds a cycle before anything is dispatched, and names it", () =>
     Effect.gen(function* () {
@@ -435,9 +442,7 @@ describe("an ordered foreach", () => {
         each("max_parallel = 3 ordered = true on_cycle = warn")
       )
       expect(order).toEqual(["1", "2", "3"])
-      expect(end.warnings).toEqual([
-        "the items' dependencies have a cycle: 1 -> 2 -> 3 -> 1; the last edge is dropped"
-      ])
+      expect(end.warnings).toEqual(["the items' dependencies have a cycle: 1 -> 2 -> 3 -> 1; the last edge is dropped"])
     })
   )
 })

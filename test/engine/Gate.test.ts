@@ -16,7 +16,19 @@ import { Engine } from "../../src/engine/Engine.ts"
 import type { StartOptions } from "../../src/engine/interpreter/WorkflowFiles.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import type { RunId } from "../../src/persistence/Records.ts"
-import { action, awaitEnd, calm, isEvent, layerOf, park, runIn, start, watch, type Watch, type World } from "./TestEngine.ts"
+import {
+  action,
+  awaitEnd,
+  calm,
+  isEvent,
+  layerOf,
+  park,
+  runIn,
+  start,
+  watch,
+  type Watch,
+  type World
+} from "./TestEngine.ts"
 
 const ok = action(() => ({}))
 
@@ -444,7 +456,10 @@ describe("a quality gate", () => {
   it.live("finds its source by the short name of a child workflow or a foreach", () =>
     Effect.gen(function* () {
       const end = yield* runIn(
-        { actions: { a: action(() => ({ structuredOutput: { confidence: 90 } })) }, workflows: ["workflow sub { call a }"] },
+        {
+          actions: { a: action(() => ({ structuredOutput: { confidence: 90 } })) },
+          workflows: ["workflow sub { call a }"]
+        },
         `workflow w {
           foreach each { over = json scope = { file = "package.json" } workflow = sub max_parallel = 1 }
           gate quality_gate { source = each threshold = 0 }
@@ -461,7 +476,11 @@ describe("a gate in a dry run", () => {
   it.live("is approved, whatever its kind, and a quality gate too", () =>
     Effect.gen(function* () {
       let asked = 0
-      const resolve: GateResolver = () => Effect.zipRight(Effect.sync(() => (asked += 1)), Effect.never)
+      const resolve: GateResolver = () =>
+        Effect.zipRight(
+          Effect.sync(() => (asked += 1)),
+          Effect.never
+        )
       const end = yield* runIn(
         { actions: { a: ok }, gates: { pr_checks: resolve } },
         `workflow w {

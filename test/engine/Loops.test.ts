@@ -33,7 +33,10 @@ describe("while", () => {
 
   it.live("runs no round when its condition does not hold, whatever its cap", () =>
     Effect.gen(function* () {
-      const end = yield* runIn({ actions: { a: ok } }, "workflow w { call a while a.bad { max_iterations = 1 call a } }")
+      const end = yield* runIn(
+        { actions: { a: ok } },
+        "workflow w { call a while a.bad { max_iterations = 1 call a } }"
+      )
       expect(end.outline).toEqual(["/a completed"])
     })
   )
@@ -134,19 +137,21 @@ describe("stuck_after", () => {
 })
 
 describe("the iteration", () => {
-  it.live("of nested loops is the innermost's, in steps and in the run's record, which forgets it behind the loop", () =>
-    Effect.gen(function* () {
-      const { service: persistence } = yield* MemoryPersistence.make()
-      const seen: Array<string> = []
-      const look: Executor = (call) =>
-        Effect.orDie(
-          Effect.map(persistence.get(call.run), (run) => {
-            seen.push(`${call.path} ${run.iteration}`)
-            return {}
-          })
-        )
-      const end = yield* runToEnd(
-        `workflow w {
+  it.live(
+    "of nested loops is the innermost's, in steps and in the run's record, which forgets it behind the loop",
+    () =>
+      Effect.gen(function* () {
+        const { service: persistence } = yield* MemoryPersistence.make()
+        const seen: Array<string> = []
+        const look: Executor = (call) =>
+          Effect.orDie(
+            Effect.map(persistence.get(call.run), (run) => {
+              seen.push(`${call.path} ${run.iteration}`)
+              return {}
+            })
+          )
+        const end = yield* runToEnd(
+          `workflow w {
           do {
             max_iterations = 2 on_max_iter = continue
             call look
@@ -155,17 +160,17 @@ describe("the iteration", () => {
           } while a.m
           call look
         }`
-      ).pipe(Effect.provide(layerOf({ actions: { a: action(() => ({ markers: ["m"] })), look } }, persistence)))
-      expect(seen).toEqual([
-        "/do-while:a.m/@1/look 1",
-        "/do-while:a.m/@1/look~2 1",
-        "/do-while:a.m/@2/look 2",
-        "/do-while:a.m/@2/look~2 2",
-        "/look 0"
-      ])
-      expect(end.step("/do-while:a.m/@2/do-while:a.m/@1/a").iteration).toBe(1)
-      expect(end.step("/do-while:a.m/@2/look~2").iteration).toBe(2)
-    })
+        ).pipe(Effect.provide(layerOf({ actions: { a: action(() => ({ markers: ["m"] })), look } }, persistence)))
+        expect(seen).toEqual([
+          "/do-while:a.m/@1/look 1",
+          "/do-while:a.m/@1/look~2 1",
+          "/do-while:a.m/@2/look 2",
+          "/do-while:a.m/@2/look~2 2",
+          "/look 0"
+        ])
+        expect(end.step("/do-while:a.m/@2/do-while:a.m/@1/a").iteration).toBe(1)
+        expect(end.step("/do-while:a.m/@2/look~2").iteration).toBe(2)
+      })
   )
 
   it.live("has a limit of the engine's, which no on_max_iter passes by", () =>

@@ -16,7 +16,14 @@ describe("the record of a run", () => {
           inputs: { x: "0" },
           target: "prod",
           idempotencyKey: "k",
-          settings: { model: "m", identity: "bot", pluginDirs: ["p"], values: { v: "1" }, failFast: false, stepTimeout: 5_000 }
+          settings: {
+            model: "m",
+            identity: "bot",
+            pluginDirs: ["p"],
+            values: { v: "1" },
+            failFast: false,
+            stepTimeout: 5_000
+          }
         }
       )
       expect(run.id).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/)
@@ -169,7 +176,15 @@ describe("the record of a step", () => {
         idempotencyKey: `${end.id}/a`
       })
       expect(row.attempts).toMatchObject([
-        { number: 1, outcome: "completed", error: null, heartbeatAt: null, abandoned: false, process: null, childRun: null }
+        {
+          number: 1,
+          outcome: "completed",
+          error: null,
+          heartbeatAt: null,
+          abandoned: false,
+          process: null,
+          childRun: null
+        }
       ])
       expect(end.step("/b").position).toBeGreaterThan(row.position)
       expect(row.endedAt).toBeGreaterThanOrEqual(row.startedAt ?? Number.POSITIVE_INFINITY)

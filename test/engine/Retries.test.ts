@@ -53,10 +53,9 @@ describe("the wait before a retry", () => {
 
   it.scoped("with jitter lies between half and the whole of it, and is recorded before it begins", () =>
     Effect.gen(function* () {
-      const { drawn, waited } = yield* delays(
-        "workflow w { call a { retries = 4 retry_delay = 10s jitter = true } }",
-        { a: failing("no") }
-      )
+      const { drawn, waited } = yield* delays("workflow w { call a { retries = 4 retry_delay = 10s jitter = true } }", {
+        a: failing("no")
+      })
       for (const delay of drawn) {
         expect(delay).toBeGreaterThanOrEqual(5_000)
         expect(delay).toBeLessThanOrEqual(10_000)

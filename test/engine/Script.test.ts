@@ -21,9 +21,13 @@ describe("a script", () => {
         const own = yield* folder
         writeFileSync(join(own, "hello.sh"), "#!/bin/sh\necho from $PWD\n")
         chmodSync(join(own, "hello.sh"), 0o755)
-        const end = yield* runIn({}, `workflow w { script s { run = "echo a; echo b" } script f { run = "./hello.sh" } }`, {
-          settings: { workingDirectory: own }
-        })
+        const end = yield* runIn(
+          {},
+          `workflow w { script s { run = "echo a; echo b" } script f { run = "./hello.sh" } }`,
+          {
+            settings: { workingDirectory: own }
+          }
+        )
         expect(end.step("/s").result).toMatchObject({ markers: [], context: "a\nb\n", structured: null })
         expect(end.step("/f").result.context).toBe(`from ${own}\n`)
         expect([end.step("/s").kind, end.step("/s").role]).toEqual(["script", "script"])

@@ -59,7 +59,12 @@ describe("the timeout of an attempt", () => {
       let attempts = 0
       const once: Executor = (call) => (attempts++ === 0 ? execute(call) : Effect.succeed({}))
       const world: World = { actions: { a: once, fix: ok } }
-      const end = yield* timed(world, "workflow w { call a { timeout = 1s retries = 1 on_fail = fix } }", started, [1_000])
+      const end = yield* timed(
+        world,
+        "workflow w { call a { timeout = 1s retries = 1 on_fail = fix } }",
+        started,
+        [1_000]
+      )
       expect(end.outline).toEqual(["/a completed"])
       expect(end.step("/a").attempts.map(({ outcome }) => outcome)).toEqual(["timed_out", "completed"])
     })

@@ -82,7 +82,9 @@ describe("variables", () => {
       const end = yield* runIn(
         {
           actions: {
-            a: action(() => ({ structuredOutput: { x: "a", y: "a", branch: "a", dry_run: "a", "item.id": "a", n: 1 } })),
+            a: action(() => ({
+              structuredOutput: { x: "a", y: "a", branch: "a", dry_run: "a", "item.id": "a", n: 1 }
+            })),
             b: action(() => ({ structuredOutput: { x: "b", markers: "no", context: "no" } })),
             look: execute
           }

@@ -2,11 +2,19 @@
  * `call workflow`: a child run that the step waits for (spec/engine.md, "call workflow").
  */
 import * as Effect from "effect/Effect"
-import { isTerminal, type RunId, type RunRecord, type StepPath, type StepRecord } from "../../persistence/Records.ts"
+import {
+  isEnded,
+  isTerminal,
+  type RunId,
+  type RunRecord,
+  type StepPath,
+  type StepRecord
+} from "../../persistence/Records.ts"
 import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import { awaitChild, type ChildRequest, childRecord, endChild } from "../Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
+import * as RunTotals from "../Totals.ts"
 import { settle } from "./CallNode.ts"
 import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
 import { missingInput, substituteAll, undeclaredInputs, withDefaults } from "./Inputs.ts"
@@ -36,10 +44,7 @@ export const callWorkflowNode = (
       failedAs: node.onFail?._tag === "Continue" ? "skipped" : "failed",
       dispatch: (_step, attempt) => child.dispatch(attempt),
       attempt: (attempt) => child.attempt(attempt),
-      stopped: (row) => {
-        const { childRun, childEpoch: epoch } = row.attempts.at(-1) ?? { childRun: null, childEpoch: 1 }
-        return childRun === null ? Effect.void : Effect.asVoid(endChild({ branch, path, child: childRun, epoch }))
-      }
+      stopped: (row) => stopChild(branch, row)
     })
     return Effect.flatMap(ended, (row) => {
       if (row.status === "completed") importEntries(self, row)
@@ -51,6 +56,18 @@ export const callWorkflowNode = (
 /** The child's own results become visible before the step's, which wins where names collide. */
 const importEntries = (self: Interpreter, row: StepRecord): void => {
   for (const entry of entriesOf(row.value)) self.visible.add(entry)
+}
+
+/** Ends the child of an attempt that was stopped; what it has cost counts all the same. */
+const stopChild = (branch: Branch, row: StepRecord): Effect.Effect<void> => {
+  const { run } = branch
+  const { childRun: child, childEpoch: epoch } = row.attempts.at(-1) ?? { childRun: null, childEpoch: 1 }
+  if (child === null) return Effect.void
+  return Effect.map(endChild({ branch, path: row.path, child, epoch }), (ended) => {
+    if (ended === undefined || !isEnded(ended.status)) return
+    const totals = RunTotals.add(run.record.totals, ended.totals)
+    run.append([{ _tag: "Run", patch: { totals } }])
+  })
 }
 
 interface PreparedChild {
@@ -85,7 +102,10 @@ const prepare = (
     const prepared: PreparedChild = {
       dispatch: (attempt) => dispatchChild(self, request, attempt, reopen),
       attempt: (attempt) =>
-        Effect.zipRight(Effect.forEach(warnings, attempt.warn, { discard: true }), runChild(branch, attempt))
+        Effect.zipRight(
+          Effect.forEach(warnings, attempt.warn, { discard: true }),
+          runChild(branch, attempt, () => newChild(self, request, attempt.record))
+        )
     }
     return prepared
   })
@@ -124,7 +144,9 @@ const reopenable = (
   const child =
     before?.status === "completed" || before?.status === "skipped" ? null : before?.attempts.at(-1)?.childRun
   if (child === undefined || child === null) return Effect.succeed(undefined)
-  return Effect.map(self.run.host.children.get(child), (record) => ({ child, epoch: wantedEpoch(record) }))
+  return Effect.map(self.run.host.children.get(child), (record) =>
+    record === undefined ? undefined : { child, epoch: wantedEpoch(record) }
+  )
 }
 
 export const wantedEpoch = (child: RunRecord): number =>
@@ -140,19 +162,33 @@ const dispatchChild = (
   if (reopen !== undefined && attempt.number === 1) {
     return { attempt: { childRun: reopen.child, childEpoch: reopen.epoch }, changes: [], started: Effect.void }
   }
-  const key = `${self.run.record.epoch}.${attempt.number}`
-  const record = childRecord(self.run, { ...request, key })
+  const record = newChild(self, request, attempt)
+  const { children } = self.run.host
   return {
     attempt: { childRun: record.id },
-    changes: [{ _tag: "Create", run: record }],
-    started: self.run.host.children.start(record)
+    changes: children.create(record),
+    started: children.start(record)
   }
 }
 
-const runChild = (branch: Branch, attempt: Attempt): Effect.Effect<AttemptSuccess, AttemptFailure> => {
+/** The record of an attempt's child; under the id that the attempt has, if it has one. */
+const newChild = (
+  self: Interpreter,
+  request: Omit<ChildRequest, "key">,
+  attempt: StepRecord["attempts"][number]
+): RunRecord => {
+  const record = childRecord(self.run, { ...request, key: `${self.run.record.epoch}.${attempt.number}` })
+  return attempt.childRun === null ? record : { ...record, id: attempt.childRun }
+}
+
+const runChild = (
+  branch: Branch,
+  attempt: Attempt,
+  dispatched: () => RunRecord
+): Effect.Effect<AttemptSuccess, AttemptFailure> => {
   const { childRun: child, childEpoch: epoch } = attempt.record
   if (child === null) return Effect.dieMessage(`step ${attempt.spec.path} was dispatched without a child`)
-  return Effect.flatMap(awaitChild({ branch, path: attempt.spec.path, child, epoch }), (ended) => {
+  return Effect.flatMap(awaitChild({ branch, path: attempt.spec.path, child, epoch, dispatched }), (ended) => {
     const { totals } = ended
     if (ended.status !== "completed") {
       return Effect.fail({ message: ended.error ?? `child run ${ended.id} was ${ended.status}`, totals })

@@ -33,7 +33,19 @@ describe("a run that was stopped at any write, and whose store answered or not, 
 describe("the generated programs", () => {
   it("hold every kind of node", () => {
     const all = seeds.map((seed) => show(generateProgram(seed))).join("\n")
-    const wanted = ["call", "parallel", "gate", "if", "unless", "while", "do", "always", "foreach", "call workflow", "gate quality_gate"]
+    const wanted = [
+      "call",
+      "parallel",
+      "gate",
+      "if",
+      "unless",
+      "while",
+      "do",
+      "always",
+      "foreach",
+      "call workflow",
+      "gate quality_gate"
+    ]
     if (seed === undefined) expect(wanted.filter((kind) => !all.includes(`  ${kind} `))).toEqual([])
   })
 })

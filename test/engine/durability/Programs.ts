@@ -11,9 +11,17 @@ interface Text {
   readonly actions?: Readonly<Record<string, ScriptedAction>>
   readonly answers?: TestProgram["answers"]
   readonly failFast?: boolean
+  readonly cancelAt?: string
 }
 
-export const programOf = ({ actions = {}, answers = {}, failFast = true, name, workflows }: Text): TestProgram => {
+export const programOf = ({
+  actions = {},
+  answers = {},
+  failFast = true,
+  name,
+  workflows,
+  ...more
+}: Text): TestProgram => {
   const [definition, ...others] = workflows
   return {
     name,
@@ -21,7 +29,8 @@ export const programOf = ({ actions = {}, answers = {}, failFast = true, name, w
     workflows: others.map(definitionOf),
     actions,
     answers,
-    options: { settings: { failFast } }
+    options: { settings: { failFast } },
+    ...more
   }
 }
 
@@ -140,5 +149,62 @@ export const programs: ReadonlyArray<TestProgram> = [
     name: "attempts that hang until their timeout",
     workflows: [`workflow main { call hanging { retries = 2 timeout = "3s" retry_delay = "1s" } call after }`],
     actions: { hanging: { hangs: 2 } }
+  }),
+  programOf({
+    name: "a cancellation while a call runs, and always after it",
+    workflows: [`workflow main { call before call hanging call never always { call clean call tidy } }`],
+    actions: { hanging: { hangs: 9 }, clean: { delay: 5 } },
+    cancelAt: "hanging"
+  }),
+  programOf({
+    name: "a cancellation while a block runs, with branches that have ended and one that has not started",
+    workflows: [
+      `workflow main { parallel { max_parallel = 2 call quick call hanging call waiting call pending } call never always { call clean } }`
+    ],
+    actions: { hanging: { hangs: 9 }, waiting: { hangs: 9 } },
+    cancelAt: "waiting"
+  }),
+  programOf({
+    name: "a cancellation of a run whose child's child runs",
+    workflows: [
+      `workflow main { call workflow middle call never always { call clean } }`,
+      `workflow middle { call workflow inner call never always { call tidy } }`,
+      `workflow inner { call hanging always { call sweep } }`
+    ],
+    actions: { hanging: { hangs: 9 } },
+    cancelAt: "hanging"
+  }),
+  programOf({
+    name: "a cancellation while the items of a foreach run",
+    workflows: [
+      `workflow main {
+        call items
+        foreach each { over = json scope = { from = "items.list" } max_parallel = 2 workflow = item }
+        call never
+        always { call clean }
+      }`,
+      `workflow item { call work call hanging always { call tidy } }`
+    ],
+    actions: { items: list("p", "q", "r"), hanging: { hangs: 9 } },
+    cancelAt: "foreach:each"
+  }),
+  programOf({
+    name: "a cancellation while gates of children wait, long let go",
+    workflows: [
+      `workflow main {
+        call items
+        foreach each { over = json scope = { from = "items.list" } max_parallel = 3 workflow = ask }
+        always { call clean }
+      }`,
+      `workflow ask { gate human_review { prompt = "never answered" } always { call tidy } }`
+    ],
+    actions: { items: list("p", "q") },
+    cancelAt: "human_review"
+  }),
+  programOf({
+    name: "a cancellation in the pause between two attempts",
+    workflows: [`workflow main { call flaky { retries = 1 retry_delay = "1h" } always { call clean } }`],
+    actions: { flaky: { failures: 1 } },
+    cancelAt: "flaky"
   })
 ]

@@ -2,6 +2,7 @@
  * A loss of power: the write-ahead log of a run is cut behind and within each of its frames, and the run goes on.
  */
 import { describe, expect, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,33 +15,52 @@ import { loseEngines, resumeProgram, runProgram } from "../../../src/testing/Pro
 import { readTree, recordDifference, type RunTree } from "../../../src/testing/RecordComparison.ts"
 import type { Execution, TestProgram } from "../../../src/testing/TestProgram.ts"
 import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
-import { copyCut, integrityCheck, type WalCut, walCuts } from "../../../src/testing/WalPrefix.ts"
+import { copyCut, walCuts } from "../../../src/testing/WalPrefix.ts"
 import { temporaryDatabase } from "../../persistence/support.ts"
 import { programs } from "./Programs.ts"
 
 /** Nothing here is lost with the process: what is durable is decided by the cut. */
 const open = (filename: string) =>
-  Effect.map(
-    Layer.build(SqlitePersistence.layer({ filename, walAutocheckpoint: 0, synchronous: "OFF" })),
-    (services) => Context.get(services, Persistence)
+  Effect.map(Layer.build(SqlitePersistence.layer({ filename, walAutocheckpoint: 0, synchronous: "OFF" })), (services) =>
+    Context.get(services, Persistence)
   )
 
-/** What a cut database holds, and what becomes of its run; undefined before there is one. */
-const afterCut = (program: TestProgram, copy: string, resumes: boolean) =>
+/** The uninterrupted run checks I6. */
+const settings = { checkInvariants: false }
+
+/** What a cut database holds, in short: how far each run is, and how many rows there are. */
+const heldBy = (copy: string): string => {
+  const database = new Database(copy)
+  const [problem] = database.prepare("PRAGMA integrity_check").pluck().all()
+  const counts = "(SELECT count(*) FROM steps), (SELECT count(*) FROM items), (SELECT count(*) FROM inbox)"
+  const held = database.prepare(`SELECT group_concat(id || ':' || seq || status), ${counts} FROM runs`).raw().all()
+  database.close()
+  return `${String(problem)} ${JSON.stringify(held)}`
+}
+
+/** What becomes of the run in a cut database; undefined before there is one. */
+const afterCut = (program: TestProgram, copy: string) =>
   Effect.scoped(
     Effect.gen(function* () {
       const store = yield* open(copy)
       const [root] = yield* store.list({ parent: null, limit: 1 })
       if (root === undefined) return undefined
       const held = yield* Effect.provideService(readTree(root.id), Persistence, store)
-      if (!resumes) return { held, resumed: undefined, executions: [] }
       yield* loseEngines(store)
       const executions: Array<Execution> = []
       const began = (execution: Execution) => executions.push(execution)
-      const resumed = yield* withVirtualClock(resumeProgram(program, root.id, { store, began }), root.createdAt + 1e6)
-      return { held, resumed, executions }
+      const resuming = resumeProgram(program, root.id, { store, began, settings })
+      return { held, resumed: yield* withVirtualClock(resuming, root.createdAt + 1e6), executions }
     })
   )
+
+/** A step that had completed and was executed again. */
+const executedAgain = (held: RunTree, executions: ReadonlyArray<Execution>): Execution | undefined => {
+  const completed = held.runs.flatMap(({ run, steps }) =>
+    steps.filter((step) => step.status === "completed").map((step) => `${run.id} ${step.path}`)
+  )
+  return executions.find((it) => completed.includes(`${it.run} ${it.path}`))
+}
 
 const survivesCuts = (program: TestProgram) =>
   Effect.gen(function* () {
@@ -48,35 +68,35 @@ const survivesCuts = (program: TestProgram) =>
     const store = yield* open(filename)
     const before = (yield* walCuts(filename)).length
     const expected = yield* withVirtualClock(runProgram(program, { store }))
-    const cuts = (yield* walCuts(filename)).slice(before)
-    let last: WalCut | undefined
-    let held: RunTree | undefined
+    const copy = `${filename}-cut.db`
+    let last = { commits: -1, held: "" }
     let resumed = 0
-    for (const [index, cut] of cuts.entries()) {
+    for (const cut of (yield* walCuts(filename)).slice(before - 1)) {
       const where = `${program.name}, cut at byte ${cut.bytes}`
-      const copy = `${filename}-${index}.db`
       yield* copyCut(filename, cut, copy)
-      expect(yield* integrityCheck(copy), where).toEqual([])
-      const isCommit = cut.commits !== last?.commits
-      const found = yield* afterCut(program, copy, isCommit)
-      if (!isCommit) expect(found?.held, where).toEqual(held)
-      last = cut
-      held = found?.held
-      if (found?.resumed === undefined) continue
+      const held = heldBy(copy)
+      expect(held, where).toMatch(/^ok /)
+      // Half a transaction is none.
+      if (cut.commits === last.commits) expect(held, where).toBe(last.held)
+      const found = cut.commits === last.commits ? undefined : yield* afterCut(program, copy)
+      last = { commits: cut.commits, held }
+      if (found === undefined) continue
       resumed += 1
       expect(recordDifference(expected, found.resumed), where).toBe(undefined)
-      const completed = found.held.runs.flatMap(({ run, steps }) =>
-        steps.filter((step) => step.status === "completed").map((step) => `${run.id} ${step.path}`)
-      )
-      const again = found.executions.find((it) => completed.includes(`${it.run} ${it.path}`))
-      expect(again, where).toBe(undefined)
+      expect(executedAgain(found.held, found.executions), where).toBe(undefined)
     }
     expect(resumed).toBeGreaterThan(5)
   }).pipe(Logger.withMinimumLogLevel(LogLevel.Error))
 
+/** Generated programs that write little, since every write is many cuts; together they cover every node kind. */
+const seeds = [
+  1, 3, 4, 5, 6, 9, 12, 13, 14, 15, 16, 17, 19, 20, 23, 24, 26, 28, 29, 32, 34, 35, 43, 44, 45, 46, 47, 48, 49, 54, 55,
+  56, 58, 59, 62, 63, 64, 68, 69, 73, 75, 80, 83, 85, 86, 87, 88, 89, 98, 118
+]
+
 describe("after a loss of power at any byte of the log, a run goes on to the same records", () => {
-  for (const program of programs.slice(0, 2)) it.scopedLive(program.name, () => survivesCuts(program), 60_000)
-  for (const seed of [1, 4, 11, 20, 22, 32]) {
+  for (const program of programs.slice(1, 2)) it.scopedLive(program.name, () => survivesCuts(program), 60_000)
+  for (const seed of seeds) {
     it.scopedLive(`the program of seed ${seed}`, () => survivesCuts(generateProgram(seed)), 60_000)
   }
 })
