@@ -9,6 +9,8 @@ export interface ModuleOptions {
   readonly moduleAliases?: Readonly<Record<string, string>>
   /** Modules that are the program's own: name → its exports. Asked for when the first file is loaded. */
   readonly virtualModules?: () => Promise<Readonly<Record<string, unknown>>>
+  /** Whether a file that another loader of this process has loaded is read again; default false. */
+  readonly reload?: boolean
 }
 
 /** Loads a file's default export; each file once in the life of the loader, a file that failed to load again. */
@@ -39,7 +41,8 @@ const importDefault = async (file: string, options: ModuleOptions): Promise<unkn
   const [{ createJiti }, virtualModules] = await Promise.all([import("jiti"), options.virtualModules?.()])
   const jiti = createJiti(pathToFileURL(file).href, {
     alias: { ...options.moduleAliases },
-    virtualModules: { ...virtualModules }
+    virtualModules: { ...virtualModules },
+    moduleCache: options.reload !== true
   })
   const loaded: unknown = await jiti.import(file)
   return defaultExport(loaded)
