@@ -1,0 +1,110 @@
+/**
+ * A ceiling on what a whole program may spend (spec/orchestration.md, "budget").
+ *
+ * A step that asks when a ceiling has been reached is not started: its outcome is a failed one with `BudgetExceeded`.
+ * What is in flight goes on: tokens and costs are known once they are spent, and may go beyond the ceiling by what the
+ * steps in flight take; `Effect.timeout` around the program ends it hard.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import type { Totals } from "../persistence/Records.ts"
+import { BudgetExceeded } from "./StepFailure.ts"
+
+export interface BudgetLimits {
+  /** Steps started. */
+  readonly steps?: number
+  /** Input, output and cache tokens together, as the executor reports them. */
+  readonly tokens?: number
+  /** Dollars, as the executor reports them. */
+  readonly costUsd?: number
+  /** Counts from the start of the program. */
+  readonly wallTime?: Duration.DurationInput
+}
+
+/** What was spent under one budget. */
+class Ledger {
+  #steps = 0
+  #tokens = 0
+  #costUsd = 0
+
+  constructor(
+    private readonly limits: BudgetLimits,
+    private readonly startedAt: bigint
+  ) {}
+
+  exceeded(now: bigint): BudgetExceeded | undefined {
+    const { steps, tokens, costUsd, wallTime } = this.limits
+    const elapsed = Number(now - this.startedAt) / 1e6
+    return (
+      reached("steps", steps, this.#steps, 1) ??
+      reached("tokens", tokens, this.#tokens) ??
+      reached("costUsd", costUsd, this.#costUsd) ??
+      reached("wallTime", wallTime === undefined ? undefined : Duration.toMillis(wallTime), elapsed)
+    )
+  }
+
+  start(): void {
+    this.#steps += 1
+  }
+
+  spend(usage: Partial<Totals>): void {
+    for (const name of tokenCounts) this.#tokens += usage[name] ?? 0
+    this.#costUsd += usage.cost_usd ?? 0
+  }
+}
+
+const tokenCounts = [
+  "input_tokens",
+  "output_tokens",
+  "cache_read_input_tokens",
+  "cache_creation_input_tokens"
+] as const satisfies ReadonlyArray<keyof Totals>
+
+/** `needed`: what one step surely takes. A ceiling that is no number lets nothing start. */
+const reached = (
+  limit: BudgetExceeded["limit"],
+  ceiling: number | undefined,
+  spent: number,
+  needed = 0
+): BudgetExceeded | undefined => {
+  if (ceiling === undefined) return undefined
+  const fits = needed > 0 ? spent + needed <= ceiling : spent < ceiling
+  return fits ? undefined : new BudgetExceeded({ limit, ceiling, spent })
+}
+
+/** The budgets that the fiber is under, the outermost first. */
+class Ledgers extends Context.Reference<Ledgers>()("millrace/orchestration/Ledgers", {
+  defaultValue: (): ReadonlyArray<Ledger> => []
+}) {}
+
+/**
+ * Puts all steps that an effect runs, in whichever combinators and fibers, under one budget, which starts afresh with
+ * each execution of the effect. Budgets nest: a step needs room in all of them.
+ */
+export const budget: {
+  (limits: BudgetLimits): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, limits: BudgetLimits): Effect.Effect<A, E, R>
+} = dual(
+  2,
+  <A, E, R>(self: Effect.Effect<A, E, R>, limits: BudgetLimits): Effect.Effect<A, E, R> =>
+    Effect.gen(function* () {
+      const outer = yield* Ledgers
+      const ledger = new Ledger(limits, yield* Clock.currentTimeNanos)
+      return yield* Effect.provideService(self, Ledgers, [...outer, ledger])
+    })
+)
+
+/** Counts a step under all budgets, and gives what counts its spending there; fails when one has no room for it. */
+export const admitStep: Effect.Effect<(usage: Partial<Totals>) => void, BudgetExceeded> = Effect.gen(function* () {
+  const ledgers = yield* Ledgers
+  const now = yield* Clock.currentTimeNanos
+  for (const ledger of ledgers) {
+    const exceeded = ledger.exceeded(now)
+    if (exceeded !== undefined) return yield* exceeded
+  }
+  for (const ledger of ledgers) ledger.start()
+  return (usage) => ledgers.forEach((ledger) => ledger.spend(usage))
+})

@@ -1,0 +1,44 @@
+/** Items through stages, each as a chain of its own (spec/orchestration.md, "pipeline"). */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { within } from "./Program.ts"
+import { runStep } from "./RunStep.ts"
+import type { StepOutcome, StepSpec } from "./Step.ts"
+import { type StepExecutor, stepLimit } from "./StepExecutor.ts"
+
+/** The next step of an item, from the outcome before it (none before the first), or none: the chain stops there. */
+export type Stage<I> = (previous: Option.Option<StepOutcome>, item: I) => Option.Option<StepSpec>
+
+/**
+ * Gives each item's last outcome, in item order, with no barrier between stages: the wall time is that of the slowest
+ * chain. A chain stops when a stage gives no step, or after a step that failed. An item has none when its first stage
+ * gave no step, or when its chain died: a stage threw, or an executor did; the other chains go on. At most the
+ * executor's hint of chains is under way, in item order. Task ids may repeat.
+ */
+export const pipeline = <I>(
+  items: ReadonlyArray<I>,
+  stages: ReadonlyArray<Stage<I>>
+): Effect.Effect<ReadonlyArray<Option.Option<StepOutcome>>, never, StepExecutor> => {
+  const one = (item: I, index: number) => within(String(index + 1), chain(item, stages))
+  const all = Effect.flatMap(stepLimit, (concurrency) => Effect.forEach(items, one, { concurrency }))
+  return within("pipeline", all).pipe(
+    Effect.withSpan("orchestration.pipeline", { attributes: { items: items.length, stages: stages.length } })
+  )
+}
+
+const chain = <I>(item: I, stages: ReadonlyArray<Stage<I>>) =>
+  Effect.gen(function* () {
+    let last = Option.none<StepOutcome>()
+    for (const stage of stages) {
+      const spec = stage(last, item)
+      if (Option.isNone(spec)) return last
+      const outcome = yield* runStep(spec.value)
+      if (outcome.failure?._tag === "StepDied") return yield* died(outcome.failure)
+      last = Option.some(outcome)
+      if (!outcome.success) return last
+    }
+    return last
+  }).pipe(Effect.catchAllDefect(died))
+
+const died = (defect: unknown): Effect.Effect<Option.Option<StepOutcome>> =>
+  Effect.as(Effect.logWarning("a pipeline's chain died", defect), Option.none())
