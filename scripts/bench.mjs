@@ -25,7 +25,9 @@ try {
     platform: "node",
     target: "node20",
     external: ["better-sqlite3", "jiti"],
-    banner: { js: 'import{createRequire as createRequire_}from"node:module";const require=createRequire_(import.meta.url);' },
+    banner: {
+      js: 'import{createRequire as createRequire_}from"node:module";const require=createRequire_(import.meta.url);'
+    },
     logLevel: "warning"
   })
   const { status } = spawnSync(process.execPath, [outfile, ...process.argv.slice(3)], { cwd: root, stdio: "inherit" })

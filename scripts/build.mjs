@@ -6,7 +6,7 @@
  *     node scripts/build.mjs [--cli-only] [--if-stale]
  */
 import { spawnSync } from "node:child_process"
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -14,6 +14,8 @@ import { fileURLToPath } from "node:url"
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const cli = join(root, "dist", "cli")
 const stamp = join(cli, "built")
+/** Where the new one is made, so that there is always a whole one. */
+const fresh = `${cli}.${process.pid}`
 const require = createRequire(import.meta.url)
 
 /** When the newest of what the command line is made from was changed. */
@@ -51,33 +53,55 @@ const effectModulesPlugin = {
   }
 }
 
+/**
+ * `effect/Schema` imports the whole of fast-check for one call within a function that is handed fast-check anyway. The
+ * command line never makes arbitraries, and what it does not load it starts faster without.
+ */
+const lighterSchemaPlugin = {
+  name: "lighter-schema",
+  setup: (build) => {
+    build.onLoad({ filter: /effect\/dist\/esm\/Schema\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8")
+      const contents = source
+        .replace(/^import \* as fastCheck_ from "\.\/FastCheck\.js";$/m, "")
+        .replace("fc => fastCheck_.array(", "fc => fc.array(")
+      if (contents.includes("fastCheck_")) throw new Error("effect/Schema uses fast-check in another way than before")
+      return { contents, loader: "js" }
+    })
+  }
+}
+
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
 const buildCli = async () => {
   const { build } = await import("esbuild")
-  rmSync(cli, { recursive: true, force: true })
   await build({
     absWorkingDir: root,
     entryPoints: { bin: "src/cli/bin.ts" },
-    outdir: cli,
+    outdir: fresh,
     chunkNames: "chunks/[name]-[hash]",
     bundle: true,
     splitting: true,
     format: "esm",
     platform: "node",
     target: "node20",
-    minifyWhitespace: true,
-    minifySyntax: true,
+    minify: true,
     legalComments: "none",
     external: ["better-sqlite3", "jiti"],
     define: { MILLRACE_VERSION: JSON.stringify(version) },
     // What is CommonJS among the bundled packages calls `require` for Node's own modules.
-    banner: { js: 'import{createRequire as createRequire_}from"node:module";const require=createRequire_(import.meta.url);' },
-    plugins: [effectModulesPlugin],
+    banner: {
+      js: 'import{createRequire as createRequire_}from"node:module";const require=createRequire_(import.meta.url);'
+    },
+    plugins: [effectModulesPlugin, lighterSchemaPlugin],
     logLevel: "warning"
   })
-  chmodSync(join(cli, "bin.js"), 0o755)
-  writeFileSync(stamp, `${version}\n`)
+  chmodSync(join(fresh, "bin.js"), 0o755)
+  writeFileSync(join(fresh, "built"), `${version}\n`)
+  const old = `${fresh}.old`
+  if (existsSync(cli)) renameSync(cli, old)
+  renameSync(fresh, cli)
+  rmSync(old, { recursive: true, force: true })
 }
 
 const buildLibrary = () => {

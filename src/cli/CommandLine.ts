@@ -1,0 +1,220 @@
+/**
+ * Commands as data, and their arguments read by `@effect/cli`.
+ *
+ * `@effect/cli` wants options in front of arguments and takes any word behind an option for its value; users write
+ * them in any order and mistype them. So the words are brought into order first, and what is wrong is said here.
+ */
+import * as Args from "@effect/cli/Args"
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { nearest } from "../workflow/Suggest.ts"
+import { type AnyError, UsageError } from "./CliError.ts"
+import type { ExitCode } from "./ExitCode.ts"
+
+export interface Option<A> {
+  readonly name: string
+  /** How its value is called in the help; undefined: it takes none. */
+  readonly value: string | undefined
+  readonly repeats: boolean
+  readonly summary: string
+  readonly options: Options.Options<A>
+}
+
+export const flag = (name: string, summary: string): Option<boolean> => ({
+  name,
+  value: undefined,
+  repeats: false,
+  summary,
+  options: Options.boolean(name)
+})
+
+export const text = (name: string, value: string, summary: string): Option<string | undefined> => ({
+  name,
+  value,
+  repeats: false,
+  summary,
+  options: Options.text(name).pipe(Options.withDefault(undefined))
+})
+
+export const texts = (name: string, value: string, summary: string): Option<ReadonlyArray<string>> => ({
+  name,
+  value,
+  repeats: true,
+  summary,
+  options: Options.repeated(Options.text(name))
+})
+
+export const integer = (name: string, value: string, summary: string, otherwise: number): Option<number> => ({
+  name,
+  value,
+  repeats: false,
+  summary,
+  options: Options.integer(name).pipe(Options.withDefault(otherwise))
+})
+
+export interface Argument<A> {
+  readonly name: string
+  readonly needed: boolean
+  readonly repeats: boolean
+  readonly summary: string
+  readonly args: Args.Args<A>
+}
+
+export const argument = (name: string, summary: string): Argument<string> => ({
+  name,
+  needed: true,
+  repeats: false,
+  summary,
+  args: Args.text({ name })
+})
+
+export const optionalArgument = (name: string, summary: string): Argument<string | undefined> => ({
+  name,
+  needed: false,
+  repeats: false,
+  summary,
+  args: Args.text({ name }).pipe(Args.withDefault(undefined))
+})
+
+export const argumentsOf = (name: string, summary: string): Argument<ReadonlyArray<string>> => ({
+  name,
+  needed: false,
+  repeats: true,
+  summary,
+  args: Args.repeated(Args.text({ name }))
+})
+
+type OptionSet = Readonly<Record<string, Option<unknown>>>
+type ArgumentSet = Readonly<Record<string, Argument<unknown>>>
+
+type ValuesOf<O extends OptionSet, A extends ArgumentSet> = {
+  readonly [K in keyof O]: O[K] extends Option<infer V> ? V : never
+} & { readonly [K in keyof A]: A[K] extends Argument<infer V> ? V : never }
+
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  /** What the help says below the options. */
+  readonly notes: ReadonlyArray<string>
+  readonly options: ReadonlyArray<Option<unknown>>
+  readonly arguments: ReadonlyArray<Argument<unknown>>
+  /** Reads the words behind the command's name; the effect does what they ask for. */
+  readonly parse: (words: ReadonlyArray<string>) => Effect.Effect<Effect.Effect<ExitCode, AnyError>, UsageError>
+}
+
+export const defineCommand = <O extends OptionSet, A extends ArgumentSet>(definition: {
+  readonly name: string
+  readonly summary: string
+  readonly notes?: ReadonlyArray<string>
+  readonly options: O
+  readonly arguments: A
+  readonly run: (values: ValuesOf<O, A>) => Effect.Effect<ExitCode, AnyError>
+}): Command => {
+  const { name, summary, notes = [], run } = definition
+  const options = Object.values(definition.options)
+  return {
+    name,
+    summary,
+    notes,
+    options,
+    arguments: Object.values(definition.arguments),
+    parse: (words) =>
+      Effect.flatMap(inOrder(name, options, words), (ordered) => {
+        const descriptor = CommandDescriptor.make(
+          name,
+          Options.all(mapValues(definition.options, (option) => option.options)),
+          argumentsIn(definition.arguments)
+        )
+        return CommandDescriptor.parse(descriptor, [name, ...ordered], CliConfig.defaultConfig).pipe(
+          Effect.provide(platform),
+          Effect.mapError((error) => usageError(name, plainText(error.error))),
+          Effect.flatMap((directive) => {
+            const parsed = directive._tag === "UserDefined" ? directive.value : { options: {}, args: {} }
+            const [extra] = directive._tag === "UserDefined" ? directive.leftover : []
+            if (extra !== undefined) return Effect.fail(usageError(name, `there is an argument too many: '${extra}'`))
+            // SAFETY: both records have a value of the declared type for each of their keys.
+            return Effect.succeed(run({ ...parsed.options, ...parsed.args } as ValuesOf<O, A>))
+          })
+        )
+      })
+  }
+}
+
+/** `Args.all` cannot be given none. */
+const argumentsIn = (set: ArgumentSet): Args.Args<Record<string, unknown>> =>
+  Object.keys(set).length === 0
+    ? Args.map(Args.none, () => ({}))
+    : Args.all(mapValues(set, (argument) => argument.args))
+
+/** What `@effect/cli` wants for kinds of arguments that are not used here. */
+const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)
+
+const mapValues = <V, W>(record: Readonly<Record<string, V>>, map: (value: V) => W): Record<string, W> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
+
+const ansi = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g")
+const plainText = (doc: HelpDoc.HelpDoc): string => {
+  const plain = HelpDoc.toAnsiText(doc).replace(ansi, "").trim()
+  return plain.charAt(0).toLowerCase() + plain.slice(1)
+}
+
+const usageError = (command: string, message: string): UsageError =>
+  new UsageError({ message, hint: `\`millrace ${command} --help\` shows its usage` })
+
+/** The words with the options in front, each followed by its value; or what is wrong with them. */
+const inOrder = (
+  command: string,
+  options: ReadonlyArray<Option<unknown>>,
+  words: ReadonlyArray<string>
+): Either.Either<ReadonlyArray<string>, UsageError> => {
+  const front: Array<string> = []
+  const back: Array<string> = []
+  const seen = new Set<string>()
+  const refuse = (message: string) => Either.left(usageError(command, message))
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? ""
+    if (word === "--") {
+      back.push(...words.slice(at + 1))
+      break
+    }
+    if (!word.startsWith("-") || word === "-") {
+      back.push(word)
+      continue
+    }
+    const equals = word.indexOf("=")
+    const written = equals === -1 ? word : word.slice(0, equals)
+    const option = options.find(({ name }) => `--${name}` === written)
+    if (option === undefined) return Either.left(unknownOption(command, options, written))
+    if (seen.has(option.name) && !option.repeats) return refuse(`the option ${written} is given twice`)
+    seen.add(option.name)
+    front.push(written)
+    if (option.value === undefined) {
+      if (equals !== -1) return refuse(`the option ${written} takes no value`)
+      continue
+    }
+    const value = equals === -1 ? words[++at] : word.slice(equals + 1)
+    const isOption = equals === -1 && options.some(({ name }) => `--${name}` === value)
+    if (value === undefined || isOption)
+      return refuse(`the option ${written} needs a value: ${written} ${option.value}`)
+    front.push(value)
+  }
+  return Either.right([...front, ...back])
+}
+
+const unknownOption = (command: string, options: ReadonlyArray<Option<unknown>>, written: string): UsageError => {
+  const names = [...options.map(({ name }) => `--${name}`), "--help"]
+  const close = nearest(written, names)
+  const message = `\`millrace ${command}\` has no option ${written}`
+  return new UsageError({
+    message,
+    hint: close === undefined ? `its options: ${names.join(", ")}` : `did you mean ${close}?`
+  })
+}

@@ -1,0 +1,24 @@
+/**
+ * All commands, each loaded only when it is asked for.
+ */
+import type { Command } from "./CommandLine.ts"
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<{ readonly command: Command }>
+}
+
+export const commands: ReadonlyArray<CommandEntry> = [
+  { name: "run", summary: "Run a workflow.", load: () => import("./commands/Run.ts") },
+  { name: "resume", summary: "Go on with a run.", load: () => import("./commands/Resume.ts") },
+  { name: "cancel", summary: "Cancel a run.", load: () => import("./commands/Cancel.ts") },
+  { name: "approve", summary: "Approve the gate that a run waits at.", load: () => import("./commands/Approve.ts") },
+  { name: "reject", summary: "Reject the gate that a run waits at.", load: () => import("./commands/Reject.ts") },
+  { name: "validate", summary: "Check workflows.", load: () => import("./commands/Validate.ts") },
+  { name: "parse", summary: "Show how a workflow is understood.", load: () => import("./commands/Parse.ts") },
+  { name: "fmt", summary: "Lay out workflow files.", load: () => import("./commands/Fmt.ts") },
+  { name: "runs", summary: "List runs, the newest first.", load: () => import("./commands/Runs.ts") },
+  { name: "show", summary: "Show a run and its steps.", load: () => import("./commands/Show.ts") },
+  { name: "logs", summary: "Show what the steps of a run printed.", load: () => import("./commands/Logs.ts") }
+]

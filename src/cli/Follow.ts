@@ -1,0 +1,264 @@
+/**
+ * Seeing a run through: what `run`, `resume`, `approve`, `reject` and `cancel` do once a run is going on here.
+ *
+ * - F1 The process ends when the run has ended, is parked, or waits for an answer that nobody here can give.
+ * - F2 Whatever ends the process, the run can be resumed: the engine is shut down before it.
+ * - F3 No event is shown before the run's headline, none behind its last line.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Client from "../engine/Client.ts"
+import { Engine } from "../engine/Engine.ts"
+import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
+import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
+import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import { ExitCode } from "./ExitCode.ts"
+import { Gatekeeper, isForPerson, type KeepError } from "./Gatekeeper.ts"
+import { dbArgument } from "./Home.ts"
+import { howToAnswer, howToResume } from "./Hints.ts"
+import { jsonView } from "./JsonView.ts"
+import { makeLinesView } from "./LinesView.ts"
+import { hasColor, inline, type Paint, paintFor, writeError } from "./Output.ts"
+import { describeDatabase, divertConsole } from "./Session.ts"
+import { handleSignals } from "./Signals.ts"
+import { makeTreeView } from "./TreeView.ts"
+import type { View } from "./View.ts"
+
+export interface FollowOptions {
+  readonly json: boolean
+  /** Approve gates without asking. */
+  readonly yes: boolean
+  readonly database: string
+  /** The run, if it is not a new one: what it has done so far is shown. */
+  readonly known?: RunRecord
+}
+
+type FollowError = RunNotFound | PersistenceError | KeepError
+
+/** Does `begin`, which makes a run go on here, and stays until there is nothing more to do (F1). */
+export const follow = <E, R>(
+  begin: Effect.Effect<RunId, E, R>,
+  options: FollowOptions
+): Effect.Effect<ExitCode, E | FollowError, R | Engine | Persistence> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const paint = paintFor(hasColor(process.stdout))
+      const interactive = !options.json && process.stdin.isTTY === true && process.stdout.isTTY === true
+      const view = yield* makeView(options.json, interactive, paint)
+      divertConsole()
+      const persistence = yield* Persistence
+      const follower = new Follower(yield* Engine, persistence, view, options, yield* dbArgument(options.database))
+      const gatekeeper = new Gatekeeper(persistence, view, paint, options.yes)
+      const terminated = yield* handleSignals({ cancel: () => follower.cancel(), leave: view.close })
+      yield* follower.listen(gatekeeper)
+      if (options.known !== undefined) yield* follower.load(options.known)
+      const seen = Effect.flatMap(begin, (run) =>
+        follower.seeThrough(run, options.yes || interactive ? gatekeeper : undefined)
+      )
+      return yield* Effect.raceFirst(
+        seen,
+        Effect.tap(terminated, () => follower.sayHowToGoOn())
+      )
+    })
+  )
+
+const makeView = (json: boolean, interactive: boolean, paint: Paint): Effect.Effect<View, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => (json ? jsonView : interactive ? makeTreeView(paint) : makeLinesView(paint))),
+    (view) => Effect.sync(view.close)
+  )
+
+/** How long the last event of a run is awaited when its record says that it ended, ms. */
+const lastEventWait = 1_000
+
+class Follower {
+  #run: RunId | undefined
+  #cancelling = false
+  /** Events of the time before the run was known (F3). */
+  #early: Array<EngineEvent | EventsMissed> | undefined = []
+  readonly #lastEvent = Deferred.unsafeMake<void>(FiberId.none)
+
+  constructor(
+    private readonly engine: typeof Engine.Service,
+    private readonly persistence: typeof Persistence.Service,
+    private readonly view: View,
+    private readonly options: FollowOptions,
+    private readonly db: string
+  ) {}
+
+  listen(gatekeeper: Gatekeeper): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.gen(this, function* () {
+      const events = yield* this.engine.events()
+      const shown = Stream.runForEach(events, (event) =>
+        Effect.zipRight(this.#receive(event), gatekeeper.notice(event))
+      )
+      yield* Effect.forkScoped(shown)
+    })
+  }
+
+  /** Shows what a run and those below it have done. */
+  load(run: RunRecord): Effect.Effect<void, PersistenceError> {
+    return Effect.gen(this, function* () {
+      this.view.load(run, yield* this.persistence.steps(run.id))
+      for (const child of yield* this.persistence.list({ parent: run.id, limit: maxChildren })) {
+        attach(this.view, child)
+        yield* this.load(child)
+      }
+    })
+  }
+
+  seeThrough(run: RunId, gatekeeper: Gatekeeper | undefined): Effect.Effect<ExitCode, FollowError> {
+    return Effect.gen(this, function* () {
+      this.#run = run
+      yield* this.#headline(run)
+      if (this.#cancelling) this.#sendCancel(run)
+      const settled = this.#settled(run, gatekeeper)
+      const asking = gatekeeper === undefined ? Effect.never : gatekeeper.keep(run, this.engine.letGo(run))
+      const record = yield* Effect.raceFirst(settled, asking)
+      if (isEnded(record.status)) yield* Effect.timeoutOption(Deferred.await(this.#lastEvent), lastEventWait)
+      return yield* this.#conclude(record)
+    })
+  }
+
+  #headline(run: RunId): Effect.Effect<void, FollowError> {
+    return Effect.gen(this, function* () {
+      const record = yield* this.persistence.get(run)
+      const dry = record.dryRun ? " (dry run)" : ""
+      const database = describeDatabase(this.options.database)
+      if (!this.options.json) this.view.say(`run ${run} of ${inline(record.workflow)}${dry}, recorded in ${database}`)
+      const early = this.#early ?? []
+      this.#early = undefined
+      yield* Effect.forEach(early, (event) => this.#show(event), { discard: true })
+    })
+  }
+
+  // ---- events
+
+  #receive(event: EngineEvent | EventsMissed): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#early === undefined) return this.#show(event)
+      this.#early.push(event)
+      return Effect.void
+    })
+  }
+
+  #show(event: EngineEvent | EventsMissed): Effect.Effect<void> {
+    const shown = Effect.sync(() => this.view.event(event))
+    switch (event._tag) {
+      case "RunStarted":
+        return event.parent === null ? shown : Effect.zipRight(this.#attach(event.run), shown)
+      case "RunCompleted":
+      case "RunCancelled": {
+        const isLast = event.run === this.#run
+        return isLast ? Effect.zipRight(shown, Deferred.succeed(this.#lastEvent, undefined)) : shown
+      }
+      default:
+        return shown
+    }
+  }
+
+  /** The event does not say which step called the child. */
+  #attach(child: RunId): Effect.Effect<void> {
+    return this.persistence.get(child).pipe(
+      Effect.map((record) => attach(this.view, record)),
+      Effect.catchAll((error) => Effect.logWarning(`child run ${child}: ${error.message}`))
+    )
+  }
+
+  // ---- the end
+
+  /** The record of the run when nothing more will happen to it here. */
+  #settled(run: RunId, gatekeeper: Gatekeeper | undefined): Effect.Effect<RunRecord, FollowError> {
+    return Effect.gen(this, function* () {
+      for (;;) {
+        yield* this.#letGoWhenWaiting(run, gatekeeper)
+        const record = yield* this.engine.awaitRelease(run)
+        if (isEnded(record.status) || record.status === "needs_resume") return record
+        if (record.owner !== null && record.owner !== this.engine.id) return record
+        if (isLeft(record) && isForOthers(record, gatekeeper)) return record
+        yield* Effect.raceFirst(Effect.asVoid(Stream.runHead(this.persistence.changes)), Effect.sleep("200 millis"))
+      }
+    })
+  }
+
+  /** Without anybody to ask a waiting run is not kept for its linger. */
+  #letGoWhenWaiting(run: RunId, gatekeeper: Gatekeeper | undefined): Effect.Effect<void, FollowError> {
+    if (gatekeeper !== undefined) return Effect.void
+    return Effect.flatMap(this.persistence.get(run), (record) =>
+      record.status === "waiting" && isForOthers(record, gatekeeper) ? this.engine.letGo(run) : Effect.void
+    )
+  }
+
+  #conclude(run: RunRecord): Effect.Effect<ExitCode, PersistenceError> {
+    return Effect.gen(this, function* () {
+      this.view.end(run)
+      switch (run.status) {
+        case "completed":
+          return ExitCode.done
+        case "failed":
+          yield* this.sayHowToGoOn()
+          return ExitCode.failed
+        case "cancelled":
+          return ExitCode.cancelled
+        case "needs_resume":
+          yield* this.sayHowToGoOn()
+          return ExitCode.needsResume
+        case "waiting": {
+          const gates = yield* Effect.provideService(Client.openGates(run), Persistence, this.persistence)
+          for (const line of howToAnswer(run, gates, this.db)) this.view.say(line)
+          return ExitCode.waiting
+        }
+        default:
+          writeError(`error: run ${run.id} has been taken over by another process`)
+          return ExitCode.failed
+      }
+    })
+  }
+
+  sayHowToGoOn(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.#run !== undefined) this.view.say(howToResume(this.#run, this.db))
+    })
+  }
+
+  // ---- Ctrl-C
+
+  cancel(): void {
+    this.#cancelling = true
+    this.view.say("cancelling; once more stops at once")
+    if (this.#run !== undefined) this.#sendCancel(this.#run)
+  }
+
+  #sendCancel(run: RunId): void {
+    Client.cancel(run, "interrupted on the terminal").pipe(
+      Effect.provideService(Persistence, this.persistence),
+      // It ended in the meantime, which is what is wanted.
+      Effect.catchTag("RunAlreadyEnded", () => Effect.void),
+      Effect.catchAll((error) => Effect.sync(() => writeError(`error: ${error.message}`))),
+      Effect.runFork
+    )
+  }
+}
+
+const attach = (view: View, { id, inputs, parent }: RunRecord): void => {
+  if (parent !== null) view.attach(id, parent.run, parent.path, inputs["item.id"])
+}
+
+/** Children that are shown of what a run has done before. */
+const maxChildren = 200
+
+/** Nobody owns the run, and nothing makes it go on by now. */
+const isLeft = (run: RunRecord): boolean =>
+  run.status === "waiting" && run.owner === null && (run.readyAt === null || run.readyAt > Date.now())
+
+/** Whether a run waits for what has to come from elsewhere: not for a time, a resolver, or whom is asked here. */
+const isForOthers = (run: RunRecord, gatekeeper: Gatekeeper | undefined): boolean => {
+  const isAsked = gatekeeper !== undefined && !gatekeeper.hasLeft
+  const outside = run.blockedOn.filter(
+    (blocker) => isForPerson(blocker) || blocker._tag === "signal" || blocker._tag === "paused"
+  )
+  return outside.length > 0 && !(isAsked && outside.some(isForPerson))
+}

@@ -1,0 +1,38 @@
+/**
+ * Taking up a run that is in the store, with the project that it was started from.
+ */
+import * as Effect from "effect/Effect"
+import type { Engine } from "../engine/Engine.ts"
+import type { OutputStore } from "../persistence/OutputStore.ts"
+import { Persistence } from "../persistence/Persistence.ts"
+import type { RunId, RunRecord } from "../persistence/Records.ts"
+import type { AnyError } from "./CliError.ts"
+import type { ExitCode } from "./ExitCode.ts"
+import { follow } from "./Follow.ts"
+import { contextNames, projectOf } from "./Home.ts"
+import { engineLayer } from "./Session.ts"
+
+export interface GoOnOptions {
+  readonly json: boolean
+  readonly yes?: boolean
+  readonly home: string | undefined
+  readonly database: string
+}
+
+/** Takes the run up by `begin` and sees it through. */
+export const goOn = <E extends AnyError>(
+  run: RunRecord,
+  begin: Effect.Effect<void, E, Engine | Persistence>,
+  options: GoOnOptions
+): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore> =>
+  Effect.gen(function* () {
+    const { database, home, json } = options
+    const project = yield* projectOf(run, home)
+    const yes = options.yes === true || run.settings.values[contextNames.unattended] === "true"
+    const begun: Effect.Effect<RunId, E, Engine | Persistence> = Effect.as(begin, run.id)
+    return yield* follow(begun, { json, yes, database, known: run }).pipe(Effect.provide(engineLayer(project)))
+  })
+
+/** The run at the top: going on with a child means going on with those above it. */
+export const rootOf = (run: RunRecord) =>
+  Effect.flatMap(Persistence, (persistence) => (run.root === run.id ? Effect.succeed(run) : persistence.get(run.root)))

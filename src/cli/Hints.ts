@@ -1,0 +1,25 @@
+/** The commands that make a run go on, as somebody would type them where they stand. */
+import type { BlockedOn, RunId, RunRecord } from "../persistence/Records.ts"
+import { inline } from "./Output.ts"
+
+/** How this program was started: from a checkout, or installed. */
+const program = (): string =>
+  process.env["npm_lifecycle_event"] === "millrace" ? "npm run -s millrace --" : "millrace"
+
+/** `db`: ` --db FILE`, or nothing where it is found anyway. */
+export const howToResume = (run: RunId, db: string): string => `go on with: ${program()} resume ${run}${db}`
+
+export const howToAnswer = (run: RunRecord, gates: ReadonlyArray<BlockedOn>, db: string): ReadonlyArray<string> => {
+  if (gates.length === 0) return [howToResume(run.id, db)]
+  return gates.flatMap((gate) => {
+    const name = gates.length > 1 ? ` --gate ${gate.name}` : ""
+    const names = gates.filter((other) => other.name === gate.name).length > 1 ? ` --gate ${gate.path}` : name
+    const select = gate.options.length === 0 ? "" : " [--select KEY,…]"
+    return [
+      `it waits at gate ${inline(gate.name)}${gate.prompt === null ? "" : `: ${inline(gate.prompt)}`}`,
+      ...gate.options.map(({ key, text }) => `    ${inline(key)}${key === text ? "" : `: ${inline(text)}`}`),
+      `  ${program()} approve ${gate.run}${names}${select}${db}`,
+      `  ${program()} reject ${gate.run}${names} --feedback "…"${db}`
+    ]
+  })
+}

@@ -1,0 +1,91 @@
+/**
+ * Which project and which database a command means.
+ *
+ * The project is the home folder around the user, around a workflow's file, or the one of `--home`; the database is
+ * `millrace.db` in it, or the one of `--db`. A run remembers its project among its run-context values, so that it is
+ * found again from wherever it is resumed.
+ */
+import { existsSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Project from "../action/Project.ts"
+import { shownPath } from "../action/ProjectFiles.ts"
+import type { RunRecord } from "../persistence/Records.ts"
+import type { Texts } from "../workflow/Definition.ts"
+import { CommandFailed } from "./CliError.ts"
+import { text } from "./CommandLine.ts"
+
+/** The options that name a project and a database. */
+export const homeOption = text("home", "DIR", "the project's home folder (default: the nearest .millrace, or here)")
+export const dbOption = text("db", "FILE", "the database (default: millrace.db in the home folder)")
+
+export interface Places {
+  readonly home: string | undefined
+  readonly db: string | undefined
+}
+
+/** What a run remembers of where it was started; also variables of its steps. */
+export const contextNames = {
+  home: "millrace_home",
+  workflow: "millrace_workflow",
+  unattended: "millrace_unattended"
+} as const
+
+const modules = {
+  virtualModules: async () => (await import("./SharedModules.ts")).sharedModules
+}
+
+const optional = (home: string | undefined) => (home === undefined ? {} : { home })
+
+/** The workflow that a user names by file or name. */
+export const locate = (target: string, home: string | undefined) =>
+  Project.locate(target, { ...optional(home), modules })
+
+/** The project around the user. */
+export const openProject = (home: string | undefined) =>
+  Project.open({ ...optional(home), from: process.cwd(), modules })
+
+/** The project that a run was started from, unless `--home` says otherwise. */
+export const projectOf = (run: RunRecord, home: string | undefined) => {
+  const recorded = run.settings.values[contextNames.home]
+  const workflow = run.settings.values[contextNames.workflow]
+  if (home !== undefined || recorded === undefined || !existsSync(recorded)) return openProject(home)
+  const file = workflow === undefined || !existsSync(workflow) ? undefined : workflow
+  return Project.open({
+    home: recorded,
+    from: file === undefined ? recorded : dirname(file),
+    siblings: file !== undefined,
+    modules
+  })
+}
+
+/** What a run remembers of its project. */
+export const contextOf = (target: Project.Target, unattended: boolean): Texts => ({
+  [contextNames.home]: target.project.home,
+  [contextNames.workflow]: target.file,
+  [contextNames.unattended]: String(unattended)
+})
+
+export const databaseOf = (home: string, db: string | undefined): string =>
+  db === undefined ? join(home, "millrace.db") : resolve(db)
+
+/** A database that must be there already. */
+export const existingDatabase = (places: Places) =>
+  Effect.gen(function* () {
+    const file =
+      places.db === undefined ? databaseOf((yield* openProject(places.home)).home, undefined) : resolve(places.db)
+    if (existsSync(file)) return file
+    return yield* new CommandFailed({
+      message: `there is no database ${shownPath(file)}`,
+      hint: "`--db FILE` names one, `--home DIR` the folder that holds it"
+    })
+  })
+
+/** `--db …` for a command that shall find the database from where the user stands; nothing if it does anyway. */
+export const dbArgument = (file: string): Effect.Effect<string> =>
+  openProject(undefined).pipe(
+    Effect.map(({ home }) => (databaseOf(home, undefined) === file ? "" : ` --db ${quoted(shownPath(file))}`)),
+    Effect.catchAll(() => Effect.succeed(` --db ${quoted(shownPath(file))}`))
+  )
+
+const quoted = (path: string): string => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)

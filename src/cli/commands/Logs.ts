@@ -1,0 +1,83 @@
+/** `logs`: what the scripts and programs of a run printed, attempt by attempt. */
+import { once } from "node:events"
+import { createReadStream } from "node:fs"
+import * as Effect from "effect/Effect"
+import { type AttemptLog, OutputStore } from "../../persistence/OutputStore.ts"
+import { Persistence, type PersistenceError } from "../../persistence/Persistence.ts"
+import { isUserStep, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
+import { nearest } from "../../workflow/Suggest.ts"
+import { CommandFailed, UsageError } from "../CliError.ts"
+import { argument, defineCommand, optionalArgument } from "../CommandLine.ts"
+import { ExitCode } from "../ExitCode.ts"
+import { dbOption, existingDatabase, homeOption } from "../Home.ts"
+import { hasColor, inline, paintFor, write, writeLine } from "../Output.ts"
+import { findRun, storeLayer } from "../Session.ts"
+
+export const command = defineCommand({
+  name: "logs",
+  summary: "Show what the steps of a run printed: stdout and stderr of each attempt.",
+  notes: ["Runs that the run started have logs of their own; `millrace show RUN` names them."],
+  arguments: { run: argument("RUN", "the run"), step: optionalArgument("STEP", "only this step, by name or path") },
+  options: { db: dbOption, home: homeOption },
+  run: ({ run: wanted, step, db, home }) =>
+    Effect.gen(function* () {
+      const database = yield* existingDatabase({ home, db })
+      return yield* Effect.gen(function* () {
+        const run = yield* findRun(wanted)
+        const outputs = yield* OutputStore
+        const logs = yield* outputs.logs(run.id)
+        const chosen = step === undefined ? logs : yield* logsOf(run, logs, step)
+        if (chosen.length === 0) writeLine(step === undefined ? "no step printed anything" : `${step} printed nothing`)
+        yield* Effect.forEach(chosen, show, { discard: true })
+        return ExitCode.done
+      }).pipe(Effect.provide(storeLayer(database)))
+    })
+})
+
+const logsOf = (
+  run: RunRecord,
+  logs: ReadonlyArray<AttemptLog>,
+  wanted: string
+): Effect.Effect<ReadonlyArray<AttemptLog>, PersistenceError | UsageError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const steps = (yield* persistence.steps(run.id)).filter(({ kind }) => isUserStep(kind))
+    const paths = new Set(steps.filter((step) => step.path === wanted || step.name === wanted).map(({ path }) => path))
+    if (paths.size > 0) return logs.filter(({ path }) => paths.has(path))
+    return yield* unknownStep(run, steps, wanted)
+  })
+
+const unknownStep = (run: RunRecord, steps: ReadonlyArray<StepRecord>, wanted: string): UsageError => {
+  const names = [...new Set(steps.flatMap(({ name, path }) => [name, path as string]))]
+  const close = nearest(wanted, names)
+  return new UsageError({
+    message: `run ${run.id} has no step '${wanted}'`,
+    hint:
+      close === undefined
+        ? `its steps: ${[...new Set(steps.map(({ name }) => name))].join(", ")}`
+        : `did you mean '${close}'?`
+  })
+}
+
+const show = (log: AttemptLog): Effect.Effect<void, CommandFailed> => {
+  const paint = paintFor(hasColor(process.stdout))
+  const epoch = log.epoch > 1 ? `, epoch ${log.epoch}` : ""
+  const title = `== ${inline(log.path)}  attempt ${log.attempt}${epoch}  ${log.stream}  ${log.bytes} bytes`
+  writeLine(paint("bold", title))
+  if (log.bytes === 0) return Effect.void
+  return Effect.tryPromise({
+    try: () => copy(log.file),
+    catch: (error) => new CommandFailed({ message: error instanceof Error ? error.message : String(error) })
+  })
+}
+
+/** Piece by piece: it may be larger than memory. */
+const copy = async (file: string): Promise<void> => {
+  let last = 10
+  for await (const chunk of createReadStream(file)) {
+    const bytes = Buffer.from(chunk)
+    last = bytes.at(-1) ?? last
+    if (!process.stdout.write(bytes)) await once(process.stdout, "drain")
+  }
+  if (last !== 10) write("\n")
+}

@@ -1,0 +1,43 @@
+/** `resume`: goes on with a run, or opens one that ended again. */
+import * as Effect from "effect/Effect"
+import { resume } from "../../engine/Resume.ts"
+import { UsageError } from "../CliError.ts"
+import { argument, defineCommand, flag, text } from "../CommandLine.ts"
+import { goOn } from "../GoOn.ts"
+import { dbOption, existingDatabase, homeOption } from "../Home.ts"
+import { findRun, storeLayer } from "../Session.ts"
+
+export const command = defineCommand({
+  name: "resume",
+  summary: "Go on with a run that was interrupted, that waits, or that failed.",
+  notes: [
+    "What has completed is not run again. A completed or cancelled run needs --from-step or --restart.",
+    "A RUN is given by its id, or by the beginning of it if no other run begins like that."
+  ],
+  arguments: { run: argument("RUN", "the run") },
+  options: {
+    fromStep: text("from-step", "STEP", "run this step, by path or name, again, and all that follow it"),
+    restart: flag("restart", "run every step again"),
+    yes: flag("yes", "approve gates without asking"),
+    db: dbOption,
+    home: homeOption,
+    json: flag("json", "print events as NDJSON, the result last")
+  },
+  run: ({ run: wanted, fromStep, restart, yes, db, home, json }) =>
+    Effect.gen(function* () {
+      if (fromStep !== undefined && restart) {
+        return yield* new UsageError({ message: "--from-step and --restart exclude each other" })
+      }
+      const database = yield* existingDatabase({ home, db })
+      const mode =
+        fromStep !== undefined
+          ? ({ _tag: "From", step: fromStep } as const)
+          : restart
+            ? ({ _tag: "Restart" } as const)
+            : undefined
+      return yield* Effect.gen(function* () {
+        const run = yield* findRun(wanted)
+        return yield* goOn(run, resume(run.id, mode), { json, yes, home, database })
+      }).pipe(Effect.provide(storeLayer(database)))
+    })
+})

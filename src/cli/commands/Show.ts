@@ -1,0 +1,115 @@
+/** `show`: a run, its steps and its items. */
+import * as Effect from "effect/Effect"
+import { Persistence, type PersistenceError } from "../../persistence/Persistence.ts"
+import { isUserStep, type ItemRecord, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
+import { argument, defineCommand, flag } from "../CommandLine.ts"
+import { ExitCode } from "../ExitCode.ts"
+import { dbOption, existingDatabase, homeOption } from "../Home.ts"
+import { duration, hasColor, inline, type Paint, paintFor, shorten, writeLine } from "../Output.ts"
+import { itemJson, runJson, showable, type ShownRun, stepJson } from "../RunJson.ts"
+import { findRun, storeLayer } from "../Session.ts"
+import { styleOf } from "../Summary.ts"
+
+export const command = defineCommand({
+  name: "show",
+  summary: "Show a run, its steps, and the runs that they started.",
+  notes: ["With --json: {run, steps, items} of the one run, steps of earlier epochs included."],
+  arguments: { run: argument("RUN", "the run") },
+  options: { db: dbOption, home: homeOption, json: flag("json", "print everything that is recorded, as JSON") },
+  run: ({ run: wanted, db, home, json }) =>
+    Effect.gen(function* () {
+      const database = yield* existingDatabase({ home, db })
+      return yield* Effect.gen(function* () {
+        const run = yield* findRun(wanted)
+        if (json) yield* showJson(run)
+        else yield* showText(run)
+        return ExitCode.done
+      }).pipe(Effect.provide(storeLayer(database)))
+    })
+})
+
+const showJson = (run: RunRecord): Effect.Effect<void, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const steps = yield* persistence.steps(run.id)
+    const items = yield* persistence.items(run.id)
+    const [shown] = yield* showable([run])
+    const json = {
+      run: shown === undefined ? null : runJson(shown),
+      steps: steps.filter(({ kind }) => isUserStep(kind)).map((step) => stepJson(run, step)),
+      items: items.map(itemJson)
+    }
+    writeLine(JSON.stringify(json, undefined, 2))
+  })
+
+const showText = (run: RunRecord): Effect.Effect<void, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const paint = paintFor(hasColor(process.stdout))
+    for (const shown of yield* showable([run])) for (const line of head(shown, paint)) writeLine(line)
+    writeLine("")
+    for (const line of yield* stepLines(run, 1, paint)) writeLine(line)
+    if (run.status === "waiting") {
+      writeLine("")
+      for (const { name, prompt } of run.blockedOn) {
+        writeLine(`waits for ${inline(name)}${prompt === null ? "" : `: ${inline(prompt)}`}`)
+      }
+    }
+  })
+
+const head = ({ run, inputs }: ShownRun, paint: Paint): ReadonlyArray<string> => {
+  const title = run.title === "" || run.title === run.workflow ? "" : ` (${inline(run.title)})`
+  const rows: ReadonlyArray<readonly [string, string | null]> = [
+    ["run", run.id],
+    ["workflow", `${inline(run.workflow)}${title}${run.dryRun ? ", dry run" : ""}`],
+    ["status", paint(styleOf(run.status), run.status.replace("_", " "))],
+    ["parent", run.parent === null ? null : `${run.parent.run} ${inline(run.parent.path)}`],
+    ["started", run.startedAt === null ? null : new Date(run.startedAt).toISOString()],
+    ["took", run.startedAt === null ? null : duration((run.endedAt ?? Date.now()) - run.startedAt)],
+    ["error", run.error === null ? null : inline(run.error)],
+    ["cancelled", run.cancelReason === null ? null : inline(run.cancelReason)],
+    ...Object.entries(inputs).map(([name, value]) => [`input ${inline(name)}`, shorten(inline(value), 100)] as const)
+  ]
+  return rows.filter(([, value]) => value !== null).map(([name, value]) => `${paint("dim", name.padEnd(10))} ${value}`)
+}
+
+/** How deep children are shown, and how many of a run. */
+const maxDepth = 5
+const maxChildren = 200
+
+const stepLines = (
+  run: RunRecord,
+  depth: number,
+  paint: Paint
+): Effect.Effect<ReadonlyArray<string>, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const steps = (yield* persistence.steps(run.id)).filter(({ kind, superseded }) => isUserStep(kind) && !superseded)
+    const items = yield* persistence.items(run.id)
+    const children = depth < maxDepth ? yield* persistence.list({ parent: run.id, limit: maxChildren }) : []
+    const lines: Array<string> = []
+    for (const step of steps) {
+      lines.push(`${"  ".repeat(depth)}${stepLine(step, paint)}`)
+      for (const item of items.filter(({ path }) => path === step.path)) {
+        lines.push(`${"  ".repeat(depth + 1)}${itemLine(item, paint)}`)
+      }
+      const child = children.find(({ id }) => id === step.childRun)
+      if (child !== undefined) lines.push(...(yield* stepLines(child, depth + 1, paint)))
+    }
+    return lines
+  })
+
+const stepLine = (step: StepRecord, paint: Paint): string => {
+  const ran = step.startedAt !== null && step.endedAt !== null ? `  ${duration(step.endedAt - step.startedAt)}` : ""
+  const tries = step.attempts.filter(({ outcome }) => outcome !== "lost").length
+  const attempts = tries > 1 ? `  ${tries} attempts` : ""
+  const markers = step.result.markers.length === 0 ? "" : `  [${step.result.markers.map(inline).join(", ")}]`
+  const detail = step.error ?? step.result.context ?? ""
+  const note = detail === "" ? "" : `  ${paint("dim", shorten(inline(detail), 80))}`
+  return `${inline(step.path)}  ${step.status.replace("_", " ")}${ran}${attempts}${markers}${note}`
+}
+
+const itemLine = (item: ItemRecord, paint: Paint): string => {
+  const child = item.childRun === null ? "" : `  run ${item.childRun}`
+  const error = item.error === null ? "" : `  ${paint("dim", shorten(inline(item.error), 80))}`
+  return `${inline(item.key)}  ${item.status}${child}${error}`
+}

@@ -1,0 +1,96 @@
+/**
+ * Millrace: durable workflows on Effect. Loads no SQL driver and no command line; a store on SQLite is
+ * `millrace/sqlite`.
+ */
+
+// Workflows and actions in TypeScript.
+export * as Action from "./program/Action.ts"
+export * as Workflow from "./program/Workflow.ts"
+
+// The `.wf` language.
+export * as Definition from "./workflow/Definition.ts"
+export * as Diagnostic from "./workflow/Diagnostic.ts"
+export * as DiagnosticRenderer from "./workflow/DiagnosticRenderer.ts"
+export * as FlowOutput from "./workflow/FlowOutput.ts"
+export * as OutputSchema from "./workflow/OutputSchema.ts"
+export * as Parser from "./workflow/Parser.ts"
+export * as Printer from "./workflow/Printer.ts"
+export * as Validator from "./workflow/Validator.ts"
+
+// What a host supplies.
+export {
+  type ActionCall,
+  ActionFailed,
+  ActionNotFound,
+  type ActionOutput,
+  type Executor,
+  Executors,
+  type FoundExecutor
+} from "./action/Action.ts"
+export type { ActionContext } from "./action/ActionContext.ts"
+export type { ModuleResult } from "./action/ActionResult.ts"
+export {
+  type GateQuestion,
+  type GateResolver,
+  GateResolverFailed,
+  GateResolvers,
+  type GateVerdict
+} from "./action/GateResolver.ts"
+export {
+  type Item,
+  type ItemEdge,
+  type ItemProvider,
+  ItemProviderFailed,
+  ItemProviders,
+  type ItemRequest,
+  type Items
+} from "./action/ItemProvider.ts"
+export { type Config, ConfigInvalid, defineConfig } from "./action/Config.ts"
+export { fileItems } from "./action/FileItems.ts"
+export { jsonItems } from "./action/JsonItems.ts"
+export { lineItems } from "./action/LineItems.ts"
+export { runItems } from "./action/RunItems.ts"
+export type { ModuleAction } from "./action/ModuleAction.ts"
+export * as Project from "./action/Project.ts"
+export {
+  SchemaResolver,
+  SchemaUnavailable,
+  ScriptEnvironment,
+  WorkflowResolver,
+  WorkflowUnavailable
+} from "./action/Resolvers.ts"
+export {
+  type TriggerEvent,
+  type TriggerOutcome,
+  type TriggerSource,
+  TriggerSourceFailed,
+  TriggerSources
+} from "./action/TriggerSource.ts"
+
+// Running.
+export * as Client from "./engine/Client.ts"
+export { Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
+export { EngineConfig, type EngineSettings } from "./engine/EngineConfig.ts"
+export type { EngineEvent, EventsMissed } from "./engine/Events.ts"
+export { RunNotEnded, StepNotFound } from "./engine/Reopen.ts"
+export { NothingToResume, resume, type ResumeError } from "./engine/Resume.ts"
+export * as Triggers from "./engine/Triggers.ts"
+export { InvalidInputs, type StartOptions, WorkflowFiles } from "./engine/interpreter/WorkflowFiles.ts"
+
+// Stores.
+export * as MemoryPersistence from "./persistence/MemoryPersistence.ts"
+export { type AttemptLog, OutputStore } from "./persistence/OutputStore.ts"
+export {
+  LeaseLost,
+  NotWaiting,
+  Persistence,
+  PersistenceError,
+  type PersistenceService,
+  RunAlreadyEnded,
+  RunAlreadyExists,
+  RunAlreadyOwned,
+  type RunFilter,
+  RunNotFound,
+  SeqConflict
+} from "./persistence/Persistence.ts"
+export * as Records from "./persistence/Records.ts"

@@ -1,0 +1,2 @@
+/** The store on a SQLite file: `millrace/sqlite`. */
+export * as SqlitePersistence from "./persistence/SqlitePersistence.ts"

@@ -1,0 +1,107 @@
+import { describe, expect, it } from "@effect/vitest"
+import { performance } from "node:perf_hooks"
+import { place, start } from "./support.ts"
+
+const said = ({ stdout, stderr }: { readonly stdout: string; readonly stderr: string }) => `${stdout}${stderr}`
+
+describe("the command line", () => {
+  it("lists its commands when it is asked for help, and when it is given nothing", async () => {
+    const at = place()
+    const help = await at.run(["--help"])
+    expect(help.code).toBe(0)
+    expect(help.stdout).toMatchInlineSnapshot(`
+      "millrace: durable workflows, on SQLite, without a server
+
+      Usage: millrace COMMAND [ARGUMENTS] [OPTIONS]
+
+        run       Run a workflow.
+        resume    Go on with a run.
+        cancel    Cancel a run.
+        approve   Approve the gate that a run waits at.
+        reject    Reject the gate that a run waits at.
+        validate  Check workflows.
+        parse     Show how a workflow is understood.
+        fmt       Lay out workflow files.
+        runs      List runs, the newest first.
+        show      Show a run and its steps.
+        logs      Show what the steps of a run printed.
+
+      \`millrace COMMAND --help\` shows a command's arguments and options.
+      "
+    `)
+    const nothing = await at.run([])
+    expect(nothing).toMatchObject({ code: 2, stdout: "", stderr: help.stdout })
+  })
+
+  it("says its version", async () => {
+    const { code, stdout } = await place().run(["--version"])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+
+  it("shows the help of a command wherever the option stands", async () => {
+    const at = place()
+    const first = await at.run(["runs", "--help"])
+    expect(first.code).toBe(0)
+    expect(first.stdout).toMatchInlineSnapshot(`
+      "List runs, the newest first.
+
+      Usage: millrace runs [OPTIONS]
+
+        --status STATUS …  only runs in this status
+        --workflow NAME    only runs of this workflow
+        --children         runs that other runs started, too
+        --limit N          at most so many (default: 50)
+        --db FILE          the database (default: millrace.db in the home folder)
+        --home DIR         the project's home folder (default: the nearest .millrace, or here)
+        --json             print a JSON array
+      "
+    `)
+    expect(await at.run(["runs", "--json", "-h"])).toEqual(first)
+    expect(await at.run(["help", "runs"])).toEqual(first)
+  })
+
+  it.each([
+    [["vaildate"]],
+    [["deploy"]],
+    [["run", "x.wf", "--inputs", "a=b"]],
+    [["run", "x.wf", "--frobnicate"]],
+    [["run", "x.wf", "--db"]],
+    [["run", "x.wf", "--db", "--json"]],
+    [["run", "x.wf", "--json=yes"]],
+    [["run", "x.wf", "--db", "a", "--db", "b"]],
+    [["run"]],
+    [["run", "a.wf", "b.wf"]],
+    [["run", "x.wf", "--input", "novalue"]],
+    [["run", "x.wf", "--input", "a=1", "--input", "a=2"]],
+    [["runs", "--limit", "many"]],
+    [["runs", "--status", "complete"]],
+    [["resume", "x", "--restart", "--from-step", "y"]]
+  ])("answers wrong usage with exit code 2 and what would be right: %j", async (args) => {
+    const ended = await place({ "x.wf": 'workflow x { script s { run = "true" } }' }).run(args)
+    expect(ended.code).toBe(2)
+    expect(ended.stdout).toBe("")
+    expect(said(ended)).toMatchSnapshot()
+  })
+
+  it("takes options in any order, and values that look like options behind an equals sign", async () => {
+    const at = place({ "x.wf": 'workflow x { inputs { a required } script s { run = "echo {{a}}" } }' })
+    const { code, stdout } = await at.run(["run", "--input=a=--db", "--json", "x.wf", "--db", "d.db"])
+    expect(code).toBe(0)
+    expect(stdout).toContain('"_tag":"RunResult"')
+  })
+
+  it("starts within five times the start of node itself", async () => {
+    const fastest = async (command: readonly [string, ...ReadonlyArray<string>] | undefined) => {
+      const times: Array<number> = []
+      for (let round = 0; round < 5; round++) {
+        const from = performance.now()
+        await start(["--help"], { cwd: "/", ...(command === undefined ? {} : { command }) }).ended
+        times.push(performance.now() - from)
+      }
+      return Math.min(...times)
+    }
+    const node = await fastest([process.execPath, "-e", "0"])
+    expect(await fastest(undefined)).toBeLessThanOrEqual(5 * node)
+  })
+})
