@@ -1,27 +1,39 @@
 /**
- * The fan-out: a child run for each item of a provider (spec/engine.md, "foreach").
+ * The fan-out: work for each item of a provider (spec/engine.md, "foreach"; spec/language.md, "Pipeline").
  *
+ * Owns: which items there are, which may start when, and their rows. Neighbours: `ItemWork` is what is done for one.
  * - N1 All items are rows before the first is dispatched; a child's id is recorded in the commit that dispatches it.
  * - N2 An item that ended is kept over crashes and counts for ordering.
  * - N3 A dependent starts when all its blockers have ended; a cycle is found before anything is dispatched.
  */
 import * as Effect from "effect/Effect"
-import type { Item, ItemEdge, ItemProviderFailed, Items } from "../action/ItemProvider.ts"
+import type { ItemEdge, ItemProviderFailed, Items } from "../action/ItemProvider.ts"
 import type { Change } from "../persistence/Journal.ts"
-import type { FanOutCounters, ItemRecord, ItemStatus, RunId, RunRecord, StepRecord } from "../persistence/Records.ts"
+import type { FanOutCounters, ItemRecord, ItemStatus, StepRecord } from "../persistence/Records.ts"
 import { noResult } from "../persistence/Records.ts"
 import type { OnChildFail } from "../workflow/Definition.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 import type { Branch } from "./Branch.ts"
-import { awaitChild, type ChildRequest, childRecord, endChild } from "./Child.ts"
-import { dropCycles, ItemGraph } from "./ItemGraph.ts"
 import { forkJoin, type Task } from "./ForkJoin.ts"
+import { stopItemChild } from "./ItemChildren.ts"
+import { dropCycles, ItemGraph } from "./ItemGraph.ts"
+import {
+  countersOf,
+  endedItem,
+  isOpen,
+  type ItemEnd,
+  type ItemWork,
+  noCounters,
+  outputOf,
+  pendingItem
+} from "./ItemRecords.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { Attempt, AttemptFailure, AttemptSuccess } from "./Step.ts"
 import type { StopReason } from "./StopReason.ts"
 import * as RunTotals from "./Totals.ts"
 
 export interface FanOutSpec {
+  readonly kind: "foreach" | "pipeline"
   readonly name: string
   readonly provider: string
   readonly items: Effect.Effect<Items, ItemProviderFailed>
@@ -29,7 +41,7 @@ export interface FanOutSpec {
   readonly ordered: boolean
   readonly onCycle: "fail" | "warn"
   readonly onChildFail: OnChildFail
-  readonly child: (item: ItemRecord) => Omit<ChildRequest, "path" | "key">
+  readonly work: ItemWork
 }
 
 /** The body of a fan-out's attempt. */
@@ -39,7 +51,7 @@ export const fanOut = (attempt: Attempt, spec: FanOutSpec): Effect.Effect<Attemp
     (provided) => new FanOut(attempt, spec, provided).run
   )
 
-/** Ends the children of items that an attempt left running: it never began, or its engine died. */
+/** Ends the items that an attempt left running, their children included: it never began, or its engine died. */
 export const stopItems = (branch: Branch, step: StepRecord): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { run } = branch
@@ -47,41 +59,27 @@ export const stopItems = (branch: Branch, step: StepRecord): Effect.Effect<void>
     const running = [...items].filter((item) => item.status === "running")
     return Effect.forEach(
       running,
-      (item) => {
-        const ended =
-          item.childRun === null
-            ? Effect.void
-            : endChild({ branch, path: step.path, child: item.childRun, epoch: item.childEpoch })
-        return Effect.map(ended, (child) => recordStopped(run, step, item, child ?? undefined))
-      },
+      (item) => Effect.map(stopItemChild(branch, step.path, item), (end) => recordStopped(run, step, item, end)),
       { concurrency: "unbounded", discard: true }
     )
   })
 
+const wasStopped: ItemEnd = { status: "cancelled", error: null, output: null }
+
 /** As the fan-out itself records an item that it stopped. */
-const recordStopped = (run: RunContext, step: StepRecord, item: ItemRecord, child: RunRecord | undefined): void => {
-  const ended = endedItem(run, item, stoppedAs(child), child)
+const recordStopped = (run: RunContext, step: StepRecord, item: ItemRecord, end: ItemEnd | undefined): void => {
+  const ended = endedItem(item, end ?? wasStopped, run.now())
   const items = new Map(run.writer.journal.items.get(step.path)).set(item.key, ended)
   const row = { ...(run.row(step.path) ?? step), fanOut: countersOf([...items.values()]) }
-  const changes: Array<Change> = [{ _tag: "Item", item: ended }, { _tag: "Step", step: row }, ...totalsOf(run, child)]
+  const changes: Array<Change> = [{ _tag: "Item", item: ended }, { _tag: "Step", step: row }, ...totalsOf(run, end)]
   const succeeded = ended.status === "completed"
   run.append(changes, [{ _tag: "FanOutItemCompleted", ...run.about(row), item: item.id, succeeded }])
 }
 
-/** A child that had ended by itself when it was stopped keeps its end. */
-const stoppedAs = (child: RunRecord | undefined): ItemStatus =>
-  child?.status === "completed" || child?.status === "failed" ? child.status : "cancelled"
-
-const endedItem = (run: RunContext, item: ItemRecord, status: ItemStatus, child: RunRecord | undefined): ItemRecord => {
-  const error = child === undefined || status === "completed" ? null : (child.error ?? `child run ${child.status}`)
-  const output = child === undefined ? null : structuredOf(child)
-  return { ...item, status, error, output, completedAt: run.now() }
-}
-
-const totalsOf = (run: RunContext, child: RunRecord | undefined): ReadonlyArray<Change> =>
-  child === undefined ? [] : [{ _tag: "Run", patch: { totals: RunTotals.add(run.record.totals, child.totals) } }]
-
-const isOpen = (status: ItemStatus): boolean => status === "pending" || status === "running"
+const totalsOf = (run: RunContext, end: ItemEnd | undefined): ReadonlyArray<Change> =>
+  end?.totals === undefined
+    ? []
+    : [{ _tag: "Run", patch: { totals: RunTotals.add(run.record.totals, end.totals) } }]
 
 class FanOut {
   readonly #graph = new ItemGraph()
@@ -235,60 +233,44 @@ class FanOut {
     this.#noteLeft()
   }
 
-  /** Dispatches an item, or takes up the child that it has, and records its end. */
+  /** Dispatches an item, or takes up what was dispatched, and records its end. */
   #runItem(item: ItemRecord, branch: Branch): Effect.Effect<ItemRecord> {
+    const { work } = this.spec
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(this, function* () {
         if (branch.stopReason !== undefined) return yield* this.#stopLeft(item, branch)
-        const { record, create } = this.#dispatch(item)
-        yield* this.#run.flush
-        if (create !== undefined) yield* this.#run.host.children.start(create)
-        const { childRun: child, childEpoch: epoch } = record
-        if (child === null) return yield* Effect.dieMessage(`item ${item.key} was dispatched without a child`)
-        const dispatched = () => create ?? { ...this.#childOf(item), id: child }
-        const wait = awaitChild({ branch, path: this.#path, child, epoch, dispatched })
-        const exit = yield* Effect.exit(restore(wait))
-        if (exit._tag === "Success") {
-          const { value } = exit
-          return this.#record(record, value.status === "completed" ? "completed" : "failed", value)
-        }
-        if (this.#run.silent === undefined) yield* this.#stopItem(record, branch, child)
+        const { record, started } = this.#dispatch(item)
+        yield* Effect.zipRight(this.#run.flush, started)
+        const exit = yield* Effect.exit(restore(work.run(record, branch)))
+        if (exit._tag === "Success") return this.#record(record, exit.value)
+        if (this.#run.silent === undefined) this.#record(record, yield* work.stop(record, branch))
         return yield* Effect.failCause(exit.cause)
       })
     )
   }
 
-  #childOf(item: ItemRecord): RunRecord {
-    const key = `${item.key}#${this.attempt.step.epoch}`
-    return childRecord(this.#run, { ...this.spec.child(item), path: this.#path, key })
-  }
-
   /** An item that has not started never will; one that was left running is ended. */
   #stopLeft(item: ItemRecord, branch: Branch): Effect.Effect<never> {
-    const { childRun } = item
-    const isRunning = item.status === "running" && childRun !== null && this.#run.silent === undefined
-    return isRunning ? Effect.zipRight(this.#stopItem(item, branch, childRun), Effect.interrupt) : Effect.interrupt
+    const wasRunning = item.status === "running" && this.#run.silent === undefined
+    if (!wasRunning) return Effect.interrupt
+    return Effect.zipRight(
+      Effect.map(this.spec.work.stop(item, branch), (end) => this.#record(item, end)),
+      Effect.interrupt
+    )
   }
 
-  #stopItem(item: ItemRecord, branch: Branch, child: RunId): Effect.Effect<void> {
-    return Effect.map(endChild({ branch, path: this.#path, child, epoch: 0 }), (ended) => {
-      this.#record(item, stoppedAs(ended), ended)
-    })
-  }
-
-  #dispatch(item: ItemRecord): { readonly record: ItemRecord; readonly create: RunRecord | undefined } {
-    if (item.status === "running" && item.childRun !== null) return { record: item, create: undefined }
-    const create = item.childRun === null ? this.#childOf(item) : undefined
-    const childRun = create?.id ?? item.childRun
-    const record: ItemRecord = { ...item, status: "running", childRun, dispatchedAt: this.#run.now(), error: null }
-    const creation = create === undefined ? [] : this.#run.host.children.create(create)
-    const started = { ...this.#run.about(this.attempt.step), item: item.id }
+  #dispatch(item: ItemRecord): { readonly record: ItemRecord; readonly started: Effect.Effect<void> } {
+    if (item.status === "running") return { record: item, started: Effect.void }
+    const dispatched = this.spec.work.dispatch(item)
+    const dispatchedAt = this.#run.now()
+    const record: ItemRecord = { ...dispatched.item, status: "running", dispatchedAt, error: null }
+    const event = { ...this.#run.about(this.attempt.step), item: item.id }
     const counted = this.#count(item.status, "running", 1)
     this.#run.append(
-      [{ _tag: "Item", item: record }, ...creation, counted],
-      [{ _tag: "FanOutItemStarted", ...started }]
+      [{ _tag: "Item", item: record }, ...dispatched.changes, counted],
+      [{ _tag: "FanOutItemStarted", ...event }]
     )
-    return { record, create }
+    return { record, started: dispatched.started }
   }
 
   /** The step with its counters after `n` items changed their status. */
@@ -300,13 +282,14 @@ class FanOut {
     return this.attempt.patchStep({ fanOut: counters })
   }
 
-  #record(item: ItemRecord, status: ItemStatus, child: RunRecord | undefined): ItemRecord {
-    const ended = endedItem(this.#run, item, status, child)
+  #record(item: ItemRecord, end: ItemEnd = wasStopped): ItemRecord {
+    const ended = endedItem(item, end, this.#run.now())
+    const { status } = end
     const skipped = status === "failed" && this.spec.onChildFail === "skip_dependents" ? this.#dependents(ended) : []
     const changes: Array<Change> = [ended, ...skipped].map((item) => ({ _tag: "Item", item }))
     changes.push(this.#count("running", status, 1))
     if (skipped.length > 0) changes.push(this.#count("pending", "skipped", skipped.length))
-    changes.push(...totalsOf(this.#run, child))
+    changes.push(...totalsOf(this.#run, end))
     const about = this.#run.about(this.attempt.step)
     const succeeded = status === "completed"
     this.#run.append(changes, [{ _tag: "FanOutItemCompleted", ...about, item: item.id, succeeded }])
@@ -331,60 +314,18 @@ class FanOut {
   }
 
   #finish(): Effect.Effect<AttemptSuccess, AttemptFailure> {
-    const { name, provider } = this.spec
+    const { kind, name, provider } = this.spec
     const items = [...this.#items.values()]
     const { total, completed, failed, skipped } = countersOf(items)
     const text =
       total === 0
-        ? `foreach ${name}: no items to process`
-        : `foreach ${name}: ${completed} completed, ${failed} failed, ${skipped} skipped of ${total} ${provider}`
-    const result = { ...noResult, context: text, text, structured: { items: endedItems(items) } }
+        ? `${kind} ${name}: no items to process`
+        : `${kind} ${name}: ${completed} completed, ${failed} failed, ${skipped} skipped of ${total} ${provider}`
+    const result = { ...noResult, context: text, text, structured: outputOf(items) }
     if (failed === 0) return Effect.succeed({ result })
-    const message = `foreach '${name}': ${failed} of ${total} items failed`
+    const message = `${kind} '${name}': ${failed} of ${total} items failed`
     return Effect.fail({ message, permanent: true, result })
   }
 }
 
-const pendingItem = (path: StepRecord["path"], key: string, position: number, item: Item): ItemRecord => ({
-  path,
-  key,
-  position,
-  type: item.type,
-  id: item.id,
-  ref: item.ref,
-  context: item.context,
-  status: "pending",
-  error: null,
-  childRun: null,
-  childEpoch: 1,
-  output: null,
-  dispatchedAt: null,
-  completedAt: null
-})
-
 const lastSegment = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
-
-const noCounters: FanOutCounters = { total: 0, completed: 0, failed: 0, skipped: 0, running: 0 }
-
-const countersOf = (items: ReadonlyArray<ItemRecord>): FanOutCounters => {
-  const of = (status: ItemStatus) => items.reduce((sum, item) => (item.status === status ? sum + 1 : sum), 0)
-  return {
-    total: items.length,
-    completed: of("completed"),
-    failed: of("failed"),
-    skipped: of("skipped"),
-    running: of("running")
-  }
-}
-
-const endedItems = (items: ReadonlyArray<ItemRecord>) =>
-  items
-    .filter((item) => !isOpen(item.status))
-    .sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : a.key < b.key ? -1 : 1))
-    .map((item) => ({ item_id: item.id, status: item.status, output: item.output ?? null }))
-
-/** The last structured output of a child's body. */
-const structuredOf = (child: RunRecord): unknown => {
-  const { result } = child
-  return typeof result === "object" && result !== null && "structured" in result ? result.structured : null
-}

@@ -42,5 +42,5 @@ const endWork = (branch: Branch, row: StepRecord): Effect.Effect<void> =>
     if (attempt.process !== null) yield* killOrphans(attempt.process)
     const { childRun: child, childEpoch: epoch } = attempt
     if (child !== null) yield* endChild({ branch, path: row.path, child, epoch })
-    if (row.kind === "foreach") yield* stopItems(branch, row)
+    if (row.kind === "foreach" || row.kind === "pipeline") yield* stopItems(branch, row)
   })

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { isTerminal, type StepPath, type StepRecord } from "../../persistence/Records.ts"
+import { isTerminal, noResult, type StepPath, type StepRecord } from "../../persistence/Records.ts"
 import {
   type ActionRef,
   actionStepKey,
@@ -14,10 +14,10 @@ import {
   type Texts
 } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
-import { step, type StepSpec } from "../Step.ts"
+import { startedRow, step, type StepSpec } from "../Step.ts"
 import { type CallOptions, executeAction, plainCall } from "./ActionAttempt.ts"
 import { substituteAll } from "./Inputs.ts"
-import type { Inherited, Interpreter } from "./Interpreter.ts"
+import type { CallView, Inherited, Interpreter } from "./Interpreter.ts"
 
 export const callNode = (
   self: Interpreter,
@@ -32,7 +32,7 @@ export const callNode = (
 
 /** The step of a call; a name without executor is a replay that does not fit. */
 export const callSpec = (
-  self: Interpreter,
+  self: CallView,
   node: CallNode | BranchCall,
   branch: Branch,
   path: StepPath,
@@ -82,7 +82,7 @@ export const callSpec = (
   )
 }
 
-const schemaOf = (self: Interpreter, ref: string | undefined) =>
+const schemaOf = (self: CallView, ref: string | undefined) =>
   ref === undefined
     ? Effect.succeed(undefined)
     : Effect.mapError(self.services.schemas.find(ref, self.definition.name), ({ message }) => ({
@@ -102,6 +102,18 @@ const retryDelay =
       ? Effect.map(Random.next, (drawn) => Math.round(delay * (0.5 + drawn / 2)))
       : Effect.succeed(delay)
   }
+
+/** The row of a call whose `if` is not met: it stays skipped on resume. */
+export const skippedRow = (spec: StepSpec, condition: string): StepRecord => {
+  const text = condition.includes(".") ? `skipped: ${condition} not emitted` : `skipped: ${condition} is not true`
+  return {
+    ...startedRow({ ...spec, condition }, "pending"),
+    status: "skipped",
+    conditionMet: false,
+    endedAt: spec.branch.run.now(),
+    result: { ...noResult, text }
+  }
+}
 
 /** A node whose step may fail for good. */
 export interface MayFail {
@@ -130,7 +142,7 @@ export const onFailPath = (failed: StepPath): StepPath => `${failed}/on_fail` as
 
 /** Runs a node's on_fail action once, if it has one; that action's own failure is only logged. */
 export const onFailAction = (
-  self: Interpreter,
+  self: CallView,
   branch: Branch,
   failed: StepRecord,
   node: MayFail
@@ -156,7 +168,7 @@ export const onFailAction = (
 }
 
 const onFailSpec = (
-  self: Interpreter,
+  self: CallView,
   action: ActionRef,
   branch: Branch,
   path: StepPath,

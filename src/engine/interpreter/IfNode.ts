@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Condition, IfNode } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import { decide } from "../Decision.ts"
-import type { Inherited, Interpreter } from "./Interpreter.ts"
+import type { CallView, Inherited, Interpreter } from "./Interpreter.ts"
 
 export const ifNode = (
   self: Interpreter,
@@ -29,7 +29,7 @@ export const conditionText = (condition: Condition): string =>
   condition._tag === "Marker" ? `${condition.step}.${condition.marker}` : condition.name
 
 /** A marker of the step's most recent result, or a boolean input that is `true`, in any case. */
-export const isMet = (self: Interpreter, condition: Condition): boolean => {
+export const isMet = (self: CallView, condition: Condition): boolean => {
   if (condition._tag === "Marker") {
     return self.visible.result(condition.step)?.markers.includes(condition.marker) ?? false
   }

@@ -23,6 +23,7 @@ import { gateNode, qualityGateNode } from "./GateNode.ts"
 import { ifNode } from "./IfNode.ts"
 import { doWhileNode, whileNode } from "./LoopNode.ts"
 import { parallelNode } from "./ParallelNode.ts"
+import { pipelineNode } from "./PipelineNode.ts"
 import { scriptNode } from "./ScriptNode.ts"
 import { entryOf, Visible } from "./Visible.ts"
 import type { Definitions } from "./Definitions.ts"
@@ -52,6 +53,9 @@ export interface Failure {
   readonly step: string
   readonly message: string
 }
+
+/** What a call needs of the interpreter; each chain of a pipeline has a `visible` of its own. */
+export type CallView = Pick<Interpreter, "run" | "services" | "definition" | "visible">
 
 export class Interpreter {
   readonly visible: Visible
@@ -132,7 +136,7 @@ export class Interpreter {
       case "Always":
         return this.block(node.body, branch.child(key), inherited)
       case "Pipeline":
-        return this.run.misfit(`pipeline '${node.name}' is not supported by this version`)
+        return pipelineNode(this, node, key, branch)
     }
   }
 

@@ -7,7 +7,7 @@
  * - The first failure that fail_fast acts on is a row (I3): a resumed block starts nothing after it.
  */
 import * as Effect from "effect/Effect"
-import { isTerminal, noResult, type StepPath, type StepRecord } from "../../persistence/Records.ts"
+import { isTerminal, type StepPath, type StepRecord } from "../../persistence/Records.ts"
 import { type BranchCall, defaults, type ParallelNode } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import { forkJoin, type Task } from "../ForkJoin.ts"
@@ -15,7 +15,7 @@ import { journaled, newRow } from "../RunContext.ts"
 import { cancelRow, startedRow, step, stepCompleted, type StepSpec } from "../Step.ts"
 import type { StopReason } from "../StopReason.ts"
 import { blockKeys } from "../../workflow/StepNames.ts"
-import { callSpec, onFailAction, onFailPath } from "./CallNode.ts"
+import { callSpec, onFailAction, onFailPath, skippedRow } from "./CallNode.ts"
 import { conditionText, isMet } from "./IfNode.ts"
 import type { Inherited, Interpreter } from "./Interpreter.ts"
 import type { Entry } from "./Visible.ts"
@@ -120,14 +120,7 @@ class Block {
 
   #skip(spec: StepSpec, condition: string): void {
     const { run } = this.self
-    const text = condition.includes(".") ? `skipped: ${condition} not emitted` : `skipped: ${condition} is not true`
-    const row: StepRecord = {
-      ...startedRow({ ...spec, condition }, "pending"),
-      status: "skipped",
-      conditionMet: false,
-      endedAt: run.now(),
-      result: { ...noResult, text }
-    }
+    const row = skippedRow(spec, condition)
     run.put(row, [stepCompleted(run, row)])
   }
 

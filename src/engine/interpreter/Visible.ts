@@ -57,6 +57,20 @@ export class Visible {
 
   constructor(private readonly options: VisibleOptions) {}
 
+  /** For a chain of its own beside others: it sees what there is as variables, but no step's result yet. */
+  fork(extra: Texts): Visible {
+    const fork = new Visible(this.options)
+    for (const [name, value] of this.#outputs) fork.#outputs.set(name, value)
+    for (const [name, value] of this.#extra) fork.#extra.set(name, value)
+    fork.#contexts = this.#contexts
+    fork.#context = this.#context
+    fork.#output = this.#output
+    fork.#outputFile = this.#outputFile
+    fork.#feedback = this.#feedback
+    fork.setExtra(extra)
+    return fork
+  }
+
   /** The most recent result of a step. */
   result(step: string): Entry | undefined {
     return this.#results.get(step)
@@ -79,7 +93,7 @@ export class Visible {
     this.#feedback = feedback
   }
 
-  /** `workflow_status` inside always, `failed_step` and its like inside an on_fail action. */
+  /** `workflow_status` inside always, `item.*` inside a pipeline. */
   setExtra(values: Texts): void {
     for (const [name, value] of Object.entries(values)) this.#extra.set(name, value)
   }

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { Persistence } from "../../../src/persistence/Persistence.ts"
 import { isUserStep, type RunId, type RunStatus, type StepStatus } from "../../../src/persistence/Records.ts"
@@ -24,6 +25,13 @@ export const untilStatus = (run: RunId, status: RunStatus) =>
     }
   })
 
+/** Waits until a file holds something. */
+export const untilFile = (file: string): Effect.Effect<string> =>
+  Effect.suspend(() => {
+    const text = existsSync(file) ? readFileSync(file, "utf8") : ""
+    return text === "" ? Effect.zipRight(Effect.sleep(5), untilFile(file)) : Effect.succeed(text)
+  })
+
 /** Each run with its end, then its steps. */
 export const outline = (tree: RunTree): ReadonlyArray<string> =>
   [...tree.runs]
@@ -34,3 +42,13 @@ export const outline = (tree: RunTree): ReadonlyArray<string> =>
       const live = steps.filter((step) => isUserStep(step.kind) && !step.superseded)
       return [head, ...live.map((step) => `${run.workflow} ${step.path} ${step.status}`)]
     })
+
+/** Whether a process runs: one that is dead and that nobody has reaped does not. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    const state = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return !/^\d+ \(.*\) Z/.test(state)
+  } catch {
+    return false
+  }
+}

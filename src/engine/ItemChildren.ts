@@ -1,0 +1,69 @@
+/**
+ * An item's child run, as a fan-out sees it (spec/engine.md, "foreach", "Child runs").
+ */
+import * as Effect from "effect/Effect"
+import type { ItemRecord, RunRecord, StepPath } from "../persistence/Records.ts"
+import type { Branch } from "./Branch.ts"
+import { awaitChild, type ChildRequest, childRecord, endChild } from "./Child.ts"
+import type { ItemEnd, ItemWork } from "./ItemRecords.ts"
+import type { Attempt } from "./Step.ts"
+
+/** A child run for each item. */
+export const itemChildren = (
+  attempt: Attempt,
+  request: (item: ItemRecord) => Omit<ChildRequest, "path" | "key">
+): ItemWork => {
+  const { path } = attempt.spec
+  const { children } = attempt.run.host
+  const recordOf = (item: ItemRecord): RunRecord => {
+    const key = `${item.key}#${attempt.step.epoch}`
+    const record = childRecord(attempt.run, { ...request(item), path, key })
+    return item.childRun === null ? record : { ...record, id: item.childRun }
+  }
+  return {
+    dispatch: (item) => {
+      if (item.childRun !== null) return { item, changes: [], started: Effect.void }
+      const record = recordOf(item)
+      return {
+        item: { ...item, childRun: record.id },
+        changes: children.create(record),
+        started: children.start(record)
+      }
+    },
+    run: (item, branch) => {
+      const { childRun: child, childEpoch: epoch } = item
+      if (child === null) return Effect.dieMessage(`item ${item.key} was dispatched without a child`)
+      const ended = awaitChild({ branch, path, child, epoch, dispatched: () => recordOf(item) })
+      return Effect.map(ended, (record): ItemEnd => {
+        const status = record.status === "completed" ? "completed" : "failed"
+        return { ...endOf(record), status }
+      })
+    },
+    stop: (item, branch) => stopItemChild(branch, path, item)
+  }
+}
+
+/** Ends the child of an item that is no longer wanted; one that had ended by itself meanwhile keeps its end. */
+export const stopItemChild = (
+  branch: Branch,
+  path: StepPath,
+  item: ItemRecord
+): Effect.Effect<ItemEnd | undefined> => {
+  const { childRun: child, childEpoch: epoch } = item
+  if (child === null) return Effect.succeed(undefined)
+  return Effect.map(endChild({ branch, path, child, epoch }), (record) => {
+    if (record === undefined) return undefined
+    const status = record.status === "completed" || record.status === "failed" ? record.status : "cancelled"
+    return { ...endOf(record), status }
+  })
+}
+
+const endOf = (child: RunRecord): Omit<ItemEnd, "status"> => ({
+  error: child.status === "completed" ? null : (child.error ?? `child run ${child.status}`),
+  output: structuredOf(child),
+  totals: child.totals
+})
+
+/** The last structured output of a child's body. */
+const structuredOf = ({ result }: RunRecord): unknown =>
+  typeof result === "object" && result !== null && "structured" in result ? result.structured : null
