@@ -10,11 +10,13 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { shownPath } from "../action/ProjectFiles.ts"
 import * as Client from "../engine/Client.ts"
 import { Engine } from "../engine/Engine.ts"
 import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
 import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import { CommandFailed } from "./CliError.ts"
 import { ExitCode } from "./ExitCode.ts"
 import { Gatekeeper, isForPerson, type KeepError } from "./Gatekeeper.ts"
 import { dbArgument } from "./Home.ts"
@@ -22,7 +24,7 @@ import { howToAnswer, howToResume } from "./Hints.ts"
 import { jsonView } from "./JsonView.ts"
 import { makeLinesView } from "./LinesView.ts"
 import { hasColor, inline, type Paint, paintFor, writeError } from "./Output.ts"
-import { describeDatabase, divertConsole } from "./Session.ts"
+import { divertConsole } from "./Session.ts"
 import { handleSignals } from "./Signals.ts"
 import { makeTreeView } from "./TreeView.ts"
 import type { View } from "./View.ts"
@@ -36,7 +38,7 @@ export interface FollowOptions {
   readonly known?: RunRecord
 }
 
-type FollowError = RunNotFound | PersistenceError | KeepError
+type FollowError = RunNotFound | PersistenceError | KeepError | CommandFailed
 
 /** Does `begin`, which makes a run go on here, and stays until there is nothing more to do (F1). */
 export const follow = <E, R>(
@@ -60,7 +62,7 @@ export const follow = <E, R>(
       )
       return yield* Effect.raceFirst(
         seen,
-        Effect.tap(terminated, () => follower.sayHowToGoOn())
+        Effect.flatMap(terminated, (code) => follower.leave(code))
       )
     })
   )
@@ -77,9 +79,14 @@ const lastEventWait = 1_000
 class Follower {
   #run: RunId | undefined
   #cancelling = false
+  #isOver = false
   /** Events of the time before the run was known (F3). */
   #early: Array<EngineEvent | EventsMissed> | undefined = []
   readonly #lastEvent = Deferred.unsafeMake<void>(FiberId.none)
+  /** The run is not ours any longer. */
+  readonly #lost = Deferred.unsafeMake<never, CommandFailed>(FiberId.none)
+  /** What the store said last. */
+  #trouble: string | undefined
 
   constructor(
     private readonly engine: typeof Engine.Service,
@@ -117,7 +124,7 @@ class Follower {
       if (this.#cancelling) this.#sendCancel(run)
       const settled = this.#settled(run, gatekeeper)
       const asking = gatekeeper === undefined ? Effect.never : gatekeeper.keep(run, this.engine.letGo(run))
-      const record = yield* Effect.raceFirst(settled, asking)
+      const record = yield* Effect.raceFirst(Effect.raceFirst(settled, asking), Deferred.await(this.#lost))
       if (isEnded(record.status)) yield* Effect.timeoutOption(Deferred.await(this.#lastEvent), lastEventWait)
       return yield* this.#conclude(record)
     })
@@ -127,7 +134,7 @@ class Follower {
     return Effect.gen(this, function* () {
       const record = yield* this.persistence.get(run)
       const dry = record.dryRun ? " (dry run)" : ""
-      const database = describeDatabase(this.options.database)
+      const database = shownPath(this.options.database)
       if (!this.options.json) this.view.say(`run ${run} of ${inline(record.workflow)}${dry}, recorded in ${database}`)
       const early = this.#early ?? []
       this.#early = undefined
@@ -146,10 +153,18 @@ class Follower {
   }
 
   #show(event: EngineEvent | EventsMissed): Effect.Effect<void> {
+    if (this.#isOver) return Effect.void
     const shown = Effect.sync(() => this.view.event(event))
     switch (event._tag) {
       case "RunStarted":
         return event.parent === null ? shown : Effect.zipRight(this.#attach(event.run), shown)
+      case "StorageTrouble":
+        this.#trouble = event.message
+        return shown
+      case "LeaseLost":
+        return event.run === this.#run
+          ? Effect.zipRight(shown, Deferred.fail(this.#lost, this.#givenUp(event.run)))
+          : shown
       case "RunCompleted":
       case "RunCancelled": {
         const isLast = event.run === this.#run
@@ -192,9 +207,24 @@ class Follower {
     )
   }
 
-  #conclude(run: RunRecord): Effect.Effect<ExitCode, PersistenceError> {
+  /** The process is told to go: the run will be left as it is. */
+  leave(code: ExitCode): Effect.Effect<ExitCode, FollowError> {
     return Effect.gen(this, function* () {
-      this.view.end(run)
+      if (this.#run === undefined) return code
+      if (this.options.json) this.#end(yield* this.persistence.get(this.#run))
+      yield* this.sayHowToGoOn()
+      return code
+    })
+  }
+
+  #end(run: RunRecord): void {
+    this.#isOver = true
+    this.view.end(run)
+  }
+
+  #conclude(run: RunRecord): Effect.Effect<ExitCode, PersistenceError | CommandFailed> {
+    return Effect.gen(this, function* () {
+      this.#end(run)
       switch (run.status) {
         case "completed":
           return ExitCode.done
@@ -212,10 +242,20 @@ class Follower {
           return ExitCode.waiting
         }
         default:
-          writeError(`error: run ${run.id} has been taken over by another process`)
-          return ExitCode.failed
+          return yield* this.#givenUp(run.id)
       }
     })
+  }
+
+  /** The lease ran out while nothing could be written, or another engine has the run. */
+  #givenUp(run: RunId): CommandFailed {
+    const hint = howToResume(run, this.db)
+    return this.#trouble === undefined
+      ? new CommandFailed({ message: `run ${run} has been taken over by another process` })
+      : new CommandFailed({
+          message: `run ${run} is given up here: ${this.#trouble.replace(/; trying again$/, "")}`,
+          hint
+        })
   }
 
   sayHowToGoOn(): Effect.Effect<void> {

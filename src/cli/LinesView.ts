@@ -50,7 +50,7 @@ class Lines {
       case "RunResumed":
         return "resumed"
       case "LeaseLost":
-        return this.paint("yellow", "another engine has taken the run over")
+        return this.paint("yellow", "the run is no longer owned by this process")
       case "StorageTrouble":
       case "Panicked":
         return this.paint("red", inline(event.message))

@@ -2,14 +2,12 @@
  * What a command needs that runs something: the store, and an engine for the one run it was given.
  */
 import { Console as NodeConsole } from "node:console"
-import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Project } from "../action/Project.ts"
-import { shownPath } from "../action/ProjectFiles.ts"
 import { Engine } from "../engine/Engine.ts"
 import { EngineConfig } from "../engine/EngineConfig.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
@@ -19,12 +17,16 @@ import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import { inline, writeError } from "./Output.ts"
 import { UsageError } from "./CliError.ts"
 
-/** Warnings go to the error stream; those of steps are events and shown as such. */
+let lastLogged = ""
+
+/** Warnings go to the error stream, once each; those of steps are events and shown as such. */
 const logger = Logger.replace(
   Logger.defaultLogger,
   Logger.make(({ annotations, logLevel, message }) => {
     if (LogLevel.lessThan(logLevel, LogLevel.Warning) || HashMap.has(annotations, "step")) return
     const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
+    if (text === lastLogged) return
+    lastLogged = text
     writeError(`${LogLevel.greaterThanEqual(logLevel, LogLevel.Error) ? "error" : "warning"}: ${inline(text)}`)
   })
 )
@@ -61,6 +63,3 @@ export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | R
   })
 
 type RunFault = Exclude<Effect.Effect.Error<ReturnType<(typeof Persistence.Service)["find"]>>, RunNotFound>
-
-/** `file`, and whether the next write creates it. */
-export const describeDatabase = (file: string): string => `${shownPath(file)}${existsSync(file) ? "" : " (new)"}`

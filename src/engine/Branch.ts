@@ -69,9 +69,6 @@ export class Branch {
   /** Why this branch is being interrupted, if anybody said so: the run's silent reason, else the nearest cell's. */
   get stopReason(): StopReason | undefined {
     if (this.run.silent !== undefined) return this.run.silent
-    for (let branch: Branch | undefined = this; branch !== undefined; branch = branch.parent) {
-      if (branch.#stop !== undefined) return branch.#stop
-    }
-    return undefined
+    return this.#stop ?? this.parent?.stopReason
   }
 }

@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import {
   type Claim,
   Persistence,
-  PersistenceError,
+  type PersistenceError,
   type PersistenceService,
   type RunAlreadyEnded,
   RunAlreadyExists,

@@ -77,9 +77,7 @@ const recordStopped = (run: RunContext, step: StepRecord, item: ItemRecord, end:
 }
 
 const totalsOf = (run: RunContext, end: ItemEnd | undefined): ReadonlyArray<Change> =>
-  end?.totals === undefined
-    ? []
-    : [{ _tag: "Run", patch: { totals: RunTotals.add(run.record.totals, end.totals) } }]
+  end?.totals === undefined ? [] : [{ _tag: "Run", patch: { totals: RunTotals.add(run.record.totals, end.totals) } }]
 
 class FanOut {
   readonly #graph = new ItemGraph()

@@ -44,11 +44,7 @@ export const itemChildren = (
 }
 
 /** Ends the child of an item that is no longer wanted; one that had ended by itself meanwhile keeps its end. */
-export const stopItemChild = (
-  branch: Branch,
-  path: StepPath,
-  item: ItemRecord
-): Effect.Effect<ItemEnd | undefined> => {
+export const stopItemChild = (branch: Branch, path: StepPath, item: ItemRecord): Effect.Effect<ItemEnd | undefined> => {
   const { childRun: child, childEpoch: epoch } = item
   if (child === null) return Effect.succeed(undefined)
   return Effect.map(endChild({ branch, path, child, epoch }), (record) => {

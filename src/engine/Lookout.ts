@@ -89,8 +89,13 @@ export class Lookout {
   }
 
   stranded(): void {
-    this.#isStranded = true
+    this.#strand()
     this.nudge()
+  }
+
+  /** Noticed while looking: the next look will do. */
+  #strand(): void {
+    this.#isStranded = true
   }
 
   // ---- claims
@@ -175,7 +180,7 @@ export class Lookout {
           ? this.#quietly(this.#take(run.id, Effect.succeed({ run: run.id, generation: run.generation })))
           : Effect.void
       ),
-      () => Effect.sync(() => this.stranded())
+      () => Effect.sync(() => this.#strand())
     )
   })
 
@@ -238,7 +243,7 @@ export class Lookout {
           Effect.forEach(this.#given, (root) => persistence.claimReady({ ...options, root })),
           (claims) => claims.flat()
         )
-    return Effect.onError(claimed, () => Effect.sync(() => this.stranded()))
+    return Effect.onError(claimed, () => Effect.sync(() => this.#strand()))
   }
 
   #take(run: RunId, claim: Effect.Effect<Claim, TakeError>): Effect.Effect<void, TakeError> {

@@ -156,7 +156,8 @@ const onFail = "/on_fail"
 /** The step itself, all behind it, and the blocks around it, which are no longer over. */
 const isFrom = (step: StepRecord, first: StepRecord): boolean =>
   step.position >= first.position ||
-  ((step.kind === "block" || step.kind === "loop" || step.kind === "pipeline") && first.path.startsWith(`${step.path}/`))
+  ((step.kind === "block" || step.kind === "loop" || step.kind === "pipeline") &&
+    first.path.startsWith(`${step.path}/`))
 
 /** A gate that timed out and let the run go on has no error: it is kept. */
 const isUnfinished = (step: StepRecord): boolean =>

@@ -136,7 +136,8 @@ class Generator {
 
   #addOnFail(call: Mutable<CallNode>): void {
     const random = this.#random
-    if (random.chance(0.5)) call.onFail = { _tag: "Continue" }
+    const isContinued = random.chance(0.5)
+    if (isContinued) call.onFail = { _tag: "Continue" }
     else if (random.chance(0.5)) {
       const name = this.#name("fix")
       this.#actions[name] = { failures: random.chance(0.3) ? 1 : 0, context: "fixed" }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import { existsSync, readFileSync } from "node:fs"
 import { isRunning, outline, place, runIn, show } from "./support.ts"
 
@@ -65,6 +66,19 @@ describe("SIGTERM", () => {
     expect(readFileSync(at.path("quick"), "utf8")).toBe("x\n")
     expect(readFileSync(at.path("end"), "utf8")).toBe("completed\n")
   })
+
+  it("ends the JSON lines with the result as it is", async () => {
+    const at = place({ "w.wf": slow })
+    const running = at.start(["run", "w.wf", "--json"])
+    await running.prints('"path":"/long"')
+    running.process.kill("SIGTERM")
+    const { code, stdout } = await running.ended
+    expect(code).toBe(143)
+    expect(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({
+      _tag: "RunResult",
+      status: "running"
+    })
+  })
 })
 
 describe("kill -9", () => {
@@ -82,6 +96,21 @@ describe("kill -9", () => {
     expect(isRunning(pid())).toBe(false)
     const { steps } = await show(at, run)
     expect(steps[1]?.attempts.map(({ outcome }) => outcome)).toEqual(["lost", "completed"])
+  })
+})
+
+describe("a run that kills its process again and again", () => {
+  it("is parked when it is taken up once more, with exit code 4, and says why", async () => {
+    const { at, running, run } = await inTheMiddle()
+    running.process.kill("SIGKILL")
+    await running.ended
+    const database = new Database(at.path("millrace.db"))
+    database.prepare("UPDATE runs SET recoveries = 10").run()
+    database.close()
+    const parked = await at.run(["resume", run])
+    expect(parked.code).toBe(4)
+    expect(parked.stdout).toContain("w needs resume: taken up 11 times without progress")
+    expect(parked.stdout).toContain(`go on with: millrace resume ${run}\n`)
   })
 })
 

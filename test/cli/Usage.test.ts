@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { place, start } from "./support.ts"
 
@@ -89,6 +90,19 @@ describe("the command line", () => {
     const { code, stdout } = await at.run(["run", "--input=a=--db", "--json", "x.wf", "--db", "d.db"])
     expect(code).toBe(0)
     expect(stdout).toContain('"_tag":"RunResult"')
+  })
+
+  it("runs from a checkout by its npm script, on paths that are relative to the user", async () => {
+    const at = place({ "w.wf": 'workflow w { gate human_approval { prompt = "?" } }' })
+    const script = join(import.meta.dirname, "../../scripts/millrace.mjs")
+    const { code, stdout } = await start([], {
+      cwd: "/",
+      env: { INIT_CWD: at.folder, npm_lifecycle_event: "millrace" },
+      command: [process.execPath, script, "run", "w.wf"]
+    }).ended
+    expect(code).toBe(3)
+    expect(stdout).toContain("recorded in millrace.db\n")
+    expect(stdout).toMatch(/^ {2}npm run -s millrace -- approve \w{26}$/m)
   })
 
   it("starts within five times the start of node itself", async () => {

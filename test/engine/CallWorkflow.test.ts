@@ -6,6 +6,7 @@ import { type ActionCall, ActionFailed, type Executor } from "../../src/action/A
 import * as Client from "../../src/engine/Client.ts"
 import { Engine } from "../../src/engine/Engine.ts"
 import { resume } from "../../src/engine/Resume.ts"
+import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import { action, awaitEnd, isEvent, layerOf, runIn, start, watch } from "./TestEngine.ts"
 
@@ -206,8 +207,7 @@ describe("call workflow", () => {
     Effect.gen(function* () {
       let broken = true
       const turn = { metadata: { num_turns: "1" } }
-      const a: Executor = () =>
-        broken ? Effect.fail(new ActionFailed({ message: "no" })) : Effect.succeed(turn)
+      const a: Executor = () => (broken ? Effect.fail(new ActionFailed({ message: "no" })) : Effect.succeed(turn))
       const end = yield* Effect.scoped(
         Effect.gen(function* () {
           const engine = yield* Engine
@@ -226,7 +226,11 @@ describe("call workflow", () => {
       ).pipe(
         Effect.provide(
           layerOf({
-            actions: { first: action(() => turn), a, items: action(() => ({ structuredOutput: { list: ["1", "2"] } })) },
+            actions: {
+              first: action(() => turn),
+              a,
+              items: action(() => ({ structuredOutput: { list: ["1", "2"] } }))
+            },
             workflows: ["workflow sub { call first call a }"]
           })
         )
@@ -324,6 +328,32 @@ describe("call workflow", () => {
       expect(end.run.status).toBe("completed")
       expect(end.run.blockedOn).toEqual([])
       expect(end.events.filter(isEvent("RunWaiting"))).toHaveLength(1)
+    })
+  )
+
+  it.live("goes on with a child that was dispatched, whatever has become of its workflow's file meanwhile", () =>
+    Effect.gen(function* () {
+      const { service: store } = yield* MemoryPersistence.make()
+      const text = "workflow w { call workflow sub }"
+      const id = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const watched = yield* watch
+          const id = yield* start(text)
+          yield* watched.until((event): event is typeof event => event._tag === "RunWaiting" && event.run === id)
+          return id
+        })
+      ).pipe(
+        Effect.provide(
+          layerOf({ workflows: ["workflow sub { gate human_approval { } }"], settings: { linger: 1e6 } }, store)
+        )
+      )
+      const end = yield* Effect.gen(function* () {
+        const engine = yield* Engine
+        yield* Client.answer(id, { approved: true })
+        yield* engine.take(id)
+        return yield* engine.await(id)
+      }).pipe(Effect.provide(layerOf({}, store)))
+      expect([end.status, end.error]).toEqual(["completed", null])
     })
   )
 })

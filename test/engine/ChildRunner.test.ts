@@ -198,7 +198,9 @@ describe("children in another engine and store", () => {
       expect(yield* second.persistence.list(all)).toEqual([])
       const run = yield* Effect.flatMap(Engine, (engine) => engine.await(id)).pipe(here(world, second.runner, store))
       expect(run.status).toBe("completed")
-      expect((yield* second.persistence.list(all)).map(({ id, status }) => [id, status])).toEqual([[child, "completed"]])
+      expect((yield* second.persistence.list(all)).map(({ id, status }) => [id, status])).toEqual([
+        [child, "completed"]
+      ])
     })
   )
 

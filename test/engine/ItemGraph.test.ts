@@ -9,9 +9,9 @@ const edge = (text: string): ItemEdge => {
 }
 
 const edges = fc.array(
-  fc.record({ blocker: fc.integer({ max: 8, min: 0 }), dependent: fc.integer({ max: 8, min: 0 }) }).map(
-    ({ blocker, dependent }): ItemEdge => ({ blocker: `${blocker}`, dependent: `${dependent}` })
-  ),
+  fc
+    .record({ blocker: fc.integer({ max: 8, min: 0 }), dependent: fc.integer({ max: 8, min: 0 }) })
+    .map(({ blocker, dependent }): ItemEdge => ({ blocker: `${blocker}`, dependent: `${dependent}` })),
   { maxLength: 30 }
 )
 

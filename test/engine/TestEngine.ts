@@ -112,7 +112,7 @@ export const watch = Effect.gen(function* () {
   const looking = new Set<() => void>()
   const note = (event: EngineEvent) => {
     seen.push(event)
-    for (const look of [...looking]) look()
+    for (const look of looking) look()
   }
   yield* Effect.forkScoped(
     Stream.runForEach(stream, (event) => Effect.sync(() => event._tag !== "EventsMissed" && note(event)))
@@ -210,6 +210,6 @@ export const ended = (id: RunId, run: RunRecord, seen: ReadonlyArray<EngineEvent
       if (found === undefined) throw new Error(`no step ${path} among ${steps.map((step) => step.path).join(", ")}`)
       return found
     }
-    const ordered = [...children].reverse()
+    const ordered = children.toReversed()
     return { id, run, steps, items, children: ordered, events, warnings, outline, step } satisfies Ended
   })

@@ -2,7 +2,9 @@
  * `call workflow`: a child run that the step waits for (spec/engine.md, "call workflow").
  */
 import * as Effect from "effect/Effect"
+import type { WorkflowUnavailable } from "../../action/Resolvers.ts"
 import {
+  type AttemptRecord,
   isEnded,
   isTerminal,
   type RunId,
@@ -71,40 +73,69 @@ const stopChild = (branch: Branch, row: StepRecord): Effect.Effect<void> => {
 }
 
 interface PreparedChild {
-  readonly dispatch: (attempt: StepRecord["attempts"][number]) => Dispatch
+  readonly dispatch: (attempt: AttemptRecord) => Dispatch
   readonly attempt: (attempt: Attempt) => Effect.Effect<AttemptSuccess, AttemptFailure>
 }
 
-/** Of a step that has ended: never used. */
-const nothing: PreparedChild = {
-  dispatch: () => ({ attempt: {}, changes: [], started: Effect.void }),
-  attempt: () => Effect.dieMessage("the step has ended")
-}
+const noDispatch = (): Dispatch => ({ attempt: {}, changes: [], started: Effect.void })
 
+/** Of a step that has ended: never used. */
+const nothing: PreparedChild = { dispatch: noDispatch, attempt: () => Effect.dieMessage("the step has ended") }
+
+const unusable = (message: string): PreparedChild => ({
+  dispatch: noDispatch,
+  attempt: () => Effect.fail({ message, permanent: true })
+})
+
+/** A child that was dispatched goes on by its own snapshot, whatever has become of its workflow's file meanwhile. */
 const prepare = (
   self: Interpreter,
   node: CallWorkflowNode,
   branch: Branch,
   path: StepPath
-): Effect.Effect<PreparedChild> =>
+): Effect.Effect<PreparedChild> => {
+  const last = self.run.row(path)?.attempts.at(-1)
+  if (last === undefined || last.outcome !== "running" || last.childRun === null) {
+    return Effect.catchAll(prepareNew(self, node, branch, path), (error) => self.run.misfit(error.message))
+  }
+  const retried = Effect.catchAll(prepareNew(self, node, branch, path), ({ message }) =>
+    Effect.succeed(unusable(message))
+  )
+  return Effect.map(retried, ({ dispatch, attempt: retry, dispatched }: PreparedNew) => ({
+    dispatch,
+    attempt: (attempt) => (attempt.number === last.number ? runChild(branch, attempt, dispatched) : retry(attempt))
+  }))
+}
+
+interface PreparedNew extends PreparedChild {
+  /** The record of an attempt's child. */
+  readonly dispatched?: (attempt: AttemptRecord) => RunRecord
+}
+
+const prepareNew = (
+  self: Interpreter,
+  node: CallWorkflowNode,
+  branch: Branch,
+  path: StepPath
+): Effect.Effect<PreparedNew, WorkflowUnavailable> =>
   Effect.gen(function* () {
-    const resolved = yield* resolveChild(self, node.workflow)
+    const resolved = yield* findChild(self, node.workflow)
     const reopen = yield* reopenable(self, path)
     const given = substituteAll(node.inputs ?? {}, (name) => self.visible.lookup(name))
     const problem = resolved.problem ?? missingInput(resolved.definition, (name) => Object.hasOwn(given, name))
-    if (problem !== undefined) {
-      return { ...nothing, attempt: () => Effect.fail({ message: problem, permanent: true }) }
-    }
+    if (problem !== undefined) return unusable(problem)
     const inputs = withDefaults(resolved.definition, given)
     const identity = node.as ?? self.run.record.settings.identity
     const request = { ...resolved.request, inputs, path, settings: { identity } }
     const warnings = undeclaredInputs(resolved.definition, given)
-    const prepared: PreparedChild = {
-      dispatch: (attempt) => dispatchChild(self, request, attempt, reopen),
+    const dispatched = (attempt: AttemptRecord) => newChild(self, request, attempt)
+    const prepared: PreparedNew = {
+      dispatched,
+      dispatch: (attempt) => dispatchChild(self, attempt, reopen, dispatched),
       attempt: (attempt) =>
         Effect.zipRight(
           Effect.forEach(warnings, attempt.warn, { discard: true }),
-          runChild(branch, attempt, () => newChild(self, request, attempt.record))
+          runChild(branch, attempt, dispatched)
         )
     }
     return prepared
@@ -119,10 +150,12 @@ export interface ResolvedChild {
 }
 
 /** A workflow that cannot be found is a replay that does not fit. */
-export const resolveChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedChild> => {
+export const resolveChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedChild> =>
+  Effect.catchAll(findChild(self, workflow), (error) => self.run.misfit(error.message))
+
+const findChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedChild, WorkflowUnavailable> => {
   const { run, services } = self
-  const found = Effect.catchAll(services.workflows.find(workflow), (error) => run.misfit(error.message))
-  return Effect.flatMap(found, (definition) =>
+  return Effect.flatMap(services.workflows.find(workflow), (definition) =>
     services.definitions.store(definition).pipe(
       Effect.catchAll((error) => run.storageFailed(error)),
       Effect.map((key): ResolvedChild => {
@@ -154,15 +187,15 @@ export const wantedEpoch = (child: RunRecord): number =>
 
 const dispatchChild = (
   self: Interpreter,
-  request: Omit<ChildRequest, "key">,
-  attempt: StepRecord["attempts"][number],
-  reopen: { readonly child: RunId; readonly epoch: number } | undefined
+  attempt: AttemptRecord,
+  reopen: { readonly child: RunId; readonly epoch: number } | undefined,
+  dispatched: (attempt: AttemptRecord) => RunRecord
 ): Dispatch => {
-  if (attempt.childRun !== null) return { attempt: {}, changes: [], started: Effect.void }
+  if (attempt.childRun !== null) return noDispatch()
   if (reopen !== undefined && attempt.number === 1) {
-    return { attempt: { childRun: reopen.child, childEpoch: reopen.epoch }, changes: [], started: Effect.void }
+    return { ...noDispatch(), attempt: { childRun: reopen.child, childEpoch: reopen.epoch } }
   }
-  const record = newChild(self, request, attempt)
+  const record = dispatched(attempt)
   const { children } = self.run.host
   return {
     attempt: { childRun: record.id },
@@ -172,11 +205,7 @@ const dispatchChild = (
 }
 
 /** The record of an attempt's child; under the id that the attempt has, if it has one. */
-const newChild = (
-  self: Interpreter,
-  request: Omit<ChildRequest, "key">,
-  attempt: StepRecord["attempts"][number]
-): RunRecord => {
+const newChild = (self: Interpreter, request: Omit<ChildRequest, "key">, attempt: AttemptRecord): RunRecord => {
   const record = childRecord(self.run, { ...request, key: `${self.run.record.epoch}.${attempt.number}` })
   return attempt.childRun === null ? record : { ...record, id: attempt.childRun }
 }
@@ -184,11 +213,12 @@ const newChild = (
 const runChild = (
   branch: Branch,
   attempt: Attempt,
-  dispatched: () => RunRecord
+  record: ((attempt: AttemptRecord) => RunRecord) | undefined
 ): Effect.Effect<AttemptSuccess, AttemptFailure> => {
   const { childRun: child, childEpoch: epoch } = attempt.record
   if (child === null) return Effect.dieMessage(`step ${attempt.spec.path} was dispatched without a child`)
-  return Effect.flatMap(awaitChild({ branch, path: attempt.spec.path, child, epoch, dispatched }), (ended) => {
+  const dispatched = record === undefined ? {} : { dispatched: () => record(attempt.record) }
+  return Effect.flatMap(awaitChild({ branch, path: attempt.spec.path, child, epoch, ...dispatched }), (ended) => {
     const { totals } = ended
     if (ended.status !== "completed") {
       return Effect.fail({ message: ended.error ?? `child run ${ended.id} was ${ended.status}`, totals })

@@ -6,6 +6,7 @@
  * - A call whose `if` is not met is skipped and the chain goes on; a failed call ends it.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { ItemRecord, StepPath, StepRecord } from "../../persistence/Records.ts"
 import { type BranchCall, defaults, type PipelineNode } from "../../workflow/Definition.ts"
 import { blockKeys } from "../../workflow/StepNames.ts"
@@ -19,12 +20,7 @@ import { type CallView, type Interpreter, nothingInherited } from "./Interpreter
 import { itemsOf, itemVariables } from "./ItemSource.ts"
 import { entryOf } from "./Visible.ts"
 
-export const pipelineNode = (
-  self: Interpreter,
-  node: PipelineNode,
-  key: string,
-  branch: Branch
-): Effect.Effect<void> =>
+export const pipelineNode = (self: Interpreter, node: PipelineNode, key: string, branch: Branch): Effect.Effect<void> =>
   fanOutStep(self, branch, key, { kind: "pipeline", name: node.name }, () => ({
     kind: "pipeline",
     name: node.name,
@@ -46,8 +42,12 @@ const chains = (self: Interpreter, node: PipelineNode): ItemWork => {
   return {
     dispatch: (item) => ({ item, changes: [], started: Effect.void }),
     run,
-    // The step in flight has recorded its end; one that a crash left running does so when the chain comes to it.
-    stop: (item, branch) => Effect.as(Effect.exit(Effect.interruptible(run(item, branch))), undefined)
+    // Nothing starts any more: a step that a crash left running records its end when the chain comes to it, and a
+    // chain that was through keeps its end.
+    stop: (item, branch) =>
+      branch.stopReason === undefined
+        ? Effect.succeed(undefined)
+        : Effect.map(Effect.option(Effect.sandbox(run(item, branch))), Option.getOrUndefined)
   }
 }
 

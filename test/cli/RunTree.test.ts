@@ -1,0 +1,146 @@
+import { describe, expect, it } from "@effect/vitest"
+import { duration, inline, paintFor, shorten, table } from "../../src/cli/Output.ts"
+import { RunTree } from "../../src/cli/RunTree.ts"
+import type { EngineEvent } from "../../src/engine/Events.ts"
+import { runId, stepPath, stepRecord } from "../../src/testing/SampleRecords.ts"
+
+const root = runId("root")
+const child = runId("child")
+
+const of = (path: string, run = root, timestamp = 1_000) => ({
+  timestamp,
+  run,
+  path: stepPath(path),
+  step: path.slice(path.lastIndexOf("/") + 1),
+  stepId: `${run}${path}`
+})
+
+const started = (path: string, kind = "script", run = root): EngineEvent => ({
+  _tag: "StepStarted",
+  ...of(path, run),
+  kind,
+  attempt: 1
+})
+
+const completed = (path: string, kind = "script", run = root): EngineEvent => ({
+  _tag: "StepCompleted",
+  ...of(path, run, 3_500),
+  kind,
+  succeeded: true,
+  status: "completed",
+  error: null
+})
+
+const begun: EngineEvent = {
+  _tag: "RunStarted",
+  timestamp: 1_000,
+  run: root,
+  workflow: "w",
+  parent: null,
+  dryRun: false
+}
+
+const lines = (tree: RunTree, options: { readonly rows?: number; readonly columns?: number } = {}) =>
+  tree.render({ now: 6_000, columns: 100, rows: 0, unicode: false, paint: paintFor(false), ...options })
+
+const treeOf = (...events: ReadonlyArray<EngineEvent>): RunTree => {
+  const tree = new RunTree()
+  for (const event of [begun, ...events]) tree.apply(event)
+  return tree
+}
+
+describe("the live tree", () => {
+  it("has a line for each step with its state, attempt and time", () => {
+    const retrying: EngineEvent = { _tag: "StepRetrying", ...of("/b"), attempt: 1, error: "no luck" }
+    const again: EngineEvent = { _tag: "StepStarted", ...of("/b", root, 2_000), kind: "call", attempt: 2 }
+    expect(lines(treeOf(started("/a"), completed("/a"), started("/b", "call"), retrying, again))).toEqual([
+      "  + a  completed  2.5s",
+      "  > b  running  attempt 2  5.0s"
+    ])
+  })
+
+  it("says the round of a loop, and what belongs to on_fail and always", () => {
+    const tree = treeOf(started("/while:x.y/@2/fix"), started("/a/on_fail"), started("/@always/end"))
+    expect(lines(tree).map((line) => line.replace(/ {2}running.*/, ""))).toEqual([
+      "  > fix (round 2)",
+      "  > on_fail (on_fail)",
+      "  > end (always)"
+    ])
+  })
+
+  it("hangs a called workflow below its step, and shows a fan-out as a bar", () => {
+    const tree = treeOf(
+      started("/workflow:c", "workflow"),
+      started("/inner", "call", child),
+      started("/foreach:f", "foreach"),
+      { _tag: "FanOutItemsCollected", ...of("/foreach:f"), total: 4 },
+      { _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "x" },
+      { _tag: "FanOutItemCompleted", ...of("/foreach:f"), item: "x", succeeded: false },
+      { _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "y" }
+    )
+    tree.attach(child, root, stepPath("/workflow:c"))
+    expect(lines(tree)).toEqual([
+      "  > workflow:c  running  5.0s",
+      "    > inner  running  5.0s",
+      "  > foreach:f  [#####---------------] 1/4 (1 failed, 1 running)  running  5.0s"
+    ])
+  })
+
+  it("begins with the steps that a resumed run has, but for those that it will run again", () => {
+    const tree = new RunTree()
+    tree.load(root, [
+      stepRecord("/a", { status: "completed", startedAt: 1_000, endedAt: 2_000 }),
+      stepRecord("/b", { status: "failed", superseded: true }),
+      stepRecord("/if:a.b", { kind: "condition", status: "completed" })
+    ])
+    expect(lines(tree)).toEqual(["  + a  completed  1.0s"])
+  })
+
+  it("gives way where there are more steps than lines: ended ones first", () => {
+    const names = ["/a", "/b", "/c", "/d", "/e"]
+    const tree = treeOf(...names.map((name) => started(name)), ...["/a", "/b", "/d"].map((name) => completed(name)))
+    expect(lines(tree, { rows: 4 }).map((line) => line.replace(/ {2}(running|completed).*/, ""))).toEqual([
+      "  … 2 more",
+      "  > c",
+      "  + d",
+      "  > e"
+    ])
+  })
+
+  it("never prints a line that is wider than the terminal, nor what a step says as commands to it", () => {
+    const waiting: EngineEvent = { _tag: "GateWaiting", ...of("/gate"), kind: "x", prompt: "\u001b[2Jlong ".repeat(30) }
+    for (const columns of [20, 40, 80]) {
+      for (const line of lines(treeOf(started(`/${"n".repeat(60)}`), waiting), { columns })) {
+        expect([...line].length).toBeLessThan(columns)
+        expect(line).not.toContain("\u001b")
+      }
+    }
+  })
+})
+
+describe("texts for people", () => {
+  it("are durations of four sizes", () => {
+    expect([0, 999, 1_000, 59_940, 59_960, 60_000, 3_599_400, 3_600_000, 90_000_000].map(duration)).toEqual([
+      "0ms",
+      "999ms",
+      "1.0s",
+      "59.9s",
+      "1m 00s",
+      "1m 00s",
+      "59m 59s",
+      "1h 00m",
+      "25h 00m"
+    ])
+  })
+
+  it("stay on one line, harmless and short", () => {
+    expect(inline("a \n\n b\tc\u001b[31m")).toBe("a b c\\x1b[31m")
+    expect(shorten("häßlich", 4)).toBe("häß…")
+    expect(
+      table([
+        ["a", "bb", ""],
+        ["ccc", "d", "e"]
+      ])
+    ).toBe("a    bb  \nccc  d   e")
+  })
+})
