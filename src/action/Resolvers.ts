@@ -72,3 +72,18 @@ export class ScriptEnvironment extends Context.Reference<ScriptEnvironment>()("m
     variables: () => Effect.succeed({})
   })
 }) {}
+
+/** What the host gives to each run that starts: it is kept in the run's settings, so a resume elsewhere has it too. */
+export interface InjectedContext {
+  /** Variables that win over inputs. */
+  readonly values: Texts
+  /** Absent: the process's own. */
+  readonly workingDirectory?: string
+}
+
+/** The run context of spec/engine.md ("Services"); default nothing. */
+export class RunContextProvider extends Context.Reference<RunContextProvider>()("millrace/RunContextProvider", {
+  defaultValue: (): { readonly contextOf: (workflow: string) => Effect.Effect<InjectedContext> } => ({
+    contextOf: () => Effect.succeed({ values: {} })
+  })
+}) {}

@@ -7,10 +7,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { BlockedOn, RunId, RunRecord, RunSettings, StepPath } from "../persistence/Records.ts"
-import { isEnded, noTotals } from "../persistence/Records.ts"
+import { isEnded } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import type { Branch } from "./Branch.ts"
 import { awaitWithin } from "./Deadlines.ts"
+import { newRun } from "./NewRun.ts"
 import type { RunContext } from "./RunContext.ts"
 
 export interface ChildRequest {
@@ -30,7 +31,7 @@ export interface ChildRequest {
 /** The record of a child that has not started: owned by its parent's engine. */
 export const childRecord = (parent: RunContext, request: ChildRequest): RunRecord => {
   const { record } = parent
-  return {
+  return newRun({
     id: parent.host.newRunId(),
     workflow: request.workflow,
     title: request.title,
@@ -38,32 +39,17 @@ export const childRecord = (parent: RunContext, request: ChildRequest): RunRecor
     parent: { run: parent.id, path: request.path },
     root: record.root,
     depth: record.depth + 1,
-    status: "pending",
     dryRun: record.dryRun,
     trigger: record.trigger,
     inputs: request.inputs,
     payload: request.payload,
     settings: { ...record.settings, runTimeout: null, ...request.settings },
     createdAt: parent.now(),
-    startedAt: null,
-    endedAt: null,
-    summary: null,
-    error: null,
-    cancelReason: null,
-    result: null,
-    blockedOn: [],
-    iteration: 0,
-    totals: noTotals,
     target: record.target,
     idempotencyKey: `${parent.id}${request.path}/${request.key}`,
     owner: record.owner,
-    generation: 1,
-    epoch: 1,
-    seq: 0,
-    readyAt: null,
-    recoveries: 0,
-    dismissed: false
-  }
+    generation: 1
+  })
 }
 
 export interface AwaitedChild {

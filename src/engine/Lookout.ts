@@ -177,7 +177,7 @@ export class Lookout {
     return Effect.onError(
       this.#each(live, (run) =>
         run.owner === id && !this.options.residents().has(run.id)
-          ? this.#quietly(this.#take(run.id, Effect.succeed({ run: run.id, generation: run.generation })))
+          ? this.#quietly(this.options.residents().adopt({ run: run.id, generation: run.generation }))
           : Effect.void
       ),
       () => Effect.sync(() => this.#strand())
@@ -219,7 +219,7 @@ export class Lookout {
     if (limit <= 0) return Effect.succeed(false)
     return Effect.flatMap(this.#claimReady(limit), (claims) =>
       Effect.as(
-        Effect.forEach(claims, (claim) => this.#quietly(this.#take(claim.run, Effect.succeed(claim))), {
+        Effect.forEach(claims, (claim) => this.#quietly(this.options.residents().adopt(claim)), {
           discard: true
         }),
         claims.length >= limit

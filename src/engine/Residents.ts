@@ -111,6 +111,20 @@ export class Residents {
     })
   }
 
+  /**
+   * Makes a run resident under a claim that was made. If it is resident under an older one, that is lost: somebody
+   * else had the run in between.
+   */
+  adopt(claim: Claim): Effect.Effect<void, RunNotFound | PersistenceError> {
+    return Effect.suspend(() => {
+      const resident = this.get(claim.run)
+      const taken = this.take(claim.run, Effect.succeed(claim), false)
+      if (resident === undefined || resident.run.writer.generation === claim.generation) return taken
+      resident.run.stopSilently({ _tag: "LeaseLost" })
+      return Effect.zipRight(this.untilGone(claim.run), taken)
+    })
+  }
+
   /** Takes in a message for a run; one for a run that is not here is found when that is loaded. */
   deliver(row: InboxRow): void {
     const slot = this.#slots.get(row.run)

@@ -15,12 +15,13 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Branch } from "../engine/Branch.ts"
 import { Engine } from "../engine/Engine.ts"
+import { defaultSettings, newRun } from "../engine/NewRun.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import type { BodyEnd } from "../engine/RunMain.ts"
 import { messageOf } from "../engine/Step.ts"
 import type { PersistenceError, RunNotFound } from "../persistence/Persistence.ts"
 import { Persistence } from "../persistence/Persistence.ts"
-import { noTotals, RunId, type RunRecord } from "../persistence/Records.ts"
+import { RunId } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
 import { definitionKey, describeFailure, endOf, type WorkflowFailed } from "./WorkflowEnd.ts"
 import { onBranch, WorkflowRun } from "./WorkflowRun.ts"
@@ -212,9 +213,15 @@ const start = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
   Effect.gen(function* () {
     const engine = yield* Engine
     const encoded = yield* encode(shape.payload, payload)
-    const record = newRun(shape, yield* engine.newRunId, encoded, yield* Clock.currentTimeMillis, {
+    const record = newRun({
+      id: yield* engine.newRunId,
+      workflow: shape.name,
+      title: shape.name,
+      definition: definitionKey(shape),
+      payload: encoded,
+      createdAt: yield* Clock.currentTimeMillis,
       idempotencyKey: shape.idempotencyKey?.(payload) ?? null,
-      stepTimeout: engine.settings.stepTimeout
+      settings: defaultSettings(engine.settings.stepTimeout)
     })
     return yield* Effect.catchTag(engine.start(record), "RunAlreadyExists", ({ run, idempotencyKey, workflow }) =>
       Effect.flatMap(samePayload(run, encoded), (same) =>
@@ -230,53 +237,3 @@ const samePayload = (run: RunId, encoded: unknown): Effect.Effect<boolean, Persi
       (record) => JSON.stringify(record.payload) === JSON.stringify(encoded)
     )
   )
-
-const newRun = (
-  workflow: { readonly name: string; readonly version: string },
-  id: RunId,
-  payload: unknown,
-  now: number,
-  options: { readonly idempotencyKey: string | null; readonly stepTimeout: number }
-): RunRecord => ({
-  id,
-  workflow: workflow.name,
-  title: workflow.name,
-  definition: definitionKey(workflow),
-  parent: null,
-  root: id,
-  depth: 0,
-  status: "pending",
-  dryRun: false,
-  trigger: "manual",
-  inputs: {},
-  payload,
-  settings: {
-    failFast: true,
-    stepTimeout: options.stepTimeout,
-    runTimeout: null,
-    workingDirectory: process.cwd(),
-    model: null,
-    identity: null,
-    pluginDirs: [],
-    values: {}
-  },
-  createdAt: now,
-  startedAt: null,
-  endedAt: null,
-  summary: null,
-  error: null,
-  cancelReason: null,
-  result: null,
-  blockedOn: [],
-  iteration: 0,
-  totals: noTotals,
-  target: null,
-  idempotencyKey: options.idempotencyKey,
-  owner: null,
-  generation: 0,
-  epoch: 1,
-  seq: 0,
-  readyAt: null,
-  recoveries: 0,
-  dismissed: false
-})

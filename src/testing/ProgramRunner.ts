@@ -76,12 +76,12 @@ export const programLayer = (program: TestProgram, { began, settings, store }: R
   )
 }
 
-/** Scripted actions write no files. */
-const noOutputs = Layer.succeed(
+/** For actions that write no files: a virtual clock does not wait for a real disk. */
+export const noOutputs = Layer.succeed(
   OutputStore,
   OutputStore.of({
-    keep: () => Effect.dieMessage("scripted actions have no output files"),
-    logFile: () => Effect.dieMessage("scripted actions have no logs"),
+    keep: () => Effect.dieMessage("there are no output files here"),
+    logFile: () => Effect.dieMessage("there are no logs here"),
     logs: () => Effect.succeed([]),
     remove: () => Effect.void
   })

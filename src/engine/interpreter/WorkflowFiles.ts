@@ -10,13 +10,14 @@ import * as Schema from "effect/Schema"
 import { Executors } from "../../action/Action.ts"
 import { GateResolvers } from "../../action/GateResolver.ts"
 import { ItemProviders } from "../../action/ItemProvider.ts"
-import { SchemaResolver, WorkflowResolver } from "../../action/Resolvers.ts"
+import { RunContextProvider, SchemaResolver, WorkflowResolver } from "../../action/Resolvers.ts"
 import { OutputStore } from "../../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type RunAlreadyExists } from "../../persistence/Persistence.ts"
-import { noTotals, type RunId, type RunRecord, type RunSettings } from "../../persistence/Records.ts"
+import type { RunId, RunSettings } from "../../persistence/Records.ts"
 import { isRequired, type Texts, type WorkflowDefinition } from "../../workflow/Definition.ts"
 import { nearest } from "../../workflow/Suggest.ts"
 import { Engine, ProgramUnavailable } from "../Engine.ts"
+import { defaultSettings, newRun } from "../NewRun.ts"
 import type { RunContext } from "../RunContext.ts"
 import type { BodyEnd, Program } from "../RunMain.ts"
 import { outputOf } from "./ChildOutput.ts"
@@ -98,6 +99,7 @@ const make = (options: WorkflowFilesOptions) =>
       definitions
     }
     const context = yield* Effect.context<never>()
+    const provider = yield* RunContextProvider
     yield* engine.register({
       accepts: (run) => isDefinitionKey(run.definition),
       definitions: [definitionPrefix],
@@ -108,9 +110,22 @@ const make = (options: WorkflowFilesOptions) =>
         Effect.gen(function* () {
           yield* checkInputs(definition, start.inputs ?? {})
           const key = yield* definitions.store(definition)
-          const id = yield* engine.newRunId
-          const now = yield* Clock.currentTimeMillis
-          return yield* engine.start(newRun(id, definition, key, engine.settings.stepTimeout, now, start))
+          const injected = yield* provider.contextOf(definition.name)
+          return yield* engine.start(
+            newRun({
+              id: yield* engine.newRunId,
+              workflow: definition.name,
+              title: definition.title ?? definition.name,
+              definition: key,
+              createdAt: yield* Clock.currentTimeMillis,
+              dryRun: start.dryRun ?? false,
+              trigger: start.trigger ?? definition.trigger,
+              inputs: withDefaults(definition, start.inputs ?? {}),
+              target: start.target ?? null,
+              idempotencyKey: start.idempotencyKey ?? null,
+              settings: { ...defaultSettings(engine.settings.stepTimeout), ...injected, ...start.settings }
+            })
+          )
         })
     }
   })
@@ -154,55 +169,3 @@ export const checkInputs = (definition: WorkflowDefinition, inputs: Texts): Effe
     })
   )
 }
-
-const newRun = (
-  id: RunId,
-  definition: WorkflowDefinition,
-  key: string,
-  stepTimeout: number,
-  now: number,
-  start: StartOptions
-): RunRecord => ({
-  id,
-  workflow: definition.name,
-  title: definition.title ?? definition.name,
-  definition: key,
-  parent: null,
-  root: id,
-  depth: 0,
-  status: "pending",
-  dryRun: start.dryRun ?? false,
-  trigger: start.trigger ?? definition.trigger,
-  inputs: withDefaults(definition, start.inputs ?? {}),
-  payload: null,
-  settings: {
-    failFast: true,
-    stepTimeout,
-    runTimeout: null,
-    workingDirectory: process.cwd(),
-    model: null,
-    identity: null,
-    pluginDirs: [],
-    values: {},
-    ...start.settings
-  },
-  createdAt: now,
-  startedAt: null,
-  endedAt: null,
-  summary: null,
-  error: null,
-  cancelReason: null,
-  result: null,
-  blockedOn: [],
-  iteration: 0,
-  totals: noTotals,
-  target: start.target ?? null,
-  idempotencyKey: start.idempotencyKey ?? null,
-  owner: null,
-  generation: 0,
-  epoch: 1,
-  seq: 0,
-  readyAt: null,
-  recoveries: 0,
-  dismissed: false
-})

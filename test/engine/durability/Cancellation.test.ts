@@ -18,7 +18,7 @@ import { readTree } from "../../../src/testing/RecordComparison.ts"
 import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
 import { temporaryFolder } from "../../persistence/support.ts"
 import { action, definitionOf, ended, failing, layerOf, type World } from "../TestEngine.ts"
-import { isAlive, outline, untilFile, untilStatus, untilStep } from "./support.ts"
+import { isAlive, outline, untilFile, untilStatus, untilStep, virtualLayer } from "./support.ts"
 
 const ok = action(() => ({}))
 
@@ -76,7 +76,7 @@ const scenario = <A, E>(
       yield* Effect.sleep(1)
       expect(yield* engine.stats).toEqual(before)
       expect((yield* Fiber.roots).length).toBe(fibers)
-    }).pipe(Effect.provide(layerOf(world)))
+    }).pipe(Effect.provide(virtualLayer(world)))
   )
 
 describe("a run that its user cancels", () => {
@@ -344,8 +344,8 @@ describe("a run that its user cancels", () => {
         const store = (yield* MemoryPersistence.make()).service
         const log: Array<string> = []
         const world = { actions: { slow: hanging(log), clean: status(log) } }
-        const one = yield* Layer.build(layerOf(world, store))
-        const other = yield* Layer.build(layerOf(world, store))
+        const one = yield* Layer.build(virtualLayer(world, store))
+        const other = yield* Layer.build(virtualLayer(world, store))
         const run = yield* Effect.provide(start("workflow w { call slow always { call clean } }"), one)
         yield* Effect.provide(untilStep(run, "/slow", "running"), one)
         yield* Effect.provide(cancel(run), other)

@@ -24,8 +24,8 @@ import { intercept } from "../../../src/testing/CrashPoints.ts"
 import { loseEngines } from "../../../src/testing/ProgramRunner.ts"
 import { engineRecord } from "../../../src/testing/SampleRecords.ts"
 import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
-import { action, definitionOf, layerOf, type World } from "../TestEngine.ts"
-import { untilStatus, untilStep } from "./support.ts"
+import { action, definitionOf, type World } from "../TestEngine.ts"
+import { untilStatus, untilStep, virtualLayer } from "./support.ts"
 
 const ok = action(() => ({}))
 
@@ -33,7 +33,7 @@ const ok = action(() => ({}))
 const engineOn = (store: PersistenceService, world: World) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const services = yield* Layer.buildWithScope(layerOf(world, store), scope)
+    const services = yield* Layer.buildWithScope(virtualLayer(world, store), scope)
     const engine = Context.get(services, Engine)
     return {
       engine,
@@ -201,7 +201,7 @@ describe("an engine", () => {
           )
         )
         const scope = yield* Scope.make()
-        const layer = layerOf({ actions: { a: usesPool } }, store).pipe(Layer.provideMerge(pool))
+        const layer = virtualLayer({ actions: { a: usesPool } }, store).pipe(Layer.provideMerge(pool))
         const services = yield* Layer.buildWithScope(layer, scope)
         const run = yield* Effect.orDie(
           Context.get(services, WorkflowFiles).start(definitionOf("workflow w { call a }"))
@@ -285,10 +285,11 @@ describe("a run that kills its engine", () => {
   it.live("again and again is parked with the reason, until somebody asks for it", () =>
     scenario(
       Effect.gen(function* () {
-        const store = yield* memory
-        const first = yield* engineOn(store, { actions: { a: slow([], "first", 1e9) } })
+        const before = yield* MemoryPersistence.make()
+        const first = yield* engineOn(before.service, { actions: { a: slow([], "first", 1e9) } })
         const run = yield* first.start("workflow w { call a always { call a } }")
-        yield* on(store, untilStep(run, "/a", "running"))
+        yield* on(before.service, untilStep(run, "/a", "running"))
+        const store = (yield* MemoryPersistence.make({ from: before.snapshot() })).service
         for (let n = 1; n <= 10; n++) {
           yield* loseEngines(store)
           const other: EngineRecord = engineRecord(`other ${n}`, Date.UTC(2040, 0, 1))

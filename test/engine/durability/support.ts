@@ -1,8 +1,18 @@
 import { existsSync, readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { Persistence } from "../../../src/persistence/Persistence.ts"
+import * as Layer from "effect/Layer"
+import * as MemoryPersistence from "../../../src/persistence/MemoryPersistence.ts"
+import { Persistence, type PersistenceService } from "../../../src/persistence/Persistence.ts"
 import { isUserStep, type RunId, type RunStatus, type StepStatus } from "../../../src/persistence/Records.ts"
+import { noOutputs } from "../../../src/testing/ProgramRunner.ts"
 import { readTree, type RunTree } from "../../../src/testing/RecordComparison.ts"
+import { engineLayer, type World } from "../TestEngine.ts"
+
+/** An engine on a store in memory, without a disk: for the virtual clock. */
+export const virtualLayer = (world: World, store?: PersistenceService) => {
+  const persistence = store === undefined ? MemoryPersistence.layer : Layer.succeed(Persistence, store)
+  return engineLayer(world).pipe(Layer.provideMerge(Layer.merge(persistence, noOutputs)))
+}
 
 /** Waits until `count` steps at a path, of a run or those below it, have a status. */
 export const untilStep = (root: RunId, path: string, status: StepStatus, count = 1) =>
