@@ -68,6 +68,7 @@ export {
 } from "./action/TriggerSource.ts"
 
 // Running.
+export { ChildRunner, ChildRunnerFailed, type ChildRunnerService } from "./engine/ChildRunner.ts"
 export * as Client from "./engine/Client.ts"
 export { Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
 export { EngineConfig, type EngineSettings } from "./engine/EngineConfig.ts"

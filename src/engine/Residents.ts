@@ -15,7 +15,7 @@ import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type { LoadedRun } from "../persistence/Journal.ts"
 import { type Claim, PersistenceError, type PersistenceService, type RunNotFound } from "../persistence/Persistence.ts"
-import type { EngineId, InboxRow, RunId } from "../persistence/Records.ts"
+import { type EngineId, type InboxRow, isEnded, type RunId } from "../persistence/Records.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EventBus } from "./Events.ts"
 import { JournalWriter } from "./JournalWriter.ts"
@@ -103,10 +103,13 @@ export class Residents {
     return Effect.suspend(() => {
       const slot = this.#slots.get(run)
       if (slot === undefined) return this.#isStopping ? Effect.interrupt : this.#enter(run, claim, isAsked)
-      if (slot.isLeaving) return Effect.zipRight(Deferred.await(slot.gone), this.take(run, claim, isAsked))
-      if (slot.resident === undefined)
-        return Effect.zipRight(Deferred.await(slot.settled), this.take(run, claim, isAsked))
-      if (isAsked) slot.resident.run.ask()
+      const { resident } = slot
+      const again = Effect.suspend(() => this.take(run, claim, isAsked))
+      if (resident === undefined && !slot.isLeaving) return Effect.zipRight(Deferred.await(slot.settled), again)
+      if (resident === undefined || slot.isLeaving || isEnded(resident.run.record.status)) {
+        return Effect.zipRight(Deferred.await(slot.gone), again)
+      }
+      if (isAsked) resident.run.ask()
       return Effect.void
     })
   }

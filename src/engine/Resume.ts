@@ -13,7 +13,7 @@ import {
 } from "../persistence/Persistence.ts"
 import { isEnded, RunId } from "../persistence/Records.ts"
 import { Engine } from "./Engine.ts"
-import { reopen, type ReopenMode, type RunNotEnded, type StepNotFound } from "./Reopen.ts"
+import { reopen, type ReopenMode, RunNotEnded, type StepNotFound } from "./Reopen.ts"
 
 /** A plain resume of a run that completed or was cancelled. */
 export class NothingToResume extends Schema.TaggedError<NothingToResume>()("NothingToResume", {
@@ -48,6 +48,7 @@ export const resume = (
     const persistence = yield* Persistence
     const { status } = yield* persistence.get(run)
     if (mode === undefined && !isEnded(status)) return yield* engine.take(run)
+    if (!isEnded(status)) return yield* new RunNotEnded({ run, status })
     if (mode === undefined && status !== "failed") return yield* new NothingToResume({ run, status })
     yield* engine.adopt(run, reopen(persistence, engine.id, run, mode ?? { _tag: "Failed" }))
   })

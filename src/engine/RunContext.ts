@@ -123,7 +123,9 @@ export class RunContext {
   /** The place of a new row: a path that was done before keeps the one that it had. */
   positionOf(path: StepPath): number {
     this.live()
-    return this.writer.superseded.get(path)?.position ?? this.#nextPosition++
+    // What follows the body stands behind it, also behind steps that the body had not come to before.
+    const before = path.startsWith("/@") ? undefined : this.writer.superseded.get(path)
+    return before?.position ?? this.#nextPosition++
   }
 
   /** Whether the program is still on its way through what is in the journal: it is not interrupted there. */

@@ -54,6 +54,9 @@ const kindOf = (node: Node | BranchCall): number => {
   }
 }
 
+/** Editors refuse a symbol without a name, which half-typed text may have. */
+const unnamed = "(unnamed)"
+
 const symbol = (
   { file, lines }: OpenDocument,
   place: object,
@@ -64,7 +67,7 @@ const symbol = (
 ): DocumentSymbol => {
   const whole = file.spans.node(place) ?? { start: 0, end: 0 }
   return {
-    name,
+    name: name === "" ? unnamed : name,
     kind,
     range: lines.rangeOf(whole),
     selectionRange: lines.rangeOf(within(file.spans.name(place) ?? whole, whole)),

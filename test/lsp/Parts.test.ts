@@ -141,8 +141,13 @@ describe("a document", () => {
           expect(symbolsOf(new OpenDocument("file:///x.wf", 1, part)).flatMap(misplaced)).toEqual([])
         }
       }),
-      { numRuns: 50 }
+      { numRuns: 50, endOnFailure: true }
     )
+  })
+
+  it("names what is not named yet", () => {
+    const [workflow] = symbolsOf(new OpenDocument("file:///x.wf", 1, 'workflow w { call "a/" }'))
+    expect(workflow?.children.map((symbol) => symbol.name)).toEqual(["(unnamed)"])
   })
 })
 
