@@ -69,11 +69,13 @@ export const contextOf = (target: Project.Target, unattended: boolean): Texts =>
 export const databaseOf = (home: string, db: string | undefined): string =>
   db === undefined ? join(home, "millrace.db") : resolve(db)
 
+/** Where the user's home folder is; its configuration, which questions do not need, is not loaded. */
+const homeHere = (home: string | undefined) => Project.findHome({ ...optional(home), from: process.cwd() })
+
 /** A database that must be there already. */
 export const existingDatabase = (places: Places) =>
   Effect.gen(function* () {
-    const file =
-      places.db === undefined ? databaseOf((yield* openProject(places.home)).home, undefined) : resolve(places.db)
+    const file = places.db === undefined ? databaseOf(yield* homeHere(places.home), undefined) : resolve(places.db)
     if (existsSync(file)) return file
     return yield* new CommandFailed({
       message: `there is no database ${shownPath(file)}`,
@@ -83,8 +85,8 @@ export const existingDatabase = (places: Places) =>
 
 /** `--db …` for a command that shall find the database from where the user stands; nothing if it does anyway. */
 export const dbArgument = (file: string): Effect.Effect<string> =>
-  openProject(undefined).pipe(
-    Effect.map(({ home }) => (databaseOf(home, undefined) === file ? "" : ` --db ${quoted(shownPath(file))}`)),
+  homeHere(undefined).pipe(
+    Effect.map((home) => (databaseOf(home, undefined) === file ? "" : ` --db ${quoted(shownPath(file))}`)),
     Effect.catchAll(() => Effect.succeed(` --db ${quoted(shownPath(file))}`))
   )
 

@@ -29,6 +29,10 @@ export const itemsOf = (
     ordered: node.ordered ?? defaults.ordered,
     workingDirectory: run.record.settings.workingDirectory,
     output: (step: string) => visible.result(step)?.structured ?? undefined,
+    result: (step: string) => {
+      const found = visible.result(step)
+      return found && { context: found.context, outputFile: found.outputFile }
+    },
     variables: visible.variables({})
   }
   const defect = (thrown: unknown) => {
