@@ -16,9 +16,12 @@ export const commands: ReadonlyArray<CommandEntry> = [
   { name: "approve", summary: "Approve the gate that a run waits at.", load: () => import("./commands/Approve.ts") },
   { name: "reject", summary: "Reject the gate that a run waits at.", load: () => import("./commands/Reject.ts") },
   { name: "validate", summary: "Check workflows.", load: () => import("./commands/Validate.ts") },
+  { name: "list", summary: "List the workflows of the project.", load: () => import("./commands/List.ts") },
   { name: "parse", summary: "Show how a workflow is understood.", load: () => import("./commands/Parse.ts") },
+  { name: "graph", summary: "Draw a workflow, or a run of one.", load: () => import("./commands/Graph.ts") },
   { name: "fmt", summary: "Lay out workflow files.", load: () => import("./commands/Fmt.ts") },
   { name: "runs", summary: "List runs, the newest first.", load: () => import("./commands/Runs.ts") },
   { name: "show", summary: "Show a run and its steps.", load: () => import("./commands/Show.ts") },
-  { name: "logs", summary: "Show what the steps of a run printed.", load: () => import("./commands/Logs.ts") }
+  { name: "logs", summary: "Show what the steps of a run printed.", load: () => import("./commands/Logs.ts") },
+  { name: "lsp", summary: "Serve an editor.", load: () => import("./commands/Lsp.ts") }
 ]

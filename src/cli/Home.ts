@@ -31,7 +31,8 @@ export const contextNames = {
   unattended: "millrace_unattended"
 } as const
 
-const modules = {
+/** How actions and configurations are loaded: with this program's own `effect` and `millrace`. */
+export const moduleOptions = {
   virtualModules: async () => (await import("./SharedModules.ts")).sharedModules
 }
 
@@ -39,11 +40,11 @@ const optional = (home: string | undefined) => (home === undefined ? {} : { home
 
 /** The workflow that a user names by file or name. */
 export const locate = (target: string, home: string | undefined) =>
-  Project.locate(target, { ...optional(home), modules })
+  Project.locate(target, { ...optional(home), modules: moduleOptions })
 
 /** The project around the user. */
 export const openProject = (home: string | undefined) =>
-  Project.open({ ...optional(home), from: process.cwd(), modules })
+  Project.open({ ...optional(home), from: process.cwd(), modules: moduleOptions })
 
 /** The project that a run was started from, unless `--home` says otherwise. */
 export const projectOf = (run: RunRecord, home: string | undefined) => {
@@ -55,7 +56,7 @@ export const projectOf = (run: RunRecord, home: string | undefined) => {
     home: recorded,
     from: file === undefined ? recorded : dirname(file),
     siblings: file !== undefined,
-    modules
+    modules: moduleOptions
   })
 }
 

@@ -244,8 +244,7 @@ class EngineState {
   #idle(run: RunContext): void {
     const told = Effect.sync(() => {
       const resident = this.residents.get(run.id)
-      const isCrowded = this.residents.ids.length > this.settings.maxResident
-      if (resident?.run === run) resident.waiting.idle(this.settings, isCrowded)
+      if (resident?.run === run) resident.waiting.idle(this.settings)
     })
     Runtime.runFork(this.runtime)(told, { immediate: false })
   }

@@ -24,7 +24,7 @@ import type { ProgramSource } from "./Program.ts"
 import { RunContext, type RunHost } from "./RunContext.ts"
 import { parkRun } from "./RunEnd.ts"
 import { RunMain } from "./RunMain.ts"
-import { Waiting } from "./Waiting.ts"
+import { type Crowd, Waiting } from "./Waiting.ts"
 
 export interface Resident {
   readonly run: RunContext
@@ -64,6 +64,7 @@ export interface ResidentsOptions {
 
 export class Residents {
   readonly #slots = new Map<RunId, Slot>()
+  readonly #crowd: Crowd = { size: 0 }
   #isStopping = false
 
   constructor(private readonly options: ResidentsOptions) {}
@@ -212,7 +213,7 @@ export class Residents {
 
   #reside(slot: Slot, main: RunMain, source: ProgramSource): void {
     const { run } = main
-    const resident: Resident = { run, main, source, waiting: new Waiting(run, main) }
+    const resident: Resident = { run, main, source, waiting: new Waiting(run, main, this.#crowd) }
     slot.resident = resident
     for (const row of slot.early.splice(0)) run.deliver(row)
     if (this.#isStopping || !this.options.sources.has(source)) run.stopSilently({ _tag: "Shutdown" })

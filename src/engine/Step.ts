@@ -12,110 +12,33 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
-import type { ProcessIdentity } from "../action/Action.ts"
 import { killOrphans } from "../action/Process.ts"
 import type { Change } from "../persistence/Journal.ts"
-import type {
-  AttemptRecord,
-  StepKind,
-  StepPath,
-  StepRecord,
-  StepResult,
-  StepStatus,
-  Totals
+import {
+  type AttemptRecord,
+  isTerminal,
+  type StepRecord,
+  type StepStatus,
+  type Totals
 } from "../persistence/Records.ts"
-import { isTerminal } from "../persistence/Records.ts"
-import type { Branch } from "./Branch.ts"
+import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import type { EngineEvent } from "./Events.ts"
-import { journaled, newRow, type RunContext } from "./RunContext.ts"
-import { describe, type StopReason } from "./StopReason.ts"
+import { journaled, type RunContext } from "./RunContext.ts"
+import { cancelRow, messageOf, stepCompleted } from "./StepRows.ts"
+import {
+  type AttemptFailure,
+  type AttemptSuccess,
+  type Dispatch,
+  newAttempt,
+  startedRow,
+  type StepSpec
+} from "./StepSpec.ts"
+import type { StopReason } from "./StopReason.ts"
 import * as RunTotals from "./Totals.ts"
 
-export interface AttemptSuccess {
-  readonly result: StepResult
-  /** The encoded success of a code step. */
-  readonly value?: unknown
-  /** What a child run adds to the totals, beside the numbers in `result.metadata`. */
-  readonly totals?: Totals
-}
-
-/** Plain data: an attempt's end is not an error of the engine. */
-export interface AttemptFailure {
-  readonly message: string
-  /** No further attempt is made. */
-  readonly permanent?: boolean
-  /** The encoded typed error of a code step. */
-  readonly value?: unknown
-  readonly totals?: Totals
-  /** What the step hands on although it failed (a fan-out). */
-  readonly result?: StepResult
-}
-
-export interface StepSpec {
-  readonly branch: Branch
-  readonly path: StepPath
-  readonly kind: StepKind
-  readonly name: string
-  readonly role: string | null
-  readonly canCommit?: boolean
-  readonly condition?: string | null
-  readonly retries: number
-  /** ms before a retry; 1 is the first. */
-  readonly delay: (retry: number) => Effect.Effect<number>
-  /** Longest time of an attempt, ms. */
-  readonly timeout: number | null
-  /** Longest silence of an attempt, ms. */
-  readonly heartbeat: number | null
-  /** How long an interrupted attempt is awaited, ms; absent: the engine's `interruptGrace`. */
-  readonly grace?: number
-  /** The status of a step whose attempts have all failed. */
-  readonly failedAs: "failed" | "skipped"
-  /** What joins the commit that starts an attempt. */
-  readonly dispatch?: (step: StepRecord, attempt: AttemptRecord) => Dispatch
-  readonly attempt: (attempt: Attempt) => Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope>
-  /** Ends what an attempt that was stopped or timed out left going outside its fiber: child runs. */
-  readonly stopped?: (step: StepRecord) => Effect.Effect<void>
-}
-
-export interface Dispatch {
-  readonly attempt: Partial<AttemptRecord>
-  readonly changes: ReadonlyArray<Change>
-  /** Called when the commit is durable. */
-  readonly started: Effect.Effect<void>
-}
-
-/** The row of a step that has begun, as a block writes it for its branches, and `step` for its own. */
-export const startedRow = (spec: StepSpec, status: "pending" | "running"): StepRecord => {
-  const run = spec.branch.run
-  const row = newRow(run, {
-    path: spec.path,
-    kind: spec.kind,
-    name: spec.name,
-    role: spec.role,
-    canCommit: spec.canCommit ?? false,
-    condition: spec.condition ?? null,
-    conditionMet: spec.condition === undefined || spec.condition === null ? null : true,
-    iteration: spec.branch.iteration,
-    group: spec.branch.group,
-    status
-  })
-  return status === "pending" ? { ...row, startedAt: null } : { ...row, attempts: [newAttempt(run, 1)] }
-}
-
-const newAttempt = (run: RunContext, number: number): AttemptRecord => ({
-  number,
-  startedAt: run.now(),
-  endedAt: null,
-  outcome: "running",
-  error: null,
-  heartbeatAt: null,
-  heartbeat: null,
-  abandoned: false,
-  process: null,
-  childRun: null,
-  childEpoch: 1
-})
+export { Attempt } from "./Attempt.ts"
+export { cancelRow, messageOf, stepCompleted } from "./StepRows.ts"
+export { type AttemptFailure, type AttemptSuccess, type Dispatch, startedRow, type StepSpec } from "./StepSpec.ts"
 
 /** Runs a step to its end and gives its row. Interrupted, it has written what its reason asks for. */
 export const step = (spec: StepSpec): Effect.Effect<StepRecord> =>
@@ -142,123 +65,6 @@ const stopBeforeStart = (spec: StepSpec, row: StepRecord | undefined): Effect.Ef
 
 const isSilent = (run: RunContext): boolean => run.silent !== undefined
 
-/** Records a step, with its running attempt, as cancelled. */
-export const cancelRow = (run: RunContext, row: StepRecord, reason: StopReason | string): void => {
-  const text = typeof reason === "string" ? reason : describe(reason)
-  const attempts = row.attempts.map((attempt) =>
-    attempt.outcome === "running" ? endAttempt(run, attempt, "cancelled", text) : attempt
-  )
-  const ended: StepRecord = { ...row, attempts, status: "cancelled", error: text, endedAt: run.now(), wakeAt: null }
-  run.put(ended, [stepCompleted(run, ended)])
-}
-
-const endAttempt = (
-  run: RunContext,
-  attempt: AttemptRecord,
-  outcome: AttemptRecord["outcome"],
-  error: string | null
-): AttemptRecord => ({ ...attempt, endedAt: run.now(), outcome, error })
-
-export const stepCompleted = (run: RunContext, step: StepRecord): EngineEvent => ({
-  _tag: "StepCompleted",
-  ...run.about(step),
-  kind: step.kind,
-  succeeded: step.status === "completed" || step.status === "skipped",
-  status: step.status,
-  error: step.error
-})
-
-/** What an attempt knows and may report. After its end it reports nothing any more (S2). */
-export class Attempt {
-  closed = false
-  abandoned = false
-  #silence: (() => void) | undefined
-  #recordedAt = Number.NEGATIVE_INFINITY
-
-  constructor(
-    readonly spec: StepSpec,
-    private readonly owner: StepRun,
-    readonly number: number
-  ) {}
-
-  get run(): RunContext {
-    return this.spec.branch.run
-  }
-
-  get step(): StepRecord {
-    return this.owner.row
-  }
-
-  get record(): AttemptRecord {
-    return this.owner.attempt
-  }
-
-  get retriesLeft(): number {
-    return Math.max(0, this.spec.retries + 1 - this.number)
-  }
-
-  /** Changes the step's row while it runs: the change that records it. */
-  patchStep(patch: Partial<StepRecord>): Change {
-    this.owner.row = { ...this.owner.row, ...patch }
-    return { _tag: "Step", step: this.owner.row }
-  }
-
-  /** The last attempt before this one that ended. */
-  get previous(): AttemptRecord | undefined {
-    return this.owner.row.attempts.findLast((attempt) => attempt.number < this.number)
-  }
-
-  readonly heartbeat = (details?: unknown): Effect.Effect<void> =>
-    Effect.sync(() => {
-      if (this.closed) return
-      this.watch()
-      const now = this.run.now()
-      // Also what is not written now reaches the next attempt: it is written with this one's end.
-      this.owner.updateAttempt({ heartbeatAt: now, heartbeat: details ?? null })
-      if (now - this.#recordedAt < this.run.settings.heartbeatInterval) return
-      this.#recordedAt = now
-      const event = { ...this.run.about(this.step), attempt: this.number, details: details ?? null }
-      this.run.put(this.step, [{ _tag: "StepHeartbeat", ...event }])
-    })
-
-  /** (Re)starts the time of silence that is allowed. */
-  watch(): void {
-    this.#silence?.()
-    const limit = this.spec.heartbeat
-    if (limit !== null && !this.closed) {
-      this.#silence = this.run.host.deadlines.arm(limit, () => this.owner.expire(`no heartbeat for ${limit} ms`))
-    }
-  }
-
-  close(): void {
-    this.closed = true
-    this.#silence?.()
-  }
-
-  readonly processStarted = (process: ProcessIdentity): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (this.closed) return Effect.void
-      this.owner.updateAttempt({ process })
-      this.run.put(this.step)
-      return this.run.flush
-    })
-
-  readonly warn = (message: string): Effect.Effect<void> =>
-    Effect.zipRight(
-      Effect.logWarning(message).pipe(Effect.annotateLogs({ run: this.run.id, step: this.step.path })),
-      Effect.sync(() => this.run.append([], [{ _tag: "StepWarning", ...this.run.about(this.step), message }]))
-    )
-
-  /** For executors that cannot be interrupted: a losing branch does not wait for them. */
-  readonly interruptGrace: Effect.Effect<number> = Effect.sync(() =>
-    this.spec.branch.stopReason?._tag === "FailFast" ? 0 : this.run.settings.interruptGrace
-  )
-
-  readonly abandon: Effect.Effect<void> = Effect.sync(() => {
-    this.abandoned = true
-  })
-}
-
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** How an attempt ended. */
@@ -267,7 +73,7 @@ type Outcome =
   | { readonly _tag: "Failure"; readonly failure: AttemptFailure; readonly timedOut: boolean }
   | { readonly _tag: "Stopped"; readonly reason: StopReason }
 
-class StepRun {
+class StepRun implements AttemptOwner {
   row: StepRecord
   #expired: string | undefined
   #onExpiry: (() => void) | undefined
@@ -533,10 +339,4 @@ const thrown = (name: string, cause: Cause.Cause<unknown>): string => {
   if (defect._tag === "None") return `'${name}' was interrupted`
   const message = messageOf(defect.value)
   return message === undefined ? `'${name}' threw` : `'${name}' threw: ${message}`
-}
-
-/** Of an Error or a text; any other thrown value says nothing that a person could use. */
-export const messageOf = (thrownValue: unknown): string | undefined => {
-  if (thrownValue instanceof Error) return thrownValue.message
-  return typeof thrownValue === "string" ? thrownValue : undefined
 }

@@ -10,24 +10,35 @@ import type { EngineSettings } from "./EngineConfig.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { RunMain } from "./RunMain.ts"
 
+/** How many runs of an engine wait and linger. */
+export interface Crowd {
+  size: number
+}
+
 /** Of a resident: where it stands between waiting and being let go. */
 export class Waiting {
   #disarm: (() => void) | undefined
 
   constructor(
     private readonly run: RunContext,
-    private readonly main: RunMain
+    private readonly main: RunMain,
+    private readonly crowd: Crowd
   ) {}
 
-  /** All branches of the run are parked. `isCrowded`: too many runs wait here for this one to linger. */
-  idle(settings: EngineSettings, isCrowded: boolean): void {
+  /** All branches of the run are parked. */
+  idle(settings: EngineSettings): void {
     const { run, main } = this
     if (!main.mayWait || !run.isIdle) return
     if (!run.isWaiting) return recordAtWork(run)
     if (isShort(run, settings)) return
     recordWaiting(run)
     this.stop()
-    this.#disarm = run.host.deadlines.arm(isCrowded ? 0 : settings.linger, () => this.letGo())
+    if (this.crowd.size >= settings.maxResident) return this.letGo()
+    this.crowd.size += 1
+    this.#disarm = run.host.deadlines.arm(settings.linger, () => {
+      this.stop()
+      this.letGo()
+    })
   }
 
   /** Lets the run go, if it waits. */
@@ -39,8 +50,11 @@ export class Waiting {
     run.stopSilently({ _tag: "LetGo", readyAt, lastInbox: run.lastInbox })
   }
 
+  /** Lingers no more. */
   stop(): void {
-    this.#disarm?.()
+    if (this.#disarm === undefined) return
+    this.crowd.size -= 1
+    this.#disarm()
     this.#disarm = undefined
   }
 }

@@ -1,6 +1,14 @@
-/** The test kit: contract suites, generators and crash points, `millrace/testing`. */
+/** The test kit: contract suites, generators, crash tests and a virtual clock, `millrace/testing`. */
 export * as ArbitraryDefinition from "./ArbitraryDefinition.ts"
 export * as CrashPoints from "./CrashPoints.ts"
+export * as CrashStates from "./CrashStates.ts"
+export { crashEverywhere, type CrashReport, type CrashTestOptions } from "./CrashTest.ts"
 export { persistenceContract, type TestFramework } from "./PersistenceContract.ts"
+export { generateProgram } from "./ProgramGenerator.ts"
+export * as ProgramRunner from "./ProgramRunner.ts"
+export * as RecordComparison from "./RecordComparison.ts"
 export * as SampleRecords from "./SampleRecords.ts"
+export { Seeded } from "./Seeded.ts"
+export * as TestProgram from "./TestProgram.ts"
+export { VirtualClock, withVirtualClock } from "./VirtualClock.ts"
 export * as WalPrefix from "./WalPrefix.ts"

@@ -109,6 +109,24 @@ describe("two engines on one store", () => {
     )
   )
 
+  it.live("and one that is given back a run which it had lost begins it anew", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const log: Array<string> = []
+        const one = yield* engineOn(store, { actions: { a: slow(log, "one", 60_000) } })
+        const run = yield* one.start("workflow w { call a }")
+        yield* on(store, untilStep(run, "/a", "running"))
+        // Somebody had it for a moment, unnoticed.
+        yield* loseEngines(store)
+        yield* store.claim(run, { engine: engineRecord("other", 0).id, now: 0 })
+        expect((yield* one.engine.await(run)).status).toBe("completed")
+        expect(log).toEqual(["one began a", "one Failure", "one began a", "one Success"])
+        expect((yield* store.get(run)).generation).toBe(3)
+      })
+    )
+  )
+
   it.live("share the work: neither has more than maxConcurrentRuns at once", () =>
     scenario(
       Effect.gen(function* () {

@@ -89,19 +89,19 @@ describe("a run that waits at a gate", () => {
         const world = { actions: { a: ok } }
         const one = yield* engineOn(store, world)
         const run = yield* Effect.provide(
-          start(`workflow w { gate human_review { timeout = "1h" on_timeout = continue } call a }`),
+          start(`workflow w { gate human_review { timeout = "10m" on_timeout = continue } call a }`),
           one.services
         )
         yield* Effect.provide(untilStatus(run, "waiting"), one.services)
-        yield* Effect.sleep(20 * minute)
+        yield* Effect.sleep(3 * minute)
         yield* one.close
-        yield* Effect.sleep(20 * minute)
+        yield* Effect.sleep(3 * minute)
         const two = yield* engineOn(store, world)
         const end = yield* two.engine.await(run)
         expect(end.status).toBe("completed")
         const taken = (end.endedAt ?? 0) - (end.startedAt ?? 0)
-        expect(taken).toBeGreaterThanOrEqual(60 * minute)
-        expect(taken).toBeLessThan(60 * minute + 100)
+        expect(taken).toBeGreaterThanOrEqual(10 * minute)
+        expect(taken).toBeLessThan(10 * minute + 100)
         yield* two.close
       })
     )
@@ -205,7 +205,7 @@ describe("a parent", () => {
 
   it.live("is running while any child runs, and lists those that wait in either case", () => {
     const work: Executor = (call) =>
-      call.variables["item.id"] === "p" ? Effect.as(Effect.sleep(10 * minute), {}) : Effect.succeed({})
+      call.variables["item.id"] === "p" ? Effect.as(Effect.sleep(2_000), {}) : Effect.succeed({})
     return scenario(
       {
         workflows: ["workflow item { call work gate human_review {} }"],
@@ -217,7 +217,7 @@ describe("a parent", () => {
           `workflow w { call items foreach each { over = json scope = { from = "items.list" } max_parallel = 2 workflow = item } }`
         )
         yield* untilStep(run, "/human_review", "waiting")
-        yield* Effect.sleep(minute)
+        yield* Effect.sleep(1_000)
         const one = yield* persistence.get(run)
         expect([one.status, one.blockedOn.length]).toEqual(["running", 1])
         yield* untilStatus(run, "waiting")

@@ -1,0 +1,28 @@
+/** `lsp`: the language server, for editors. */
+import { serve } from "../../lsp/Server.ts"
+import * as Effect from "effect/Effect"
+import { defineCommand } from "../CommandLine.ts"
+import { ExitCode } from "../ExitCode.ts"
+import { contextNames, homeOption, moduleOptions } from "../Home.ts"
+
+declare const MILLRACE_VERSION: string
+
+export const command = defineCommand({
+  name: "lsp",
+  summary: "Serve an editor: diagnostics, completion, hover, definitions and formatting, over stdin and stdout.",
+  notes: [
+    "An editor starts it; it speaks the Language Server Protocol. The grammar is editors/millrace.tmLanguage.json."
+  ],
+  arguments: {},
+  options: { home: homeOption },
+  run: ({ home }) =>
+    Effect.map(
+      serve(process.stdin, process.stdout, {
+        version: MILLRACE_VERSION,
+        modules: moduleOptions,
+        contextNames: Object.values(contextNames),
+        ...(home === undefined ? {} : { home })
+      }),
+      (code) => (code === 0 ? ExitCode.done : ExitCode.failed)
+    )
+})

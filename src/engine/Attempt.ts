@@ -1,0 +1,111 @@
+/**
+ * An attempt of a step, as what it runs sees it.
+ *
+ * - S2 An attempt that was interrupted and left behind, or has ended, can report nothing any more.
+ */
+import * as Effect from "effect/Effect"
+import type { ProcessIdentity } from "../action/Action.ts"
+import type { Change } from "../persistence/Journal.ts"
+import type { AttemptRecord, StepRecord } from "../persistence/Records.ts"
+import type { RunContext } from "./RunContext.ts"
+import type { StepSpec } from "./StepSpec.ts"
+
+/** The step that makes the attempt: its row is one for all of them. */
+export interface AttemptOwner {
+  row: StepRecord
+  readonly attempt: AttemptRecord
+  readonly updateAttempt: (patch: Partial<AttemptRecord>) => void
+  /** Ends the running attempt as timed out. */
+  readonly expire: (why: string) => void
+}
+
+/** What an attempt knows and may report. After its end it reports nothing any more (S2). */
+export class Attempt {
+  closed = false
+  abandoned = false
+  #silence: (() => void) | undefined
+  #recordedAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    readonly spec: StepSpec,
+    private readonly owner: AttemptOwner,
+    readonly number: number
+  ) {}
+
+  get run(): RunContext {
+    return this.spec.branch.run
+  }
+
+  get step(): StepRecord {
+    return this.owner.row
+  }
+
+  get record(): AttemptRecord {
+    return this.owner.attempt
+  }
+
+  get retriesLeft(): number {
+    return Math.max(0, this.spec.retries + 1 - this.number)
+  }
+
+  /** Changes the step's row while it runs: the change that records it. */
+  patchStep(patch: Partial<StepRecord>): Change {
+    this.owner.row = { ...this.owner.row, ...patch }
+    return { _tag: "Step", step: this.owner.row }
+  }
+
+  /** The last attempt before this one that ended. */
+  get previous(): AttemptRecord | undefined {
+    return this.owner.row.attempts.findLast((attempt) => attempt.number < this.number)
+  }
+
+  readonly heartbeat = (details?: unknown): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (this.closed) return
+      this.watch()
+      const now = this.run.now()
+      // Also what is not written now reaches the next attempt: it is written with this one's end.
+      this.owner.updateAttempt({ heartbeatAt: now, heartbeat: details ?? null })
+      if (now - this.#recordedAt < this.run.settings.heartbeatInterval) return
+      this.#recordedAt = now
+      const event = { ...this.run.about(this.step), attempt: this.number, details: details ?? null }
+      this.run.put(this.step, [{ _tag: "StepHeartbeat", ...event }])
+    })
+
+  /** (Re)starts the time of silence that is allowed. */
+  watch(): void {
+    this.#silence?.()
+    const limit = this.spec.heartbeat
+    if (limit !== null && !this.closed) {
+      this.#silence = this.run.host.deadlines.arm(limit, () => this.owner.expire(`no heartbeat for ${limit} ms`))
+    }
+  }
+
+  close(): void {
+    this.closed = true
+    this.#silence?.()
+  }
+
+  readonly processStarted = (process: ProcessIdentity): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (this.closed) return Effect.void
+      this.owner.updateAttempt({ process })
+      this.run.put(this.step)
+      return this.run.flush
+    })
+
+  readonly warn = (message: string): Effect.Effect<void> =>
+    Effect.zipRight(
+      Effect.logWarning(message).pipe(Effect.annotateLogs({ run: this.run.id, step: this.step.path })),
+      Effect.sync(() => this.run.append([], [{ _tag: "StepWarning", ...this.run.about(this.step), message }]))
+    )
+
+  /** For executors that cannot be interrupted: a losing branch does not wait for them. */
+  readonly interruptGrace: Effect.Effect<number> = Effect.sync(() =>
+    this.spec.branch.stopReason?._tag === "FailFast" ? 0 : this.run.settings.interruptGrace
+  )
+
+  readonly abandon: Effect.Effect<void> = Effect.sync(() => {
+    this.abandoned = true
+  })
+}
