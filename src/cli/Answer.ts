@@ -66,6 +66,11 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
               say(`run ${root.id} goes on in the process that runs it`)
               return ExitCode.done
             })
+        ),
+        // The process that runs it was faster.
+        Effect.catchIf(
+          (error) => error._tag === "RunAlreadyEnded",
+          () => Effect.succeed(ExitCode.done)
         )
       )
     }).pipe(Effect.provide(storeLayer(database)))

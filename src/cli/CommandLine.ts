@@ -24,6 +24,8 @@ export interface Option<A> {
   /** How its value is called in the help; undefined: it takes none. */
   readonly value: string | undefined
   readonly repeats: boolean
+  /** Whether its value is any text, which is passed on encoded. */
+  readonly isText: boolean
   readonly summary: string
   readonly options: Options.Options<A>
 }
@@ -32,30 +34,38 @@ export const flag = (name: string, summary: string): Option<boolean> => ({
   name,
   value: undefined,
   repeats: false,
+  isText: false,
   summary,
   options: Options.boolean(name)
 })
+
+/** `@effect/cli` trims what it reads; texts go through it encoded, and arrive byte for byte. */
+const wrap = (word: string): string => encodeURIComponent(word)
+const unwrap = (word: string): string => decodeURIComponent(word)
 
 export const text = (name: string, value: string, summary: string): Option<string | undefined> => ({
   name,
   value,
   repeats: false,
+  isText: true,
   summary,
-  options: Options.text(name).pipe(Options.withDefault(undefined))
+  options: Options.text(name).pipe(Options.map(unwrap), Options.withDefault(undefined))
 })
 
 export const texts = (name: string, value: string, summary: string): Option<ReadonlyArray<string>> => ({
   name,
   value,
   repeats: true,
+  isText: true,
   summary,
-  options: Options.repeated(Options.text(name))
+  options: Options.repeated(Options.text(name)).pipe(Options.map((words) => words.map(unwrap)))
 })
 
 export const integer = (name: string, value: string, summary: string, otherwise: number): Option<number> => ({
   name,
   value,
   repeats: false,
+  isText: false,
   summary,
   options: Options.integer(name).pipe(Options.withDefault(otherwise))
 })
@@ -73,7 +83,7 @@ export const argument = (name: string, summary: string): Argument<string> => ({
   needed: true,
   repeats: false,
   summary,
-  args: Args.text({ name })
+  args: Args.text({ name }).pipe(Args.map(unwrap))
 })
 
 export const optionalArgument = (name: string, summary: string): Argument<string | undefined> => ({
@@ -81,7 +91,7 @@ export const optionalArgument = (name: string, summary: string): Argument<string
   needed: false,
   repeats: false,
   summary,
-  args: Args.text({ name }).pipe(Args.withDefault(undefined))
+  args: Args.text({ name }).pipe(Args.map(unwrap), Args.withDefault(undefined))
 })
 
 export const argumentsOf = (name: string, summary: string): Argument<ReadonlyArray<string>> => ({
@@ -89,7 +99,7 @@ export const argumentsOf = (name: string, summary: string): Argument<ReadonlyArr
   needed: false,
   repeats: true,
   summary,
-  args: Args.repeated(Args.text({ name }))
+  args: Args.repeated(Args.text({ name })).pipe(Args.map((words) => words.map(unwrap)))
 })
 
 type OptionSet = Readonly<Record<string, Option<unknown>>>
@@ -139,7 +149,8 @@ export const defineCommand = <O extends OptionSet, A extends ArgumentSet>(defini
           Effect.flatMap((directive) => {
             const parsed = directive._tag === "UserDefined" ? directive.value : { options: {}, args: {} }
             const [extra] = directive._tag === "UserDefined" ? directive.leftover : []
-            if (extra !== undefined) return Effect.fail(usageError(name, `there is an argument too many: '${extra}'`))
+            if (extra !== undefined)
+              return Effect.fail(usageError(name, `there is an argument too many: '${unwrap(extra)}'`))
             // SAFETY: both records have a value of the declared type for each of their keys.
             return Effect.succeed(run({ ...parsed.options, ...parsed.args } as ValuesOf<O, A>))
           })
@@ -182,11 +193,11 @@ const inOrder = (
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? ""
     if (word === "--") {
-      back.push(...words.slice(at + 1))
+      back.push(...words.slice(at + 1).map(wrap))
       break
     }
     if (!word.startsWith("-") || word === "-") {
-      back.push(word)
+      back.push(wrap(word))
       continue
     }
     const equals = word.indexOf("=")
@@ -204,7 +215,7 @@ const inOrder = (
     const isOption = equals === -1 && options.some(({ name }) => `--${name}` === value)
     if (value === undefined || isOption)
       return refuse(`the option ${written} needs a value: ${written} ${option.value}`)
-    front.push(value)
+    front.push(option.isText ? wrap(value) : value)
   }
   return Either.right([...front, ...back])
 }

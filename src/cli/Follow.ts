@@ -5,6 +5,7 @@
  * - F2 Whatever ends the process, the run can be resumed: the engine is shut down before it.
  * - F3 No event is shown before the run's headline, none behind its last line.
  */
+import { existsSync } from "node:fs"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
@@ -20,6 +21,7 @@ import { CommandFailed } from "./CliError.ts"
 import { ExitCode } from "./ExitCode.ts"
 import { Gatekeeper, isForPerson, type KeepError } from "./Gatekeeper.ts"
 import { dbArgument } from "./Home.ts"
+import { guardProcess } from "./Guard.ts"
 import { howToAnswer, howToResume } from "./Hints.ts"
 import { jsonView } from "./JsonView.ts"
 import { makeLinesView } from "./LinesView.ts"
@@ -55,6 +57,7 @@ export const follow = <E, R>(
       const follower = new Follower(yield* Engine, persistence, view, options, yield* dbArgument(options.database))
       const gatekeeper = new Gatekeeper(persistence, view, paint, options.yes)
       const terminated = yield* handleSignals({ cancel: () => follower.cancel(), leave: view.close })
+      yield* guardProcess({ leave: view.close, hint: () => follower.howToGoOn })
       yield* follower.listen(gatekeeper)
       if (options.known !== undefined) yield* follower.load(options.known)
       const seen = Effect.flatMap(begin, (run) =>
@@ -190,13 +193,44 @@ class Follower {
     return Effect.gen(this, function* () {
       for (;;) {
         yield* this.#letGoWhenWaiting(run, gatekeeper)
-        const record = yield* this.engine.awaitRelease(run)
+        const record = yield* Effect.raceFirst(this.engine.awaitRelease(run), this.#stuck(run, gatekeeper))
         if (isEnded(record.status) || record.status === "needs_resume") return record
         if (record.owner !== null && record.owner !== this.engine.id) return record
         if (isLeft(record) && isForOthers(record, gatekeeper)) return record
         yield* Effect.raceFirst(Effect.asVoid(Stream.runHead(this.persistence.changes)), Effect.sleep("200 millis"))
       }
     })
+  }
+
+  /**
+   * The record of a run that does not wait itself, since items are left to dispatch, but cannot go on: all its children
+   * wait for what has to come from elsewhere.
+   */
+  #stuck(run: RunId, gatekeeper: Gatekeeper | undefined): Effect.Effect<RunRecord, FollowError> {
+    const looked = Effect.flatMap(this.persistence.get(run), (record) =>
+      record.status === "running"
+        ? Effect.map(this.#isStuck(record, gatekeeper), (stuck) => (stuck ? record : undefined))
+        : Effect.succeed(undefined)
+    )
+    return Effect.flatMap(Effect.zipRight(Effect.sleep(stuckInterval), looked), (record) =>
+      record === undefined
+        ? this.#stuck(run, gatekeeper)
+        : Effect.succeed({ ...record, status: "waiting", owner: null, readyAt: null })
+    )
+  }
+
+  #isStuck(run: RunRecord, gatekeeper: Gatekeeper | undefined): Effect.Effect<boolean, PersistenceError> {
+    if (!isForOthers(run, gatekeeper)) return Effect.succeed(false)
+    if (run.status === "waiting") return Effect.succeed(true)
+    const open = { parent: run.id, status: openStatuses, limit: maxChildren }
+    return Effect.flatMap(this.persistence.list(open), (children) =>
+      children.length === 0
+        ? Effect.succeed(false)
+        : Effect.map(
+            Effect.forEach(children, (child) => this.#isStuck(child, gatekeeper)),
+            (stuck) => stuck.every(Boolean)
+          )
+    )
   }
 
   /** Without anybody to ask a waiting run is not kept for its linger. */
@@ -224,6 +258,10 @@ class Follower {
 
   #conclude(run: RunRecord): Effect.Effect<ExitCode, PersistenceError | CommandFailed> {
     return Effect.gen(this, function* () {
+      if (!existsSync(this.options.database))
+        return yield* new CommandFailed({
+          message: `the database ${shownPath(this.options.database)} was deleted while the run went on: it is recorded nowhere`
+        })
       this.#end(run)
       switch (run.status) {
         case "completed":
@@ -258,6 +296,10 @@ class Follower {
         })
   }
 
+  get howToGoOn(): string {
+    return this.#run === undefined ? "nothing was recorded" : howToResume(this.#run, this.db)
+  }
+
   sayHowToGoOn(): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.#run !== undefined) this.view.say(howToResume(this.#run, this.db))
@@ -286,6 +328,11 @@ class Follower {
 const attach = (view: View, { id, inputs, parent }: RunRecord): void => {
   if (parent !== null) view.attach(id, parent.run, parent.path, inputs["item.id"])
 }
+
+/** Between two looks whether a run can go on by itself, ms. */
+const stuckInterval = 500
+
+const openStatuses = ["pending", "running", "waiting", "cancelling"] as const
 
 /** Children that are shown of what a run has done before. */
 const maxChildren = 200

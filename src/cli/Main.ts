@@ -11,12 +11,12 @@ import { type AnyError, exitCodeOf, UsageError } from "./CliError.ts"
 import { commands } from "./Commands.ts"
 import { ExitCode } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
-import { endWithReader, flushed, hasColor, paintFor, writeError, writeLine } from "./Output.ts"
+import { outliveReaders, flushed, hasColor, paintFor, writeError, writeLine } from "./Output.ts"
 
 declare const MILLRACE_VERSION: string
 
 export const main = async (words: ReadonlyArray<string>): Promise<void> => {
-  endWithReader()
+  outliveReaders()
   const exit = await Effect.runPromiseExit(dispatch(words))
   const code = Exit.match(exit, { onFailure: report, onSuccess: (code) => code })
   await flushed()

@@ -5,9 +5,13 @@ import { escapeText } from "../workflow/TerminalText.ts"
 
 type Stream = NodeJS.WriteStream
 
-export const write = (text: string): void => void process.stdout.write(text)
+const writeTo = (stream: Stream, text: string): void => {
+  if (!closed.has(stream)) stream.write(text)
+}
+
+export const write = (text: string): void => writeTo(process.stdout, text)
 export const writeLine = (text: string): void => write(`${text}\n`)
-export const writeError = (text: string): void => void process.stderr.write(`${text}\n`)
+export const writeError = (text: string): void => writeTo(process.stderr, `${text}\n`)
 
 /** Whether a stream shows colours: NO_COLOR, FORCE_COLOR and TERM decide, else whether it is a terminal. */
 export const hasColor = (stream: Stream): boolean => {
@@ -37,19 +41,26 @@ export const shorten = (text: string, limit: number): string => {
   return characters.length <= limit ? text : `${characters.slice(0, Math.max(0, limit - 1)).join("")}…`
 }
 
-/** A pipe whose reader left is an end, not an error: `millrace show RUN | head`. */
-export const endWithReader = (): void => {
+/**
+ * A stream that cannot be written takes no more; the command goes on, since a run must not hang on who watches it. A
+ * pipe whose reader left is an end, not an error: `millrace show RUN | head`.
+ */
+export const outliveReaders = (): void => {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error
-      process.exit()
+      const isFirst = !closed.has(stream)
+      closed.add(stream)
+      if (isFirst && error.code !== "EPIPE") writeError(`error: the output cannot be written: ${error.message}`)
     })
   }
 }
 
+const closed = new Set<Stream>()
+
 /** Resolves when all that was written has left the process. */
 export const flushed = async (): Promise<void> => {
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))))
+  const open = [process.stdout, process.stderr].filter((stream) => !closed.has(stream))
+  await Promise.all(open.map((stream) => new Promise((done) => stream.write("", done))))
 }
 
 /** Columns of text, as wide as their widest cell; the last is not padded. */

@@ -120,10 +120,17 @@ export class Lookout {
 
   // ---- looking
 
-  /** At each hint of the store. */
-  readonly listen: Effect.Effect<void> = Effect.suspend(() =>
-    Stream.runForEach(this.options.persistence.changes, () => Effect.sync(() => this.nudge()))
-  )
+  /** At each hint of the store; a message does not wait for a look that takes long. */
+  readonly listen: Effect.Effect<void> = Effect.suspend(() => {
+    const delivered = Effect.catchAll(this.#deliver, (error) =>
+      Effect.logWarning(`messages could not be read: ${error.message}`)
+    )
+    const told = Effect.zipRight(
+      delivered,
+      Effect.sync(() => this.nudge())
+    )
+    return Stream.runForEach(this.options.persistence.changes, () => told)
+  })
 
   /** For ever: at each nudge, when the next run is due, and now and then. */
   readonly watch: Effect.Effect<void> = Effect.suspend(() => {

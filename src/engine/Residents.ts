@@ -182,6 +182,7 @@ export class Residents {
       const { settings, sources } = this.options
       const run = new RunContext(claim.run, this.#writer(slot, claim, loaded), this.options.host(), loaded.inbox)
       if (isAsked) run.timesAsked = 1
+      if (record.startedAt === null && run.find("Cancel") !== undefined) return this.#endUnstarted(slot, run)
       if (record.recoveries > settings.maxRecoveries && record.status !== "needs_resume") {
         const message = `taken up ${record.recoveries} times without progress: its steps may kill their process`
         return this.#park(slot, run, message)
@@ -196,6 +197,15 @@ export class Residents {
         onSuccess: (program) => Effect.sync(() => this.#reside(slot, new RunMain(run, program), source))
       })
     })
+  }
+
+  /** A run that has not begun can be cancelled by whoever takes it: it needs no program. */
+  #endUnstarted(slot: Slot, run: RunContext): Effect.Effect<void> {
+    const { main } = new RunMain(run, { body: () => Effect.interrupt })
+    return Effect.zipRight(
+      main,
+      Effect.sync(() => this.#vacate(run.id, slot))
+    )
   }
 
   #park(slot: Slot, run: RunContext, message: string): Effect.Effect<void> {
@@ -318,10 +328,10 @@ export class Residents {
   /** Stops all runs as they are, and takes no more. */
   readonly stopAll: Effect.Effect<void> = Effect.suspend(() => {
     this.#isStopping = true
-    return Effect.zipRight(
-      this.#untilSettled(),
-      Effect.suspend(() => this.#stop(this.all))
-    )
+    // In the turn in which no child can be taken up any more, so that no parent takes that for a failure.
+    const left = this.#stop(this.all)
+    const others = Effect.suspend(() => this.#stop(this.all))
+    return Effect.zipRight(left, Effect.zipRight(this.#untilSettled(), others))
   })
 
   #untilSettled(): Effect.Effect<void> {

@@ -110,7 +110,7 @@ export class RunMain {
   #cancelledBeforeStart(): boolean {
     const { run } = this
     const cancel = run.find("Cancel")
-    if (run.record.status !== "pending" || run.record.startedAt !== null || cancel === undefined) return false
+    if (run.record.startedAt !== null || cancel === undefined) return false
     const reason = reasonOf(cancel.message)
     run.append([run.consume([cancel.id])])
     this.#phase = "end"
@@ -123,7 +123,7 @@ export class RunMain {
     const { record } = run
     const base = { timestamp: run.now(), run: run.id }
     if (record.startedAt === null) {
-      const patch = { status: "running", startedAt: run.now() } as const
+      const patch = { status: "running", startedAt: run.now(), error: null, blockedOn: [], recoveries: 0 } as const
       const started = { workflow: record.workflow, parent: record.parent?.run ?? null, dryRun: record.dryRun }
       run.append([{ _tag: "Run", patch }], [{ _tag: "RunStarted", ...base, ...started }])
       return

@@ -14,5 +14,10 @@ const reasons: Readonly<Record<string, PersistenceError["reason"]>> = {
 export const fileError = (cause: unknown): PersistenceError => {
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : ""
   const message = cause instanceof Error ? cause.message : String(cause)
-  return new PersistenceError({ reason: reasons[code] ?? "Other", message })
+  const reason = reasons[code] ?? "Other"
+  const path = cause instanceof Error && "path" in cause && typeof cause.path === "string" ? cause.path : "the file"
+  return new PersistenceError({
+    reason,
+    message: reason === "ReadOnly" ? `${path} cannot be written: it is read-only, or not yours (${code})` : message
+  })
 }

@@ -150,7 +150,7 @@ const register = <P extends AnySchema, S extends AnySchema, E extends AnySchema,
       const key = definitionKey(shape)
       yield* engine.register({
         accepts: (run) => run.definition === key,
-        workflows: [shape.name],
+        definitions: [key],
         make: (run) =>
           Effect.succeed({
             body: (branch: Branch) => {

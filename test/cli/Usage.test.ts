@@ -21,11 +21,14 @@ describe("the command line", () => {
         approve   Approve the gate that a run waits at.
         reject    Reject the gate that a run waits at.
         validate  Check workflows.
+        list      List the workflows of the project.
         parse     Show how a workflow is understood.
+        graph     Draw a workflow, or a run of one.
         fmt       Lay out workflow files.
         runs      List runs, the newest first.
         show      Show a run and its steps.
         logs      Show what the steps of a run printed.
+        lsp       Serve an editor.
 
       \`millrace COMMAND --help\` shows a command's arguments and options.
       "

@@ -47,15 +47,15 @@ export const command = defineCommand({
 
 const readInputs = (words: ReadonlyArray<string>): Effect.Effect<Texts, UsageError> =>
   Effect.suspend(() => {
-    const inputs: Record<string, string> = {}
+    const inputs = new Map<string, string>()
     for (const word of words) {
       const equals = word.indexOf("=")
       if (equals <= 0) return refuse(`--input needs NAME=VALUE, not '${word}'`)
       const name = word.slice(0, equals)
-      if (Object.hasOwn(inputs, name)) return refuse(`the input '${name}' is given twice`)
-      inputs[name] = word.slice(equals + 1)
+      if (inputs.has(name)) return refuse(`the input '${name}' is given twice`)
+      inputs.set(name, word.slice(equals + 1))
     }
-    return Effect.succeed(inputs)
+    return Effect.succeed(Object.fromEntries(inputs))
   })
 
 const refuse = (message: string) => Effect.fail(new UsageError({ message }))

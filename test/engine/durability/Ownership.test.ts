@@ -13,7 +13,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Executor } from "../../../src/action/Action.ts"
-import { answer } from "../../../src/engine/Client.ts"
+import { answer, cancel } from "../../../src/engine/Client.ts"
 import { Engine } from "../../../src/engine/Engine.ts"
 import { WorkflowFiles } from "../../../src/engine/interpreter/WorkflowFiles.ts"
 import { resume } from "../../../src/engine/Resume.ts"
@@ -402,6 +402,52 @@ describe("a run that does not fit", () => {
         const good = yield* engineOn(store, { workflows, actions: { a: ok, b: ok }, settings: { watchdog: false } })
         yield* good.resume(run)
         expect((yield* good.engine.await(run)).status).toBe("completed")
+      })
+    )
+  )
+})
+
+describe("a parked run", () => {
+  it.live("does not hold up its parent when that is cancelled, and remembers that it is to end", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const log: Array<string> = []
+        const workflows = ["workflow sub { call a call b always { call clean } }"]
+        const bad = yield* engineOn(store, { workflows, actions: { a: ok, clean: slow(log, "bad", 1) } })
+        const run = yield* bad.start("workflow w { call workflow sub }")
+        yield* on(store, untilStatus(run, "waiting"))
+        const asked = yield* Effect.map(Effect.clock, (clock) => clock.unsafeCurrentTimeMillis())
+        yield* on(store, cancel(run))
+        const end = yield* bad.engine.await(run)
+        expect(end.status).toBe("cancelled")
+        expect((end.endedAt ?? 0) - asked).toBeLessThan(1_000)
+        const [child] = yield* store.list({ parent: run, limit: 1 })
+        expect(child).toMatchObject({ status: "needs_resume", cancelReason: "parent cancelled" })
+        const good = yield* engineOn(store, { workflows, actions: { a: ok, b: ok, clean: slow(log, "good", 1) } })
+        const childEnd = yield* good.engine.await(child?.id ?? run)
+        expect(childEnd).toMatchObject({ status: "cancelled", cancelReason: "parent cancelled" })
+        expect(log).toEqual(["good began clean", "good Success"])
+      })
+    )
+  )
+
+  it.live("that has not begun is cancelled without having run", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const one = yield* engineOn(store, { actions: { a: ok } })
+        const run = yield* one.start("workflow w { call a }")
+        const { endedAt: _e, ...ended } = yield* one.engine.await(run)
+        const id = yield* one.engine.newRunId
+        const blank = { status: "pending", startedAt: null, endedAt: null, summary: null, readyAt: null } as const
+        const free = { owner: null, generation: 0, seq: 0, definition: "wf:unknown" } as const
+        yield* store.create({ ...ended, ...blank, ...free, id, root: id })
+        yield* one.engine.take(id)
+        expect(yield* store.get(id)).toMatchObject({ status: "needs_resume", startedAt: null })
+        yield* on(store, cancel(id))
+        yield* one.engine.take(id)
+        expect(yield* store.get(id)).toMatchObject({ status: "cancelled", startedAt: null })
       })
     )
   )

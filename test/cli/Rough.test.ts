@@ -1,0 +1,86 @@
+import { describe, expect, it } from "@effect/vitest"
+import { place } from "./support.ts"
+
+const action = (body: string) => `export default async () => {\n${body}\n}\n`
+
+describe("what reaches a workflow", () => {
+  it("is the input byte for byte, blanks and line ends at its edges included", async () => {
+    const at = place({ "w.wf": `workflow w { inputs { v required } script s { run = "printf '[%s]' \\"{{v}}\\"" } }` })
+    const ended = await at.run(["run", "w.wf", "--db", "x.db", "--json", "--input", "v= a \n\n"])
+    expect(ended.code).toBe(0)
+    const { runId } = JSON.parse(ended.stdout.trim().split("\n").at(-1) ?? "{}")
+    const { stdout } = await at.run(["show", runId, "--db", "x.db", "--json"])
+    expect(JSON.parse(stdout).steps[0].context).toBe("[ a \n\n]")
+  })
+
+  it("is no input that the workflow does not declare, whatever its name", async () => {
+    const at = place({ "w.wf": 'workflow w { script s { run = "true" } }' })
+    expect(await at.run(["run", "w.wf", "--input", "__proto__=x"])).toMatchObject({ code: 2 })
+  })
+})
+
+describe("an action that misbehaves", () => {
+  const wf = "workflow w { call bad call good }"
+  const project = (bad: string) => place({ "w.wf": wf, "actions/bad.mjs": action(bad), "actions/good.mjs": action("") })
+
+  it("and ends the process does not make the run look done", async () => {
+    const { code, stderr } = await project("process.exit(0)").run(["run", "w.wf", "--db", "x.db"])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/something ended the process while a run went on\nhelp: go on with: .*resume/)
+  })
+
+  it("and leaves a rejected promise behind gets a warning, and the run goes on", async () => {
+    const late = `setTimeout(() => Promise.reject(new Error("late")), 5)\nawait new Promise((r) => setTimeout(r, 100))`
+    const { code, stderr } = await project(late).run(["run", "w.wf", "--db", "x.db"])
+    expect(code).toBe(0)
+    expect(stderr).toContain("warning: something left a rejected promise behind: late")
+  })
+
+  it("and throws where nobody catches ends the process with a message", async () => {
+    const thrown = `setTimeout(() => { throw new Error("far away") }, 5)\nawait new Promise((r) => setTimeout(r, 2000))`
+    const { code, stderr } = await project(thrown).run(["run", "w.wf", "--db", "x.db"])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: nobody caught: far away\nhelp: go on with: .*resume/)
+  })
+})
+
+describe("a run that nobody watches any longer", () => {
+  it("goes on to its end when the reader of its output has left", async () => {
+    const at = place({
+      "w.wf":
+        'workflow w { script a { run = "sleep 0.3" } script b { run = "sleep 0.3" } always { script c { run = "true" } } }'
+    })
+    const piped = await at.run([], {
+      command: ["sh", "-c", `node "${process.cwd()}/dist/cli/bin.js" run w.wf --db x.db | head -1`]
+    })
+    expect(piped.code).toBe(0)
+    const { stdout } = await at.run(["runs", "--db", "x.db", "--json"])
+    expect(JSON.parse(stdout)).toMatchObject([{ status: "completed" }])
+  })
+
+  it("says so when its database is gone at the end", async () => {
+    const at = place({ "w.wf": 'workflow w { script s { run = "rm -f x.db x.db-wal x.db-shm" } }' })
+    const { code, stderr } = await at.run(["run", "w.wf", "--db", "x.db"])
+    expect(code).toBe(1)
+    expect(stderr).toContain("was deleted while the run went on")
+  })
+})
+
+describe("a fan-out whose child waits for a person", () => {
+  it("leaves the run waiting with exit code 3, although items are left to dispatch", async () => {
+    const at = place({
+      "w.wf": `workflow w {
+        script f { run = "printf '<<<FLOW_OUTPUT>>>\\n{\\"items\\":[\\"a\\",\\"b\\"]}\\n<<<END_FLOW_OUTPUT>>>'" }
+        foreach e { over = json scope = { from = "f.items" } max_parallel = 1 workflow = kid }
+      }`,
+      "kid.wf": 'workflow kid { gate human_approval { prompt = "ok?" } script s { run = "true" } }'
+    })
+    const first = await at.run(["run", "w.wf", "--db", "x.db"])
+    expect(first.code).toBe(3)
+    const child = /approve (\w+)/.exec(first.stdout)?.[1] ?? ""
+    const second = await at.run(["approve", child, "--db", "x.db"])
+    expect(second.code).toBe(3)
+    const third = await at.run(["approve", /approve (\w+)/.exec(second.stdout)?.[1] ?? "", "--db", "x.db"])
+    expect(third.code).toBe(0)
+  })
+})
