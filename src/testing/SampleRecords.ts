@@ -1,4 +1,5 @@
 /** Records with every field set, for tests that care about a few of them. */
+import { defaultSettings, newRun } from "../engine/NewRun.ts"
 import type { Commit } from "../persistence/Persistence.ts"
 import type { Change } from "../persistence/Journal.ts"
 import type {
@@ -12,7 +13,7 @@ import type {
   StepPath,
   StepRecord
 } from "../persistence/Records.ts"
-import { noResult, noTotals } from "../persistence/Records.ts"
+import { noResult } from "../persistence/Records.ts"
 
 // SAFETY: brands without a further condition, here and below.
 export const runId = (id: string): RunId => id as RunId
@@ -20,50 +21,18 @@ export const engineId = (id: string): EngineId => id as EngineId
 export const stepPath = (path: string): StepPath => path as StepPath
 
 /** A root run that is pending, unowned and ready at once. */
-export const runRecord = (id: string, values: Partial<RunRecord> = {}): RunRecord => ({
-  id: runId(id),
-  workflow: "build",
-  title: "Build",
-  definition: "sha256:0",
-  parent: null,
-  root: runId(id),
-  depth: 0,
-  status: "pending",
-  dryRun: false,
-  trigger: "manual",
-  inputs: { branch: "main" },
-  payload: null,
-  settings: {
-    failFast: true,
-    stepTimeout: 43_200_000,
-    runTimeout: null,
-    workingDirectory: "/work",
-    model: null,
-    identity: null,
-    pluginDirs: [],
-    values: {}
-  },
-  createdAt: 1_000,
-  startedAt: null,
-  endedAt: null,
-  summary: null,
-  error: null,
-  cancelReason: null,
-  result: null,
-  blockedOn: [],
-  iteration: 0,
-  totals: noTotals,
-  target: null,
-  idempotencyKey: null,
-  owner: null,
-  generation: 0,
-  epoch: 1,
-  seq: 0,
-  readyAt: 0,
-  recoveries: 0,
-  dismissed: false,
-  ...values
-})
+export const runRecord = (id: string, values: Partial<RunRecord> = {}): RunRecord =>
+  newRun({
+    id: runId(id),
+    workflow: "build",
+    title: "Build",
+    definition: "sha256:0",
+    inputs: { branch: "main" },
+    settings: { ...defaultSettings(43_200_000), workingDirectory: "/work" },
+    createdAt: 1_000,
+    readyAt: 0,
+    ...values
+  })
 
 /** A call in its first attempt. */
 export const stepRecord = (path: string, values: Partial<StepRecord> = {}): StepRecord => ({
