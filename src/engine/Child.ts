@@ -6,11 +6,12 @@
  * - C3 A parent that stops waiting for good cancels the child and waits for its end, its always included.
  */
 import * as Effect from "effect/Effect"
-import type { BlockedOn, RunId, RunRecord, RunSettings, StepPath } from "../persistence/Records.ts"
+import type { BlockedOn, RunId, RunRecord, RunSettings, StepPath, StepRecord } from "../persistence/Records.ts"
 import { isEnded } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import type { Branch } from "./Branch.ts"
 import { awaitWithin } from "./Deadlines.ts"
+import * as RunTotals from "./Totals.ts"
 import { newRun } from "./NewRun.ts"
 import type { RunContext } from "./RunContext.ts"
 
@@ -153,4 +154,16 @@ const hasNews = (options: AwaitedChild): boolean => newsOf(options).length > 0
 const consumeNews = (options: AwaitedChild): void => {
   const news = newsOf(options)
   if (news.length > 0) options.branch.run.append([options.branch.run.consume(news.map((row) => row.id))])
+}
+
+/** Ends the child of an attempt that was stopped; what it has cost counts all the same. */
+export const stopChild = (branch: Branch, row: StepRecord): Effect.Effect<void> => {
+  const { run } = branch
+  const { childRun: child, childEpoch: epoch } = row.attempts.at(-1) ?? { childRun: null, childEpoch: 1 }
+  if (child === null) return Effect.void
+  return Effect.map(endChild({ branch, path: row.path, child, epoch }), (ended) => {
+    if (ended === undefined || !isEnded(ended.status)) return
+    const totals = RunTotals.add(run.record.totals, ended.totals)
+    run.append([{ _tag: "Run", patch: { totals } }])
+  })
 }

@@ -10,7 +10,7 @@ import type { BlockedOn, StepPath, StepRecord } from "../persistence/Records.ts"
 import { isTerminal } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import { journaled, newRow, type RunContext } from "./RunContext.ts"
-import { cancelRow } from "./Step.ts"
+import { stopRow } from "./StepRows.ts"
 
 export interface WaitSpec {
   readonly branch: Branch
@@ -29,12 +29,12 @@ export interface WaitSpec {
 export const durableWait = (spec: WaitSpec): Effect.Effect<StepRecord> =>
   Effect.flatMap(journaled(spec.branch.run, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
-    if (spec.branch.stopReason !== undefined) return stopped(spec, row)
+    if (spec.branch.stopReason !== undefined) return stopRow(spec.branch, row)
     return Effect.uninterruptibleMask((restore) => {
       const waiting = row ?? startWaiting(spec)
       const ended = Effect.exit(restore(untilEnded(spec, waiting)))
       return Effect.flatMap(Effect.zipRight(spec.branch.run.flush, ended), (exit) =>
-        Exit.isSuccess(exit) ? Effect.sync(() => end(spec, waiting)) : stopped(spec, waiting)
+        Exit.isSuccess(exit) ? Effect.sync(() => end(spec, waiting)) : stopRow(spec.branch, waiting, exit.cause)
       )
     })
   })
@@ -78,10 +78,3 @@ const end = (spec: WaitSpec, row: StepRecord): StepRecord => {
   run.append([{ _tag: "Step", step: ended }, ...consumed])
   return ended
 }
-
-const stopped = (spec: WaitSpec, row: StepRecord | undefined): Effect.Effect<never> =>
-  Effect.suspend(() => {
-    const { run, stopReason } = spec.branch
-    if (row !== undefined && stopReason !== undefined && run.silent === undefined) cancelRow(run, row, stopReason)
-    return Effect.interrupt
-  })

@@ -5,7 +5,6 @@
  * - G2 The deadline counts from the first wait, across restarts.
  * - G3 A stored answer wins over the resolver's, whichever kind of gate it is.
  */
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { GateResolverFailed, type GateQuestion, type GateResolver, type GateVerdict } from "../action/GateResolver.ts"
@@ -15,7 +14,7 @@ import { isTerminal, noResult } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import type { EngineEvent } from "./Events.ts"
 import { journaled, newRow, type RunContext, topicOf } from "./RunContext.ts"
-import { cancelRow, messageOf, stepCompleted } from "./Step.ts"
+import { messageOf, stepCompleted, stopRow } from "./StepRows.ts"
 
 export interface GateSpec {
   readonly branch: Branch
@@ -35,26 +34,17 @@ export const gate = (spec: GateSpec): Effect.Effect<StepRecord> =>
   Effect.flatMap(journaled(spec.branch.run, spec.path, "gate", spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     const reason = spec.branch.stopReason
-    if (reason !== undefined) return stopped(spec, row)
+    if (reason !== undefined) return stopRow(spec.branch, row)
     return Effect.uninterruptibleMask((restore) => {
       const waiting = row ?? startWaiting(spec)
       if (spec.approve) return Effect.sync(() => answered(spec, waiting, dryRunAnswer(spec.branch.run), []))
       return Effect.zipRight(
         spec.branch.run.flush,
         Effect.flatMap(Effect.exit(restore(untilAnswered(spec, waiting))), (exit) =>
-          Exit.isSuccess(exit) ? Effect.sync(exit.value) : stopped(spec, waiting, exit.cause)
+          Exit.isSuccess(exit) ? Effect.sync(exit.value) : stopRow(spec.branch, waiting, exit.cause)
         )
       )
     })
-  })
-
-const stopped = (spec: GateSpec, row: StepRecord | undefined, cause?: Cause.Cause<never>): Effect.Effect<never> =>
-  Effect.suspend(() => {
-    const { run } = spec.branch
-    const reason = spec.branch.stopReason
-    if (cause !== undefined && reason === undefined) return Effect.failCause(cause)
-    if (row !== undefined && reason !== undefined && run.silent === undefined) cancelRow(run, row, reason)
-    return Effect.interrupt
   })
 
 const startWaiting = (spec: GateSpec): StepRecord => {

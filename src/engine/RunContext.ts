@@ -20,7 +20,7 @@ import type {
   StepPath,
   StepRecord
 } from "../persistence/Records.ts"
-import { isTerminal, noResult, stepId } from "../persistence/Records.ts"
+import { isTerminal, blankStep, noResult, stepId } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
@@ -374,25 +374,14 @@ export const newRow = (
 ): StepRecord => {
   const now = run.now()
   return {
+    ...blankStep,
     epoch: run.record.epoch,
-    role: null,
-    canCommit: false,
     position: run.positionOf(row.path),
-    iteration: 0,
     superseded: false,
     startedAt: now,
     endedAt: row.status === "running" || row.status === "waiting" || row.status === "pending" ? null : now,
     attempts: [],
     result: noResult,
-    error: null,
-    value: null,
-    condition: null,
-    conditionMet: null,
-    childRun: null,
-    gate: null,
-    fanOut: null,
-    group: null,
-    wakeAt: null,
     idempotencyKey: idempotencyKeyOf(run, row.path),
     ...row
   }

@@ -1,7 +1,10 @@
 /**
  * How steps end in records and events.
  */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import type { AttemptRecord, StepRecord } from "../persistence/Records.ts"
+import type { Branch } from "./Branch.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { RunContext } from "./RunContext.ts"
 import { describe, type StopReason } from "./StopReason.ts"
@@ -15,6 +18,22 @@ export const cancelRow = (run: RunContext, row: StepRecord, reason: StopReason |
   const ended: StepRecord = { ...row, attempts, status: "cancelled", error: text, endedAt: run.now(), wakeAt: null }
   run.put(ended, [stepCompleted(run, ended)])
 }
+
+/**
+ * Ends a primitive that was interrupted: its row, if it has one, is cancelled with its branch's reason, or left as it is
+ * where the reason is silent. A `cause` without any reason is a defect, and stays one.
+ */
+export const stopRow = (
+  branch: Branch,
+  row: StepRecord | undefined,
+  cause?: Cause.Cause<never>
+): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    const { run, stopReason } = branch
+    if (cause !== undefined && stopReason === undefined) return Effect.failCause(cause)
+    if (row !== undefined && stopReason !== undefined && run.silent === undefined) cancelRow(run, row, stopReason)
+    return Effect.interrupt
+  })
 
 const endAttempt = (
   run: RunContext,

@@ -4,7 +4,15 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Change } from "../persistence/Journal.ts"
-import type { AttemptRecord, StepKind, StepPath, StepRecord, StepResult, Totals } from "../persistence/Records.ts"
+import {
+  type AttemptRecord,
+  blankAttempt,
+  type StepKind,
+  type StepPath,
+  type StepRecord,
+  type StepResult,
+  type Totals
+} from "../persistence/Records.ts"
 import type { Attempt } from "./Attempt.ts"
 import type { Branch } from "./Branch.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
@@ -82,15 +90,8 @@ export const startedRow = (spec: StepSpec, status: "pending" | "running"): StepR
 
 /** An attempt that begins now. */
 export const newAttempt = (run: RunContext, number: number): AttemptRecord => ({
+  ...blankAttempt,
   number,
   startedAt: run.now(),
-  endedAt: null,
-  outcome: "running",
-  error: null,
-  heartbeatAt: null,
-  heartbeat: null,
-  abandoned: false,
-  process: null,
-  childRun: null,
-  childEpoch: 1
+  outcome: "running"
 })

@@ -182,6 +182,18 @@ export const AttemptRecord = Schema.Struct({
 })
 export type AttemptRecord = typeof AttemptRecord.Type
 
+/** What an attempt has where nothing else is said. The SQL store leaves these values out of its rows. */
+export const blankAttempt = {
+  endedAt: null,
+  error: null,
+  heartbeatAt: null,
+  heartbeat: null,
+  abandoned: false,
+  process: null,
+  childRun: null,
+  childEpoch: 1
+} as const satisfies Partial<AttemptRecord>
+
 /** What a step that ended hands on. */
 export const StepResult = Schema.Struct({
   markers: Schema.Array(Schema.String),
@@ -294,6 +306,24 @@ export const StepRecord = Schema.Struct({
   idempotencyKey: Schema.String
 })
 export type StepRecord = typeof StepRecord.Type
+
+/** What a row of the journal has where nothing else is said. The SQL store leaves these values out of its rows. */
+export const blankStep = {
+  role: null,
+  canCommit: false,
+  iteration: 0,
+  startedAt: null,
+  endedAt: null,
+  error: null,
+  value: null,
+  condition: null,
+  conditionMet: null,
+  childRun: null,
+  gate: null,
+  fanOut: null,
+  group: null,
+  wakeAt: null
+} as const satisfies Partial<StepRecord>
 
 export const ItemRecord = Schema.Struct({
   /** The fan-out step. */

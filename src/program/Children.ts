@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { awaitChild, childRecord, endChild } from "../engine/Child.ts"
+import { awaitChild, childRecord, stopChild } from "../engine/Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../engine/Step.ts"
 import { type AttemptRecord, noResult, type StepPath, type StepRecord, type Totals } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
@@ -95,12 +95,6 @@ const failedChild = (workflow: AnyTyped, error: unknown, totals: Totals): Effect
 }
 
 type AnyTyped = Typed<AnySchema, AnySchema>
-
-const stopChild = (branch: Branch, row: StepRecord): Effect.Effect<void> => {
-  const last = row.attempts.at(-1)
-  if (last === undefined || last.childRun === null) return Effect.void
-  return Effect.asVoid(endChild({ branch, path: row.path, child: last.childRun, epoch: last.childEpoch }))
-}
 
 const resultOf = <S extends AnySchema, E extends AnySchema>(
   branch: Branch,

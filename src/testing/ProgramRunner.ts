@@ -90,7 +90,10 @@ export const noOutputs = Layer.succeed(
 /** ms between two looks at what waits. */
 const lookInterval = 40
 
-/** Answers gates, and cancels, as the program says, until it is interrupted. */
+/**
+ * Answers gates, and cancels, as the program says, until it is interrupted. What the store refuses (a crash test's
+ * failure, a run that has just ended) is tried again at the next look.
+ */
 export const actAsPeople = (program: TestProgram, store: PersistenceService): Effect.Effect<void> =>
   Effect.suspend(() => {
     const seen = new Map<string, number>()

@@ -13,7 +13,7 @@ import type {
   StepPath,
   StepRecord
 } from "../persistence/Records.ts"
-import { noResult } from "../persistence/Records.ts"
+import { blankAttempt, blankStep, noResult } from "../persistence/Records.ts"
 
 // SAFETY: brands without a further condition, here and below.
 export const runId = (id: string): RunId => id as RunId
@@ -36,43 +36,18 @@ export const runRecord = (id: string, values: Partial<RunRecord> = {}): RunRecor
 
 /** A call in its first attempt. */
 export const stepRecord = (path: string, values: Partial<StepRecord> = {}): StepRecord => ({
+  ...blankStep,
   path: stepPath(path),
   epoch: 1,
   kind: "call",
   name: path.slice(1),
   role: "actor",
-  canCommit: false,
   position: 1,
-  iteration: 0,
   status: "running",
   superseded: false,
   startedAt: 1_000,
-  endedAt: null,
-  attempts: [
-    {
-      number: 1,
-      startedAt: 1_000,
-      endedAt: null,
-      outcome: "running",
-      error: null,
-      heartbeatAt: null,
-      heartbeat: null,
-      abandoned: false,
-      process: null,
-      childRun: null,
-      childEpoch: 1
-    }
-  ],
+  attempts: [{ ...blankAttempt, number: 1, startedAt: 1_000, outcome: "running" }],
   result: noResult,
-  error: null,
-  value: null,
-  condition: null,
-  conditionMet: null,
-  childRun: null,
-  gate: null,
-  fanOut: null,
-  group: null,
-  wakeAt: null,
   idempotencyKey: `key:${path}`,
   ...values
 })

@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import type { WorkflowUnavailable } from "../../action/Resolvers.ts"
 import {
   type AttemptRecord,
-  isEnded,
   isTerminal,
   type RunId,
   type RunRecord,
@@ -14,9 +13,8 @@ import {
 } from "../../persistence/Records.ts"
 import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
-import { awaitChild, type ChildRequest, childRecord, endChild } from "../Child.ts"
+import { awaitChild, type ChildRequest, childRecord, stopChild } from "../Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
-import * as RunTotals from "../Totals.ts"
 import { settle } from "./CallNode.ts"
 import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
 import { missingInput, substituteAll, undeclaredInputs, withDefaults } from "./Inputs.ts"
@@ -58,18 +56,6 @@ export const callWorkflowNode = (
 /** The child's own results become visible before the step's, which wins where names collide. */
 const importEntries = (self: Interpreter, row: StepRecord): void => {
   for (const entry of entriesOf(row.value)) self.visible.add(entry)
-}
-
-/** Ends the child of an attempt that was stopped; what it has cost counts all the same. */
-const stopChild = (branch: Branch, row: StepRecord): Effect.Effect<void> => {
-  const { run } = branch
-  const { childRun: child, childEpoch: epoch } = row.attempts.at(-1) ?? { childRun: null, childEpoch: 1 }
-  if (child === null) return Effect.void
-  return Effect.map(endChild({ branch, path: row.path, child, epoch }), (ended) => {
-    if (ended === undefined || !isEnded(ended.status)) return
-    const totals = RunTotals.add(run.record.totals, ended.totals)
-    run.append([{ _tag: "Run", patch: { totals } }])
-  })
 }
 
 interface PreparedChild {

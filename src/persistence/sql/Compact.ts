@@ -2,41 +2,15 @@
  * Steps as the JSON beside their columns: a key that has its usual value is left out, since most have, and a step's
  * text is written twice. What reads it puts the usual values back.
  */
-import { noResult, type StepRecord } from "../Records.ts"
+import { blankAttempt, blankStep, noResult, type StepRecord } from "../Records.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
 /** Only in columns of their own; `epoch` and `status` stand in both, so that a row changed by hand is noticed. */
 const columns: ReadonlySet<string> = new Set(["path", "position", "kind", "name", "superseded"])
 
-const usualStep: Json = {
-  role: null,
-  canCommit: false,
-  iteration: 0,
-  startedAt: null,
-  endedAt: null,
-  error: null,
-  value: null,
-  condition: null,
-  conditionMet: null,
-  childRun: null,
-  gate: null,
-  fanOut: null,
-  group: null,
-  wakeAt: null
-}
-
-const usualAttempt: Json = {
-  endedAt: null,
-  error: null,
-  heartbeatAt: null,
-  heartbeat: null,
-  abandoned: false,
-  process: null,
-  childRun: null,
-  childEpoch: 1
-}
-
+const usualStep: Json = blankStep
+const usualAttempt: Json = blankAttempt
 const usualResult: Json = { ...noResult }
 
 /** Whether a value is the usual one: the same primitive, or an empty list or object where that is usual. */
