@@ -1,0 +1,138 @@
+/**
+ * Runs that wait: what they hold of memory, how fast they go on, how exact their deadlines are; and how fast a long run
+ * is taken up again.
+ */
+import * as Effect from "effect/Effect"
+import { answer } from "../../src/engine/Client.ts"
+import { Engine } from "../../src/engine/Engine.ts"
+import { WorkflowFiles } from "../../src/engine/interpreter/WorkflowFiles.ts"
+import { Persistence } from "../../src/persistence/Persistence.ts"
+import type { RunId } from "../../src/persistence/Records.ts"
+import { type BedServices, definitionOf, inFolder, onBed } from "../Bed.ts"
+import type { Sample, Workload } from "../Workload.ts"
+
+const gated = definitionOf("workflow gated { gate ok { kind = human_approval } call instant }")
+
+/** A waiting run is let go at once. */
+const settings = { maxResident: 0 }
+
+/** Starts runs and waits until all have been let go. */
+const letGo = (count: number): Effect.Effect<ReadonlyArray<RunId>, unknown, BedServices> =>
+  Effect.gen(function* () {
+    const files = yield* WorkflowFiles
+    const engine = yield* Engine
+    return yield* Effect.forEach(
+      Array.from({ length: count }),
+      () => Effect.tap(files.start(gated), (run) => engine.awaitRelease(run)),
+      { concurrency: 500 }
+    )
+  })
+
+const heap = (): number => {
+  if (global.gc === undefined) throw new Error("needs node --expose-gc")
+  for (let n = 0; n < 3; n++) global.gc()
+  return process.memoryUsage().heapUsed
+}
+
+/** Bytes of heap a run, of the second 10,000. */
+const heapOfWaiting = (): Promise<Sample> =>
+  onBed(
+    { durability: "NORMAL", settings },
+    Effect.gen(function* () {
+      yield* letGo(10_000)
+      const before = heap()
+      yield* letGo(10_000)
+      return { took: (heap() - before) / 10_000 / 1_024 }
+    })
+  )
+
+const answerAll = (): Promise<Sample> =>
+  onBed(
+    { durability: "FULL", settings: { ...settings, maxConcurrentRuns: 1_000, claimBatch: 500 } },
+    Effect.gen(function* () {
+      const engine = yield* Engine
+      const runs = yield* letGo(10_000)
+      const started = performance.now()
+      yield* Effect.forEach(runs, (run) => Effect.zipRight(answer(run, { approved: true }), engine.await(run)), {
+        concurrency: "unbounded",
+        discard: true
+      })
+      return { took: performance.now() - started }
+    })
+  )
+
+/** How late gates with a timeout end, ms at p99: half of them have been let go by then. */
+const lateness = (): Promise<Sample> =>
+  onBed(
+    { durability: "FULL" },
+    Effect.gen(function* () {
+      const files = yield* WorkflowFiles
+      const engine = yield* Engine
+      const persistence = yield* Persistence
+      const late = yield* Effect.forEach(
+        Array.from({ length: 200 }, (_, n) => 500 + n * 12),
+        (timeout) =>
+          Effect.gen(function* () {
+            const text = `workflow late { gate g { kind = human_approval timeout = "${timeout}ms" on_timeout = continue } }`
+            const run = yield* engine.await(yield* files.start(definitionOf(text)))
+            const gate = (yield* persistence.steps(run.id)).find(({ kind }) => kind === "gate")
+            return (gate?.endedAt ?? Number.NaN) - (gate?.startedAt ?? Number.NaN) - timeout
+          }),
+        { concurrency: "unbounded" }
+      )
+      const sorted = late.sort((a, b) => a - b)
+      return { took: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN }
+    })
+  )
+
+const long = definitionOf(
+  `workflow long { ${"call instant ".repeat(10_000)} gate ok { kind = human_approval } call first }`
+)
+
+/** From an engine that has just opened the database to the first new step of a run with 10,000 that have ended. */
+const resumed = (): Promise<Sample> =>
+  inFolder(async (folder) => {
+    const id = await onBed(
+      { durability: "NORMAL", folder, settings },
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const run = yield* (yield* WorkflowFiles).start(long)
+        yield* engine.awaitRelease(run)
+        yield* answer(run, { approved: true })
+        return run
+      })
+    )
+    return onBed(
+      {
+        durability: "NORMAL",
+        folder,
+        settings: { watchdog: false },
+        executors: { first: () => Effect.sync(() => ((reached = performance.now()), {})) }
+      },
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const started = performance.now()
+        yield* engine.take(id)
+        yield* engine.await(id)
+        return { took: reached - started }
+      })
+    )
+  })
+
+let reached = Number.NaN
+
+const figure = (name: string, unit: string, value: number, run: () => Promise<Sample>, rounds = 3): Workload => ({
+  name,
+  unit,
+  count: 1,
+  rounds,
+  target: { _tag: "AtMost", value, unit },
+  run
+})
+
+export const waiting: ReadonlyArray<Workload> = [
+  figure("heap of a run let go at a gate, the second 10000 of 20000", "KB", 0.3, heapOfWaiting, 1),
+  figure("10000 runs let go at a gate: all answered and finished, FULL", "ms", 2_500, answerAll),
+  figure("resume of a run with 10000 completed steps to the first new step", "ms", 200, resumed),
+  figure("gate timeouts of 0.5 to 3 s: how late, at p99", "ms", 50, lateness)
+]
