@@ -59,8 +59,8 @@ export class Attempt {
     return this.owner.row.attempts.findLast((attempt) => attempt.number < this.number)
   }
 
-  readonly heartbeat = (details?: unknown): Effect.Effect<void> =>
-    Effect.sync(() => {
+  heartbeat(details?: unknown): Effect.Effect<void> {
+    return Effect.sync(() => {
       if (this.closed) return
       this.watch()
       const now = this.run.now()
@@ -71,6 +71,7 @@ export class Attempt {
       const event = { ...this.run.about(this.step), attempt: this.number, details: details ?? null }
       this.run.put(this.step, [{ _tag: "StepHeartbeat", ...event }])
     })
+  }
 
   /** (Re)starts the time of silence that is allowed. */
   watch(): void {
@@ -86,26 +87,32 @@ export class Attempt {
     this.#silence?.()
   }
 
-  readonly processStarted = (process: ProcessIdentity): Effect.Effect<void> =>
-    Effect.suspend(() => {
+  processStarted(process: ProcessIdentity): Effect.Effect<void> {
+    return Effect.suspend(() => {
       if (this.closed) return Effect.void
       this.owner.updateAttempt({ process })
       this.run.put(this.step)
       return this.run.flush
     })
+  }
 
-  readonly warn = (message: string): Effect.Effect<void> =>
-    Effect.zipRight(
+  warn(message: string): Effect.Effect<void> {
+    return Effect.zipRight(
       Effect.logWarning(message).pipe(Effect.annotateLogs({ run: this.run.id, step: this.step.path })),
       Effect.sync(() => this.run.append([], [{ _tag: "StepWarning", ...this.run.about(this.step), message }]))
     )
+  }
 
   /** For executors that cannot be interrupted: a losing branch does not wait for them. */
-  readonly interruptGrace: Effect.Effect<number> = Effect.sync(() =>
-    this.spec.branch.stopReason?._tag === "FailFast" ? 0 : this.run.settings.interruptGrace
-  )
+  get interruptGrace(): Effect.Effect<number> {
+    return Effect.sync(() =>
+      this.spec.branch.stopReason?._tag === "FailFast" ? 0 : this.run.settings.interruptGrace
+    )
+  }
 
-  readonly abandon: Effect.Effect<void> = Effect.sync(() => {
-    this.abandoned = true
-  })
+  get abandon(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.abandoned = true
+    })
+  }
 }

@@ -12,7 +12,10 @@ import type * as Clock from "effect/Clock"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
+import type * as Scheduler from "effect/Scheduler"
 import type { Change, LoadedRun, RunJournal } from "../persistence/Journal.ts"
 import * as Journal from "../persistence/Journal.ts"
 import {
@@ -50,13 +53,18 @@ export class JournalWriter {
   #changes: Array<Change> = []
   #events: Array<EngineEvent> = []
   #waiting: Array<() => void> = []
+  /** Somebody writes. */
   #busy = false
+  /** A fiber that writes is on its way. */
+  #scheduled = false
+  readonly #scheduler: Scheduler.Scheduler
   #lost = false
   readonly #durable: RunJournal | undefined
 
   constructor(private readonly options: WriterOptions) {
     this.journal = options.loaded.journal
     this.#seq = this.journal.run.seq
+    this.#scheduler = FiberRefs.getOrDefault(options.runtime.fiberRefs, FiberRef.currentScheduler)
     this.#durable = options.checkInvariants ? copyOf(this.journal) : undefined
     for (const step of this.journal.steps.values()) this.#index(step)
   }
@@ -89,10 +97,24 @@ export class JournalWriter {
     this.#events = []
   }
 
+  /**
+   * As `flush`, by the calling fiber itself where no commit is on its way: a turn less than a fiber that does it, but
+   * without waiting for what others append in this turn. To be called where it cannot be interrupted.
+   */
+  readonly flushNow: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#lost || this.#busy || !this.#isPending) return this.flush
+    this.#busy = true
+    return Effect.flatMap(this.#writeOnce(), () => {
+      this.#busy = false
+      if (this.#isPending || this.#waiting.length > 0) this.#start()
+      return this.#lost ? Effect.interrupt : Effect.void
+    })
+  })
+
   /** Waits until everything appended so far is durable; interrupts its fiber if that will never be. */
   readonly flush: Effect.Effect<void> = Effect.suspend(() => {
     if (this.#lost) return Effect.interrupt
-    if (!this.#busy) return Effect.void
+    if (!this.#busy && !this.#isPending) return Effect.void
     return Effect.async<void>((resume) => {
       this.#waiting.push(() => resume(this.#lost ? Effect.interrupt : Effect.void))
     })
@@ -106,42 +128,49 @@ export class JournalWriter {
     } else this.live.set(step.path, step)
   }
 
+  get #isPending(): boolean {
+    return this.#changes.length > 0 || this.#events.length > 0
+  }
+
+  /** Sees to it that somebody writes: a fiber of its own, unless a `flushNow` comes before it. */
   #start(): void {
-    if (this.#busy) return
-    this.#busy = true
-    Runtime.runFork(this.options.runtime)(this.#writeAll, { immediate: false })
+    if (this.#busy || this.#scheduled) return
+    this.#scheduled = true
+    this.#scheduler.scheduleTask(() => {
+      this.#scheduled = false
+      if (this.#busy || (!this.#isPending && this.#waiting.length === 0)) return
+      this.#busy = true
+      Runtime.runFork(this.options.runtime)(this.#writeAll)
+    }, 0)
   }
 
   readonly #writeAll: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.#lost || (this.#changes.length === 0 && this.#events.length === 0)) {
-      this.#busy = false
-      return this.#release()
-    }
+    if (!this.#lost && this.#isPending) return Effect.flatMap(this.#writeOnce(), () => this.#writeAll)
+    this.#busy = false
+    this.#release()
+    return Effect.void
+  })
+
+  /** Writes what has been appended, and tells those who wait for it. */
+  #writeOnce(): Effect.Effect<void> {
     const changes = this.#changes
     const events = this.#events
     const waiting = this.#waiting
     this.#changes = []
     this.#events = []
     this.#waiting = []
-    const written = changes.length === 0 ? Effect.void : this.#commit(changes)
-    const done = Effect.sync(() => {
+    const done = () => {
       if (!this.#lost) this.options.publish(events)
       for (const wake of waiting) wake()
-    })
-    return Effect.zipRight(
-      written,
-      Effect.zipRight(
-        done,
-        Effect.suspend(() => this.#writeAll)
-      )
-    )
-  })
+      return Effect.void
+    }
+    return changes.length === 0 ? done() : Effect.flatMap(this.#commit(changes), done)
+  }
 
-  #release(): Effect.Effect<void> {
+  #release(): void {
     const waiting = this.#waiting
     this.#waiting = []
     for (const wake of waiting) wake()
-    return Effect.void
   }
 
   #commit(changes: ReadonlyArray<Change>): Effect.Effect<void> {
@@ -152,7 +181,6 @@ export class JournalWriter {
     return Effect.flatMap(written, (reason) => {
       if (reason !== undefined) return Effect.sync(() => this.#lose(reason))
       this.#seq += 1
-      this.journal.run = { ...this.journal.run, seq: this.#seq }
       return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
     })
   }

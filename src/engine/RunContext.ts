@@ -144,10 +144,15 @@ export class RunContext {
   }
 
   append(changes: ReadonlyArray<Change>, events: ReadonlyArray<EngineEvent> = []): void {
-    const all = [...changes]
-    if (this.record.status === "waiting" && changes.some(isProgress)) all.unshift(...this.goingOn())
-    if (this.record.recoveries > 0 && changes.some(isEnd)) all.push({ _tag: "Run", patch: { recoveries: 0 } })
-    this.writer.append(all, events)
+    const { status, recoveries } = this.record
+    const resumes = status === "waiting" && changes.some(isProgress)
+    const recovered = recoveries > 0 && changes.some(isEnd)
+    this.writer.append(
+      resumes || recovered
+        ? [...(resumes ? this.goingOn() : []), ...changes, ...(recovered ? [noRecoveries] : [])]
+        : changes,
+      events
+    )
   }
 
   put(step: StepRecord, events: ReadonlyArray<EngineEvent> = []): void {
@@ -170,6 +175,11 @@ export class RunContext {
 
   get flush(): Effect.Effect<void> {
     return this.writer.flush
+  }
+
+  /** As `flush`, at once where no other branch is at work that would write in the same turn. */
+  get flushNow(): Effect.Effect<void> {
+    return this.#active === 1 ? this.writer.flushNow : this.writer.flush
   }
 
   stepId(step: { readonly path: StepPath; readonly epoch: number }): string {
@@ -339,6 +349,8 @@ export class RunContext {
   }
 }
 
+const noRecoveries: Change = { _tag: "Run", patch: { recoveries: 0 } }
+
 /** A waiting run whose steps change no longer waits. */
 const isProgress = (change: Change): boolean => change._tag === "Step" || change._tag === "Item"
 
@@ -367,23 +379,39 @@ export const topicOf = (message: InboxMessage): string => {
   }
 }
 
-/** A row that is just being made. */
+/** A row that is just being made: all its fields at once, since a copy of so many costs more than the step's logic. */
 export const newRow = (
   run: RunContext,
   row: Pick<StepRecord, "path" | "kind" | "name" | "status"> & Partial<StepRecord>
 ): StepRecord => {
   const now = run.now()
+  const { status } = row
+  const isOpen = status === "running" || status === "waiting" || status === "pending"
   return {
-    ...blankStep,
-    epoch: run.record.epoch,
-    position: run.positionOf(row.path),
-    superseded: false,
-    startedAt: now,
-    endedAt: row.status === "running" || row.status === "waiting" || row.status === "pending" ? null : now,
-    attempts: [],
-    result: noResult,
-    idempotencyKey: idempotencyKeyOf(run, row.path),
-    ...row
+    path: row.path,
+    epoch: row.epoch ?? run.record.epoch,
+    kind: row.kind,
+    name: row.name,
+    role: row.role ?? blankStep.role,
+    canCommit: row.canCommit ?? blankStep.canCommit,
+    position: row.position ?? run.positionOf(row.path),
+    iteration: row.iteration ?? blankStep.iteration,
+    status,
+    superseded: row.superseded ?? false,
+    startedAt: row.startedAt === undefined ? now : row.startedAt,
+    endedAt: row.endedAt === undefined ? (isOpen ? null : now) : row.endedAt,
+    attempts: row.attempts ?? [],
+    result: row.result ?? noResult,
+    error: row.error ?? blankStep.error,
+    value: row.value ?? blankStep.value,
+    condition: row.condition ?? blankStep.condition,
+    conditionMet: row.conditionMet ?? blankStep.conditionMet,
+    childRun: row.childRun ?? blankStep.childRun,
+    gate: row.gate ?? blankStep.gate,
+    fanOut: row.fanOut ?? blankStep.fanOut,
+    group: row.group ?? blankStep.group,
+    wakeAt: row.wakeAt ?? blankStep.wakeAt,
+    idempotencyKey: row.idempotencyKey ?? idempotencyKeyOf(run, row.path)
   }
 }
 

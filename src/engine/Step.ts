@@ -22,6 +22,7 @@ import {
   type Totals
 } from "../persistence/Records.ts"
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
+import { forkAttempt } from "./AttemptFiber.ts"
 import type { EngineEvent } from "./Events.ts"
 import { journaled, type RunContext } from "./RunContext.ts"
 import { cancelRow, messageOf, stepCompleted } from "./StepRows.ts"
@@ -101,14 +102,20 @@ class StepRun implements AttemptOwner {
 
   get run(): Effect.Effect<StepRecord> {
     this.#run.live()
-    return Effect.zipRight(
-      this.#prepare(),
-      Effect.suspend(() => this.#attemptOnce())
-    )
+    const prepared = this.#prepare()
+    if (prepared === undefined) return this.#attemptOnce()
+    return Effect.flatMap(prepared, () => this.#attemptOnce())
   }
 
   updateAttempt(patch: Partial<AttemptRecord>): void {
-    this.row = { ...this.row, attempts: [...this.row.attempts.slice(0, -1), { ...this.attempt, ...patch }] }
+    this.row = { ...this.row, attempts: this.#attemptsWith(patch) }
+  }
+
+  /** The attempts, the last of them changed. */
+  #attemptsWith(patch: Partial<AttemptRecord>): ReadonlyArray<AttemptRecord> {
+    const { attempts } = this.row
+    const last = { ...this.attempt, ...patch }
+    return attempts.length === 1 ? [last] : [...attempts.slice(0, -1), last]
   }
 
   /** Ends the running attempt as timed out. */
@@ -118,10 +125,13 @@ class StepRun implements AttemptOwner {
   }
 
   /** Brings the row to a running attempt whose commit is on its way: a new one, or the one that was lost. */
-  #prepare(): Effect.Effect<void> {
-    if (this.#isNew) return Effect.sync(() => this.#start())
+  #prepare(): Effect.Effect<void> | undefined {
+    if (this.#isNew || this.#run.announced.delete(this.row.path)) {
+      if (this.row.status === "pending") this.#begin(1)
+      else this.#start()
+      return undefined
+    }
     if (this.row.status === "pending") return Effect.sync(() => this.#begin(1))
-    if (this.#run.announced.delete(this.row.path)) return Effect.sync(() => this.#start())
     if (this.attempt.outcome !== "running") return this.#waitForRetry(this.attempt.number)
     return Effect.zipRight(
       this.attempt.process === null ? Effect.void : killOrphans(this.attempt.process),
@@ -162,38 +172,47 @@ class StepRun implements AttemptOwner {
 
   #attemptOnce(): Effect.Effect<StepRecord> {
     const attempt = new Attempt(this.spec, this, this.attempt.number)
-    return this.#run.flush.pipe(
-      Effect.zipRight(Effect.suspend(() => this.#dispatched?.started ?? Effect.void)),
-      Effect.zipRight(Effect.suspend(() => this.#execute(attempt))),
-      Effect.tap((outcome) => this.#release(outcome)),
-      Effect.flatMap((outcome) => {
-        attempt.close()
-        return this.#ended(outcome, attempt.abandoned)
+    return Effect.flatMap(this.#run.flushNow, () => {
+      const started = this.#dispatched?.started
+      const executed = this.#execute(attempt)
+      return Effect.flatMap(started === undefined ? executed : Effect.zipRight(started, executed), (outcome) => {
+        const ended = () => {
+          attempt.close()
+          return this.#ended(outcome, attempt.abandoned)
+        }
+        const released = this.#release(outcome)
+        return released === undefined ? ended() : Effect.flatMap(released, ended)
       })
-    )
+    })
   }
 
-  #release(outcome: Outcome): Effect.Effect<void> {
+  #release(outcome: Outcome): Effect.Effect<void> | undefined {
     const wasStopped = outcome._tag === "Stopped" || (outcome._tag === "Failure" && outcome.timedOut)
-    return wasStopped && !isSilent(this.#run) ? (this.spec.stopped?.(this.row) ?? Effect.void) : Effect.void
+    return wasStopped && !isSilent(this.#run) ? this.spec.stopped?.(this.row) : undefined
   }
 
   #execute(attempt: Attempt): Effect.Effect<Outcome> {
-    const stopped = this.spec.branch.stopReason
-    if (stopped !== undefined) return Effect.succeed({ _tag: "Stopped", reason: stopped })
-    this.#expired = undefined
-    const work = Effect.interruptible(Effect.scoped(Effect.suspend(() => this.spec.attempt(attempt))))
-    return Effect.flatMap(Effect.forkDaemon(work), (fiber) => {
-      const { timeout } = this.spec
-      const disarm =
-        timeout === null
-          ? undefined
-          : this.#run.host.deadlines.arm(timeout, () => this.expire(`timed out after ${timeout} ms`))
-      attempt.watch()
-      return Effect.map(this.#await(fiber, attempt), (outcome) => {
-        disarm?.()
-        return outcome
+    const work = Effect.suspend(() => this.spec.attempt(attempt))
+    return Effect.suspend(() => {
+      const stopped = this.spec.branch.stopReason
+      if (stopped !== undefined) return Effect.succeed<Outcome>({ _tag: "Stopped", reason: stopped })
+      this.#expired = undefined
+      return Effect.flatMap(forkAttempt(work), (fiber) => {
+        const exit = fiber.unsafePoll()
+        return exit === null ? this.#watch(fiber, attempt) : Effect.succeed(this.#outcomeOf(exit))
       })
+    })
+  }
+
+  /** Sees to the limits of an attempt that takes its time. */
+  #watch(fiber: AttemptFiber, attempt: Attempt): Effect.Effect<Outcome> {
+    const { timeout } = this.spec
+    const expire = () => this.expire(`timed out after ${timeout} ms`)
+    const disarm = timeout === null ? undefined : this.#run.host.deadlines.arm(timeout, expire)
+    attempt.watch()
+    return Effect.map(this.#await(fiber, attempt), (outcome) => {
+      disarm?.()
+      return outcome
     })
   }
 
@@ -243,7 +262,7 @@ class StepRun implements AttemptOwner {
 
   /** Records the attempt's end; then the step's, or the wait for the next attempt. */
   #ended(outcome: Outcome, abandoned: boolean): Effect.Effect<StepRecord> {
-    this.updateAttempt({ abandoned })
+    if (abandoned) this.updateAttempt({ abandoned })
     switch (outcome._tag) {
       case "Success":
         this.#complete(outcome.success)
@@ -257,8 +276,9 @@ class StepRun implements AttemptOwner {
   }
 
   #complete(success: AttemptSuccess): void {
-    this.updateAttempt({ outcome: "completed", endedAt: this.#run.now() })
-    this.#end({ status: "completed", result: success.result, value: success.value ?? null }, success.totals)
+    const attempts = this.#attemptsWith({ outcome: "completed", endedAt: this.#run.now() })
+    const { result, value = null, totals } = success
+    this.#end({ attempts, status: "completed", result, value }, totals)
   }
 
   #failed(failure: AttemptFailure, timedOut: boolean): Effect.Effect<StepRecord> {

@@ -72,26 +72,29 @@ export interface Dispatch {
 
 /** The row of a step that has begun, as a block writes it for its branches, and `step` for its own. */
 export const startedRow = (spec: StepSpec, status: "pending" | "running"): StepRecord => {
-  const run = spec.branch.run
-  const row = newRow(run, {
+  const { run, iteration, group } = spec.branch
+  const condition = spec.condition ?? null
+  const isPending = status === "pending"
+  return newRow(run, {
     path: spec.path,
     kind: spec.kind,
     name: spec.name,
     role: spec.role,
     canCommit: spec.canCommit ?? false,
-    condition: spec.condition ?? null,
-    conditionMet: spec.condition === undefined || spec.condition === null ? null : true,
-    iteration: spec.branch.iteration,
-    group: spec.branch.group,
-    status
+    condition,
+    conditionMet: condition === null ? null : true,
+    iteration,
+    group,
+    status,
+    attempts: isPending ? [] : [newAttempt(run, 1)],
+    ...(isPending ? { startedAt: null } : {})
   })
-  return status === "pending" ? { ...row, startedAt: null } : { ...row, attempts: [newAttempt(run, 1)] }
 }
 
 /** An attempt that begins now. */
 export const newAttempt = (run: RunContext, number: number): AttemptRecord => ({
-  ...blankAttempt,
   number,
   startedAt: run.now(),
-  outcome: "running"
+  outcome: "running",
+  ...blankAttempt
 })

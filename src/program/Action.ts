@@ -185,7 +185,7 @@ const attemptOf = (attempt: Attempt): ActionAttempt => ({
   path: attempt.spec.path,
   attempt: attempt.number,
   idempotencyKey: attempt.step.idempotencyKey,
-  heartbeat: attempt.heartbeat,
+  heartbeat: (details) => attempt.heartbeat(details),
   lastHeartbeat: attempt.record.heartbeat ?? attempt.previous?.heartbeat ?? undefined
 })
 

@@ -36,7 +36,7 @@ const constants = Object.entries(Sql).flatMap(([name, value]): ReadonlyArray<rea
 
 const statements: ReadonlyArray<readonly [name: string, sql: string]> = [
   ...constants,
-  ["selectFences", Sql.selectFences(sqlite)],
+  ["countCommit", Sql.countCommit(["status"])],
   ["updateRun", Sql.updateRun(["status", "seq"])],
   ...claims.map((options) => ["selectRunsOf", Sql.selectRunsOf(sqlite, "ann", options).sql] as const),
   ...claims.map((options) => ["selectReady", Sql.selectReady(sqlite, options).sql] as const),

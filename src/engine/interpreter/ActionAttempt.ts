@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
-import { type ActionCall, ActionFailed, type ActionOutput, type Executor } from "../../action/Action.ts"
+import { type ActionCall, ActionFailed, type ActionOutput, type Executor, type ProcessIdentity } from "../../action/Action.ts"
 import type { OutputStore } from "../../persistence/OutputStore.ts"
 import { noResult, type StepResult } from "../../persistence/Records.ts"
 import type { ActionRef, Texts } from "../../workflow/Definition.ts"
@@ -46,10 +46,20 @@ export const executeAction = (
   visible: Visible,
   outputs: typeof OutputStore.Service
 ): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> =>
-  Effect.suspend(() => execute(new Call(attempt, options, visible, outputs))).pipe(
-    Effect.mapError((failed): AttemptFailure => ({ message: failed.message, permanent: failed.permanent ?? false })),
-    Effect.flatMap((output) => toResult(attempt, output, options.schema)),
-    Effect.tap(({ result }) => warnOfNames(attempt, visible.refused(result.structured)))
+  Effect.matchEffect(
+    Effect.suspend(() => execute(new Call(attempt, options, visible, outputs))),
+    {
+      onFailure: ({ message, permanent = false }) => Effect.fail<AttemptFailure>({ message, permanent }),
+      onSuccess: (output) => {
+        const result = toResult(attempt, output, options.schema)
+        if (Either.isLeft(result)) return Effect.fail<AttemptFailure>({ message: result.left })
+        const success: AttemptSuccess = { result: result.right }
+        const refused = visible.refused(result.right.structured)
+        return refused.length === 0
+          ? Effect.succeed(success)
+          : Effect.as(warnOfNames(attempt, refused), success)
+      }
+    }
   )
 
 const warnOfNames = (attempt: Attempt, refused: ReadonlyArray<string>): Effect.Effect<void> =>
@@ -63,30 +73,30 @@ const toResult = (
   attempt: Attempt,
   output: ActionOutput,
   schema: OutputSchema | undefined
-): Effect.Effect<AttemptSuccess, AttemptFailure> =>
-  Effect.suspend(() => {
-    const plain: StepResult = {
-      ...noResult,
-      markers: output.markers ?? [],
-      context: output.context ?? "",
-      text: output.resultText ?? null,
-      outputFile: output.outputFile ?? null,
-      metadata: output.metadata ?? {}
-    }
-    // As the journal will give it back: a resumed run sees the very same.
-    const json = JSON.stringify(output.structuredOutput ?? null)
-    const size = Buffer.byteLength(json)
-    const limit = attempt.run.settings.maxOutputBytes
-    if (size > limit) {
-      return Effect.fail({ message: `the structured output takes ${size} bytes; the limit is ${limit}` })
-    }
-    const structured: unknown = JSON.parse(json)
-    const fitted = fit({ ...plain, structured }, output, schema, attempt.run.record.dryRun)
-    return Either.match(fitted, {
-      onLeft: (message) => Effect.fail({ message }),
-      onRight: (result) => Effect.succeed({ result })
-    })
-  })
+): Either.Either<StepResult, string> => {
+  const plain: StepResult = {
+    markers: output.markers ?? noResult.markers,
+    context: output.context ?? "",
+    text: output.resultText ?? null,
+    structured: null,
+    outputFile: output.outputFile ?? null,
+    metadata: output.metadata ?? noResult.metadata
+  }
+  const { maxOutputBytes } = attempt.run.settings
+  return Either.flatMap(structuredOf(output, maxOutputBytes), (structured) =>
+    fit(structured === null ? plain : { ...plain, structured }, output, schema, attempt.run.record.dryRun)
+  )
+}
+
+/** As the journal will give it back: a resumed run sees the very same. */
+const structuredOf = (output: ActionOutput, limit: number): Either.Either<unknown, string> => {
+  const { structuredOutput = null } = output
+  if (structuredOutput === null) return Either.right(null)
+  const json = JSON.stringify(structuredOutput)
+  const size = Buffer.byteLength(json)
+  if (size > limit) return Either.left(`the structured output takes ${size} bytes; the limit is ${limit}`)
+  return Either.right(JSON.parse(json))
+}
 
 /**
  * The output as its schema reads it; markers and context that the executor gives itself win. A dry run does nothing
@@ -186,13 +196,13 @@ class Call implements ActionCall {
     return this.attemptState.run.record.settings
   }
   get heartbeat() {
-    return this.attemptState.heartbeat
+    return (details?: unknown) => this.attemptState.heartbeat(details)
   }
   get processStarted() {
-    return this.attemptState.processStarted
+    return (process: ProcessIdentity) => this.attemptState.processStarted(process)
   }
   get warn() {
-    return this.attemptState.warn
+    return (message: string) => this.attemptState.warn(message)
   }
   get interruptGrace() {
     return this.attemptState.interruptGrace
@@ -200,9 +210,11 @@ class Call implements ActionCall {
   get abandoned() {
     return this.attemptState.abandon
   }
-  readonly logFile = (stream: "stdout" | "stderr"): Effect.Effect<string, ActionFailed> => {
-    const { epoch, path } = this.attemptState.step
-    const file = { run: this.run, path, epoch, attempt: this.attempt, stream }
-    return Effect.mapError(this.outputs.logFile(file), ({ message }) => new ActionFailed({ message }))
+  get logFile() {
+    return (stream: "stdout" | "stderr"): Effect.Effect<string, ActionFailed> => {
+      const { epoch, path } = this.attemptState.step
+      const file = { run: this.run, path, epoch, attempt: this.attempt, stream }
+      return Effect.mapError(this.outputs.logFile(file), ({ message }) => new ActionFailed({ message }))
+    }
   }
 }

@@ -120,7 +120,7 @@ const prepareNew = (
       dispatch: (attempt) => dispatchChild(self, attempt, reopen, dispatched),
       attempt: (attempt) =>
         Effect.zipRight(
-          Effect.forEach(warnings, attempt.warn, { discard: true }),
+          Effect.forEach(warnings, (warning) => attempt.warn(warning), { discard: true }),
           runChild(branch, attempt, dispatched)
         )
     }

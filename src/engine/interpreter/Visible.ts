@@ -112,6 +112,7 @@ export class Visible {
 
   /** The fields of an output that become no variables: a built-in or an injected value has their name. */
   refused(structured: unknown): ReadonlyArray<string> {
+    if (structured === null) return []
     return Object.keys(variablesOf(structured)).filter((name) => this.#isProtected(name))
   }
 

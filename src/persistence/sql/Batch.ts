@@ -1,18 +1,16 @@
 /**
- * One transaction for many writers: a fence for all, a savepoint for each, so that one that fails takes nobody with
+ * One transaction for many writers, with a savepoint for each, so that one that fails takes nobody with
  * it, unless what failed is the database itself.
  */
 import * as Exit from "effect/Exit"
 import { PersistenceError } from "../Persistence.ts"
 import type { RunId } from "../Records.ts"
-import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
-import { readFences } from "./Fences.ts"
-import type { Operation } from "./Operation.ts"
-import { query, StatementFailed } from "./Operation.ts"
+import type { Operation, Statement } from "./Operation.ts"
+import { StatementFailed } from "./Operation.ts"
 
 export interface Writer<A, E> {
-  /** The run it is about, if it is about one: read for the whole batch at once. */
+  /** The run it is about, if it is about one. */
   readonly run: RunId | undefined
   readonly write: (fences: Fences) => Operation<Exit.Exit<A, E | PersistenceError>>
 }
@@ -24,10 +22,8 @@ export interface BatchResult {
   readonly keep: boolean
 }
 
-export function* runBatch(dialect: Dialect, writers: ReadonlyArray<Writer<unknown, unknown>>): Operation<BatchResult> {
-  const runs = new Set<RunId>()
-  for (const { run } of writers) if (run !== undefined) runs.add(run)
-  const fences = yield* readFences(dialect, runs)
+export function* runBatch(writers: ReadonlyArray<Writer<unknown, unknown>>): Operation<BatchResult> {
+  const fences: Fences = new Map()
   const [only] = writers
   if (only !== undefined && writers.length === 1) {
     const exit = yield* attempt(only, fences)
@@ -38,14 +34,18 @@ export function* runBatch(dialect: Dialect, writers: ReadonlyArray<Writer<unknow
   return { exits, keep: true }
 }
 
+const savepoint: Statement = { sql: "SAVEPOINT writer", params: [] }
+const rollback: Statement = { sql: "ROLLBACK TO writer", params: [] }
+const release: Statement = { sql: "RELEASE writer", params: [] }
+
 function* isolated(writer: Writer<unknown, unknown>, fences: Fences): Operation<Exit.Exit<unknown, unknown>> {
-  yield* query("SAVEPOINT writer")
+  yield savepoint
   const exit = yield* attempt(writer, fences)
   if (Exit.isFailure(exit)) {
-    yield* query("ROLLBACK TO writer")
+    yield rollback
     fences.clear()
   }
-  yield* query("RELEASE writer")
+  yield release
   return exit
 }
 

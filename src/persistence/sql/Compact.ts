@@ -2,16 +2,17 @@
  * Steps as the JSON beside their columns: a key that has its usual value is left out, since most have, and a step's
  * text is written twice. What reads it puts the usual values back.
  */
-import { blankAttempt, blankStep, noResult, type StepRecord } from "../Records.ts"
+import { type AttemptRecord, blankAttempt, blankStep, noResult, type StepRecord } from "../Records.ts"
 
 type Json = Readonly<Record<string, unknown>>
-
-/** Only in columns of their own; `epoch` and `status` stand in both, so that a row changed by hand is noticed. */
-const columns: ReadonlySet<string> = new Set(["path", "position", "kind", "name", "superseded"])
 
 const usualStep: Json = blankStep
 const usualAttempt: Json = blankAttempt
 const usualResult: Json = { ...noResult }
+
+const stepKeys = Object.keys(usualStep)
+const attemptKeys = Object.keys(usualAttempt)
+const resultKeys = Object.keys(usualResult)
 
 /** Whether a value is the usual one: the same primitive, or an empty list or object where that is usual. */
 const isUsual = (value: unknown, usual: unknown): boolean => value === usual || (isEmpty(usual) && isEmpty(value))
@@ -22,20 +23,32 @@ const isEmpty = (value: unknown): boolean => {
   return true
 }
 
-const without = (record: Json, usual: Json): Record<string, unknown> => {
-  const kept: Record<string, unknown> = {}
-  for (const key in record) {
-    if (!columns.has(key) && !(key in usual && isUsual(record[key], usual[key]))) kept[key] = record[key]
-  }
+const putUnusual = (into: Record<string, unknown>, record: Json, keys: ReadonlyArray<string>, usual: Json): void => {
+  for (const key of keys) if (!isUsual(record[key], usual[key])) into[key] = record[key]
+}
+
+const encodeAttempt = (attempt: AttemptRecord): Json => {
+  const { number, startedAt, outcome } = attempt
+  const kept: Record<string, unknown> = { number, startedAt, outcome }
+  putUnusual(kept, attempt, attemptKeys, usualAttempt)
   return kept
 }
 
+/**
+ * All but what has columns of its own; `epoch` and `status` stand in both, so that a row changed by hand is noticed.
+ * Written for each start and end of a step: the keys are known, rather than looked for.
+ */
 export const encodeStepData = (step: StepRecord): string => {
-  const data = without(step, usualStep)
-  data["attempts"] = step.attempts.map((attempt) => without(attempt, usualAttempt))
-  data["result"] = without(step.result, usualResult)
-  if (isEmpty(data["attempts"])) delete data["attempts"]
-  if (isEmpty(data["result"])) delete data["result"]
+  const { epoch, status, attempts, result, idempotencyKey } = step
+  const data: Record<string, unknown> = { epoch, status }
+  putUnusual(data, step, stepKeys, usualStep)
+  if (attempts.length > 0) data["attempts"] = attempts.map(encodeAttempt)
+  if (result !== noResult) {
+    const kept: Record<string, unknown> = {}
+    putUnusual(kept, result, resultKeys, usualResult)
+    if (!isEmpty(kept)) data["result"] = kept
+  }
+  data["idempotencyKey"] = idempotencyKey
   return JSON.stringify(data)
 }
 

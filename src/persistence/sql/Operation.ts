@@ -12,6 +12,8 @@ export type Row = Readonly<Record<string, unknown>>
 export interface Statement {
   readonly sql: string
   readonly params: ReadonlyArray<SqlValue>
+  /** Of a statement without rows: answer with one row, whose `changes` is how many rows it changed. */
+  readonly counts?: true
 }
 
 export type Operation<A> = Generator<Statement, A, ReadonlyArray<Row>>

@@ -28,6 +28,8 @@ export interface WriteHooks {
   readonly committed?: () => void
 }
 
+const noRows: ReadonlyArray<Row> = []
+
 export class SqliteWriter {
   private readonly statements = new Map<string, Database.Statement>()
   private readonly counts = { transactions: 0, statements: 0, writers: 0 }
@@ -83,7 +85,7 @@ export class SqliteWriter {
     this.counts.transactions += 1
     this.counts.writers += writers.length
     try {
-      const { exits, keep } = this.run(runBatch(sqlite, writers))
+      const { exits, keep } = this.run(runBatch(writers))
       const end = keep ? "COMMIT" : "ROLLBACK"
       this.hook(end)
       this.execute({ sql: end, params: [] })
@@ -121,13 +123,13 @@ export class SqliteWriter {
     this.hooks.statement?.(sql, this.index++)
   }
 
-  private execute({ sql, params }: Statement): ReadonlyArray<Row> {
+  private execute({ sql, params, counts }: Statement): ReadonlyArray<Row> {
     this.counts.statements += 1
     const statement = this.prepare(sql)
     // SAFETY: without raw or pluck mode every row is an object of its columns.
     if (statement.reader) return statement.all(params) as ReadonlyArray<Row>
-    statement.run(params)
-    return []
+    const { changes } = statement.run(params)
+    return counts === true ? [{ changes }] : noRows
   }
 
   private prepare(sql: string): Database.Statement {

@@ -12,7 +12,6 @@ const marks = (count: number): string => Array.from({ length: count }, () => "?"
 
 export const fenceColumns = "id, status, owner, generation, seq, recoveries"
 export const selectFence = `SELECT ${fenceColumns} FROM runs WHERE id = ?`
-export const selectFences = (dialect: Dialect) => `SELECT ${fenceColumns} FROM runs WHERE ${dialect.isIn("id")}`
 
 export const insertRun = `INSERT INTO runs (${runColumnNames.join(", ")}) VALUES (${marks(runColumnNames.length)})`
 export const selectRun = "SELECT * FROM runs WHERE id = ?"
@@ -23,7 +22,10 @@ export const selectRunsByPrefix = "SELECT * FROM runs WHERE id >= ? AND id < ? O
 /** Above every id that starts with the prefix. */
 export const prefixEnd = (prefix: string): string => `${prefix}\u{10ffff}`
 
-export const countCommit = "UPDATE runs SET seq = seq + 1 WHERE id = ?"
+/** Changes nothing where the writer is no longer the owner, or is at another commit (I7). */
+export const countCommit = (columns: ReadonlyArray<string>) =>
+  `UPDATE runs SET ${columns.map((column) => `${column} = ?, `).join("")}seq = seq + 1
+  WHERE id = ? AND generation = ? AND seq = ? AND owner IS NOT NULL`
 export const updateRun = (columns: ReadonlyArray<string>) =>
   `UPDATE runs SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`
 export const updateOwner = "UPDATE runs SET owner = ?, generation = ?, recoveries = ?, ready_at = ? WHERE id = ?"

@@ -47,16 +47,20 @@ type Options<K extends keyof PersistenceService> = PersistenceService[K] extends
   : never
 
 export function* commit(fences: Fences, write: Commit): Write<void, LeaseLost | SeqConflict> {
-  const fence = yield* readFence(fences, write.run)
-  const refused = fenceCommit(fence, write)
-  if (fence === undefined || refused !== undefined) return Exit.fail(refused ?? leaseLost(write))
-  const patch = runPatch(write.changes)
-  if (patch === undefined) yield* query(Sql.countCommit, write.run)
-  else yield* patchRun(write.run, { ...patch, seq: fence.seq + 1 })
-  const owner = patch?.release === true ? null : fence.owner
-  writeFence(fences, { ...fence, ...patch?.values, owner, seq: fence.seq + 1 })
-  return yield* applyChanges(fences, write.run, write.changes)
+  const { run, generation, expectedSeq, changes } = write
+  const columns = patchColumns(changes)
+  const sql = columns.length === 0 ? countCommit : Sql.countCommit(columns.map(([column]) => column))
+  const params = [...columns.map(([, value]) => value), run, generation, expectedSeq]
+  const [counted] = yield { sql, params, counts: true }
+  if (counted?.["changes"] !== 1) {
+    const refused = fenceCommit(yield* readFence(fences, run), write)
+    return Exit.fail(refused ?? leaseLost(write))
+  }
+  fences.delete(run)
+  return yield* applyChanges(fences, run, changes)
 }
+
+const countCommit = Sql.countCommit([])
 
 /** The run's `Run` changes as one: the fold of `Journal.patchRun`, which only ever lets go. */
 interface MergedPatch {
@@ -71,11 +75,16 @@ const runPatch = (changes: ReadonlyArray<Change>): MergedPatch | undefined =>
     return { values: { ...merged?.values, ...change.patch }, release }
   }, undefined)
 
-function* patchRun(run: RunId, patch: MergedPatch & { readonly seq: number }): Operation<void> {
-  const columns: Array<readonly [string, string | number | null]> = [["seq", patch.seq], ...encodePatch(patch.values)]
-  if (patch.release) columns.push(["owner", null], ["ready_at", null])
-  const sql = Sql.updateRun(columns.map(([column]) => column))
-  yield* query(sql, ...columns.map(([, value]) => value), run)
+type Columns = ReadonlyArray<readonly [column: string, value: string | number | null]>
+
+const noColumns: Columns = []
+
+/** What the `Run` changes set, beside `seq`. */
+const patchColumns = (changes: ReadonlyArray<Change>): Columns => {
+  const patch = runPatch(changes)
+  if (patch === undefined) return noColumns
+  const columns = encodePatch(patch.values)
+  return patch.release ? [...columns, ["owner", null], ["ready_at", null]] : columns
 }
 
 /** All but the `Run` changes. */
@@ -87,7 +96,8 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
       case "Step": {
         const { path, epoch, position, kind, name, status, superseded } = change.step
         const data = encodeStepData(change.step)
-        yield* query(Sql.putStep, run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data)
+        const params = [run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data]
+        yield { sql: Sql.putStep, params }
         break
       }
       case "Item": {
@@ -258,13 +268,11 @@ export function* reopen(
   if (fence === undefined) return Exit.fail(missing(run))
   const refused = fenceReopen(fence, yield* leaseOf(fence.owner), options)
   if (refused !== undefined) return Exit.fail(refused)
-  const { recoveries } = fence
-  const [generation, seq] = [fence.generation + 1, fence.seq + 1]
-  yield* own(run, { owner: engine, generation, recoveries, readyAt: null })
-  const patch = runPatch(changes)
-  yield* patchRun(run, { values: {}, release: false, ...patch, seq })
-  const owner = patch?.release === true ? null : engine
-  writeFence(fences, { ...fence, ...patch?.values, owner, generation, seq })
+  const generation = fence.generation + 1
+  yield* own(run, { owner: engine, generation, recoveries: fence.recoveries, readyAt: null })
+  const columns: Columns = [["seq", fence.seq + 1], ...patchColumns(changes)]
+  yield* query(Sql.updateRun(columns.map(([column]) => column)), ...columns.map(([, value]) => value), run)
+  fences.delete(run)
   const applied = yield* applyChanges(fences, run, changes)
   return Exit.as(applied, { run, generation })
 }
