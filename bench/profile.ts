@@ -20,7 +20,13 @@ interface Profile {
 const name = process.argv[2] ?? ""
 const folder = mkdtempSync(join(tmpdir(), "millrace-profile-"))
 const main = (process.argv[1] ?? "").replace(/profile\.mjs$/, "main.mjs")
-const flags = ["--enable-source-maps", "--expose-gc", "--cpu-prof", `--cpu-prof-dir=${folder}`, "--cpu-prof-interval=200"]
+const flags = [
+  "--enable-source-maps",
+  "--expose-gc",
+  "--cpu-prof",
+  `--cpu-prof-dir=${folder}`,
+  "--cpu-prof-interval=200"
+]
 const { status } = spawnSync(process.execPath, [...flags, main, "--one", name, "--rounds", "5"], {
   stdio: ["ignore", "ignore", "inherit"]
 })

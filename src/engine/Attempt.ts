@@ -105,9 +105,7 @@ export class Attempt {
 
   /** For executors that cannot be interrupted: a losing branch does not wait for them. */
   get interruptGrace(): Effect.Effect<number> {
-    return Effect.sync(() =>
-      this.spec.branch.stopReason?._tag === "FailFast" ? 0 : this.run.settings.interruptGrace
-    )
+    return Effect.sync(() => (this.spec.branch.stopReason?._tag === "FailFast" ? 0 : this.run.settings.interruptGrace))
   }
 
   get abandon(): Effect.Effect<void> {

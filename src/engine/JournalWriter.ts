@@ -12,6 +12,7 @@ import type * as Clock from "effect/Clock"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
@@ -174,12 +175,11 @@ export class JournalWriter {
   }
 
   #commit(changes: ReadonlyArray<Change>): Effect.Effect<void> {
-    const written = Effect.catchAllCause(this.#attempt(changes, false, 0), (cause) => {
-      const error = new PersistenceError({ reason: "Other", message: `defect of the store: ${Cause.pretty(cause)}` })
-      return Effect.succeed<SilentReason>({ _tag: "StorageFailed", error })
-    })
-    return Effect.flatMap(written, (reason) => {
-      if (reason !== undefined) return Effect.sync(() => this.#lose(reason))
+    return Effect.flatMap(this.#attempt(changes, false, 0), (reason) => {
+      if (reason !== undefined) {
+        this.#lose(reason)
+        return Effect.void
+      }
       this.#seq += 1
       return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
     })
@@ -187,14 +187,17 @@ export class JournalWriter {
 
   /** Tries until it is written or will never be; `unsure`: an earlier try may have been written. */
   #attempt(changes: ReadonlyArray<Change>, unsure: boolean, failures: number): Effect.Effect<SilentReason | undefined> {
-    return Effect.suspend(() => {
-      if (this.#lost || !this.options.leaseHolds()) return Effect.succeed<SilentReason>({ _tag: "LeaseLost" })
-      const { persistence, generation } = this.options
-      const run = this.journal.run.id
-      return Effect.matchEffect(persistence.commit({ run, generation, expectedSeq: this.#seq, changes }), {
-        onSuccess: () => Effect.succeed(undefined),
-        onFailure: (error) => this.#failed(changes, error, unsure, failures)
-      })
+    if (this.#lost || !this.options.leaseHolds()) return Effect.succeed({ _tag: "LeaseLost" })
+    const { persistence, generation } = this.options
+    const run = this.journal.run.id
+    const commit = Effect.suspend(() => persistence.commit({ run, generation, expectedSeq: this.#seq, changes }))
+    return Effect.flatMap(Effect.exit(commit), (exit) => {
+      if (Exit.isSuccess(exit)) return written
+      const failure = Cause.failureOption(exit.cause)
+      if (failure._tag === "Some") return this.#failed(changes, failure.value, unsure, failures)
+      const message = `defect of the store: ${Cause.pretty(exit.cause)}`
+      const error = new PersistenceError({ reason: "Other", message })
+      return Effect.succeed({ _tag: "StorageFailed", error })
     })
   }
 
@@ -254,6 +257,8 @@ export class JournalWriter {
     )
   }
 }
+
+const written: Effect.Effect<undefined> = Effect.succeed(undefined)
 
 const copyOf = (journal: RunJournal): RunJournal => ({
   run: journal.run,

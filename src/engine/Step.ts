@@ -12,6 +12,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import { killOrphans } from "../action/Process.ts"
 import type { Change } from "../persistence/Journal.ts"
 import {
@@ -34,6 +35,7 @@ import {
   startedRow,
   type StepSpec
 } from "./StepSpec.ts"
+import { andThen, settled } from "./Settled.ts"
 import type { StopReason } from "./StopReason.ts"
 import * as RunTotals from "./Totals.ts"
 
@@ -43,7 +45,7 @@ export { type AttemptFailure, type AttemptSuccess, type Dispatch, startedRow, ty
 
 /** Runs a step to its end and gives its row. Interrupted, it has written what its reason asks for. */
 export const step = (spec: StepSpec): Effect.Effect<StepRecord> =>
-  Effect.flatMap(journaled(spec.branch.run, spec.path, spec.kind, spec.name), (row) => {
+  andThen(journaled(spec.branch.run, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     if (spec.branch.stopReason !== undefined) return stopBeforeStart(spec, row)
     return Effect.uninterruptibleMask((restore) => new StepRun(spec, row, restore).run)
@@ -173,35 +175,42 @@ class StepRun implements AttemptOwner {
   #attemptOnce(): Effect.Effect<StepRecord> {
     const attempt = new Attempt(this.spec, this, this.attempt.number)
     return Effect.flatMap(this.#run.flushNow, () => {
-      const started = this.#dispatched?.started
-      const executed = this.#execute(attempt)
-      return Effect.flatMap(started === undefined ? executed : Effect.zipRight(started, executed), (outcome) => {
-        const ended = () => {
+      const started = this.#dispatched?.started ?? Effect.void
+      const executed = andThen(started, () => this.#execute(attempt))
+      return andThen(executed, (outcome) =>
+        andThen(this.#release(outcome), () => {
           attempt.close()
           return this.#ended(outcome, attempt.abandoned)
-        }
-        const released = this.#release(outcome)
-        return released === undefined ? ended() : Effect.flatMap(released, ended)
-      })
+        })
+      )
     })
   }
 
-  #release(outcome: Outcome): Effect.Effect<void> | undefined {
+  #release(outcome: Outcome): Effect.Effect<void> {
     const wasStopped = outcome._tag === "Stopped" || (outcome._tag === "Failure" && outcome.timedOut)
-    return wasStopped && !isSilent(this.#run) ? this.spec.stopped?.(this.row) : undefined
+    return wasStopped && !isSilent(this.#run) ? (this.spec.stopped?.(this.row) ?? Effect.void) : Effect.void
   }
 
   #execute(attempt: Attempt): Effect.Effect<Outcome> {
-    const work = Effect.suspend(() => this.spec.attempt(attempt))
-    return Effect.suspend(() => {
-      const stopped = this.spec.branch.stopReason
-      if (stopped !== undefined) return Effect.succeed<Outcome>({ _tag: "Stopped", reason: stopped })
-      this.#expired = undefined
-      return Effect.flatMap(forkAttempt(work), (fiber) => {
-        const exit = fiber.unsafePoll()
-        return exit === null ? this.#watch(fiber, attempt) : Effect.succeed(this.#outcomeOf(exit))
-      })
+    const stopped = this.spec.branch.stopReason
+    if (stopped !== undefined) return Effect.succeed({ _tag: "Stopped", reason: stopped })
+    this.#expired = undefined
+    const work = this.#begun(attempt)
+    const exit = settled(work)
+    if (exit !== undefined) return Effect.succeed(this.#outcomeOf(exit))
+    return Effect.flatMap(forkAttempt(work), (fiber) => {
+      const ended = fiber.unsafePoll()
+      return ended === null ? this.#watch(fiber, attempt) : Effect.succeed(this.#outcomeOf(ended))
     })
+  }
+
+  /** What the attempt does, or its failure if making that threw. */
+  #begun(attempt: Attempt): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> {
+    try {
+      return this.spec.attempt(attempt)
+    } catch (thrown) {
+      return Exit.die(thrown)
+    }
   }
 
   /** Sees to the limits of an attempt that takes its time. */

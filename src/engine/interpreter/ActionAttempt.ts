@@ -4,12 +4,20 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { type ActionCall, ActionFailed, type ActionOutput, type Executor, type ProcessIdentity } from "../../action/Action.ts"
+import {
+  type ActionCall,
+  ActionFailed,
+  type ActionOutput,
+  type Executor,
+  type ProcessIdentity
+} from "../../action/Action.ts"
 import type { OutputStore } from "../../persistence/OutputStore.ts"
 import { noResult, type StepResult } from "../../persistence/Records.ts"
 import type { ActionRef, Texts } from "../../workflow/Definition.ts"
 import { applySchema, type OutputSchema } from "../../workflow/OutputSchema.ts"
+import { settled } from "../Settled.ts"
 import type { Attempt, AttemptFailure, AttemptSuccess } from "../Step.ts"
 import type { Visible } from "./Visible.ts"
 
@@ -45,22 +53,30 @@ export const executeAction = (
   options: CallOptions,
   visible: Visible,
   outputs: typeof OutputStore.Service
-): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> =>
-  Effect.matchEffect(
-    Effect.suspend(() => execute(new Call(attempt, options, visible, outputs))),
-    {
-      onFailure: ({ message, permanent = false }) => Effect.fail<AttemptFailure>({ message, permanent }),
-      onSuccess: (output) => {
-        const result = toResult(attempt, output, options.schema)
-        if (Either.isLeft(result)) return Effect.fail<AttemptFailure>({ message: result.left })
-        const success: AttemptSuccess = { result: result.right }
-        const refused = visible.refused(result.right.structured)
-        return refused.length === 0
-          ? Effect.succeed(success)
-          : Effect.as(warnOfNames(attempt, refused), success)
-      }
-    }
-  )
+): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> => {
+  const executed = execute(new Call(attempt, options, visible, outputs))
+  const onSuccess = (output: ActionOutput) => succeeded(attempt, output, options.schema, visible)
+  const exit = settled(executed)
+  return exit !== undefined && Exit.isSuccess(exit)
+    ? onSuccess(exit.value)
+    : Effect.matchEffect(executed, {
+        onFailure: ({ message, permanent = false }) => Effect.fail<AttemptFailure>({ message, permanent }),
+        onSuccess
+      })
+}
+
+const succeeded = (
+  attempt: Attempt,
+  output: ActionOutput,
+  schema: OutputSchema | undefined,
+  visible: Visible
+): Effect.Effect<AttemptSuccess, AttemptFailure> => {
+  const fitted = toResult(attempt, output, schema)
+  if (Either.isLeft(fitted)) return Effect.fail({ message: fitted.left })
+  const success: AttemptSuccess = { result: fitted.right }
+  const refused = visible.refused(fitted.right.structured)
+  return refused.length === 0 ? Effect.succeed(success) : Effect.as(warnOfNames(attempt, refused), success)
+}
 
 const warnOfNames = (attempt: Attempt, refused: ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.forEach(

@@ -2,7 +2,9 @@
  * `call`: an action, in attempts, with what follows when it fails for good (spec/engine.md, "call").
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
+import type { FoundExecutor } from "../../action/Action.ts"
 import { isTerminal, noResult, type StepPath, type StepRecord } from "../../persistence/Records.ts"
 import {
   type ActionRef,
@@ -14,6 +16,7 @@ import {
   type Texts
 } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
+import { andThen, settled } from "../Settled.ts"
 import { startedRow, step, type StepSpec } from "../Step.ts"
 import { type CallOptions, executeAction, plainCall } from "./ActionAttempt.ts"
 import { substituteAll } from "./Inputs.ts"
@@ -26,7 +29,7 @@ export const callNode = (
   branch: Branch,
   inherited: Inherited
 ): Effect.Effect<void> =>
-  Effect.flatMap(callSpec(self, node, branch, branch.at(key), inherited), (spec) =>
+  andThen(callSpec(self, node, branch, branch.at(key), inherited), (spec) =>
     Effect.flatMap(step(spec), (row) => settle(self, branch, row, node))
   )
 
@@ -44,7 +47,7 @@ export const callSpec = (
     kind: "call" as const,
     name: actionStepKey(node.action),
     retries: node.retries ?? defaults.retries,
-    delay: retryDelay(node),
+    delay: node.retryDelay === undefined ? noDelay : retryDelay(node),
     timeout: node.timeout ?? self.run.record.settings.stepTimeout,
     heartbeat: node.heartbeat ?? null,
     failedAs: node.onFail?._tag === "Continue" ? ("skipped" as const) : ("failed" as const)
@@ -54,33 +57,52 @@ export const callSpec = (
   if (row !== undefined && isTerminal(row.status)) {
     return Effect.succeed({ ...base, role: row.role, attempt: () => Effect.dieMessage(`${path} has ended`) })
   }
-  const { pluginDirs } = self.run.record.settings
-  const dirs = [...new Set([...pluginDirs, ...(node.pluginDirs ?? [])])]
-  return self.services.executors.find(node.action, self.definition.name, dirs).pipe(
-    Effect.map((found): StepSpec => {
-      const options: Omit<CallOptions, "schema"> = {
-        ref: node.action,
-        workflow: self.definition.name,
-        inputs: substituteAll(node.inputs ?? {}, (name) => self.visible.lookup(name)),
-        snippets: [...inherited.with, ...(node.with ?? [])],
-        model: node.model ?? found.model,
-        identity: node.as,
-        pluginDirs: node.pluginDirs ?? [],
-        maxTurns: node.maxTurns
-      }
-      return {
-        ...base,
-        role: found.role ?? "actor",
-        canCommit: found.canCommit ?? false,
-        attempt: (attempt) =>
-          Effect.flatMap(schemaOf(self, node.output ?? inherited.output), (schema) =>
-            executeAction(attempt, found.execute, { ...options, schema }, self.visible, self.services.outputs)
-          )
-      }
-    }),
-    Effect.catchAll((error) => self.run.misfit(error.message))
-  )
+  const found = self.services.executors.find(node.action, self.definition.name, pluginDirsOf(self, node))
+  const specOf = (executor: FoundExecutor): Effect.Effect<StepSpec> =>
+    Effect.succeed({ ...base, ...attemptOf(self, node, inherited, executor) })
+  const exit = settled(found)
+  return exit !== undefined && Exit.isSuccess(exit)
+    ? specOf(exit.value)
+    : Effect.matchEffect(found, { onFailure: ({ message }) => self.run.misfit(message), onSuccess: specOf })
 }
+
+/** The run's, then the call's, no repeats. */
+const pluginDirsOf = (self: CallView, { pluginDirs = none }: CallNode | BranchCall): ReadonlyArray<string> => {
+  const { pluginDirs: ofRun } = self.run.record.settings
+  return pluginDirs.length === 0 ? ofRun : [...new Set([...ofRun, ...pluginDirs])]
+}
+
+const none: ReadonlyArray<never> = []
+
+/** What of a step the executor is responsible for. */
+const attemptOf = (
+  self: CallView,
+  node: CallNode | BranchCall,
+  inherited: Inherited,
+  found: FoundExecutor
+): Pick<StepSpec, "role" | "canCommit" | "attempt"> => {
+  const { inputs, with: snippets = none, pluginDirs = none, maxTurns, as: identity } = node
+  const options: Omit<CallOptions, "schema"> = {
+    ref: node.action,
+    workflow: self.definition.name,
+    inputs: inputs === undefined ? noTexts : substituteAll(inputs, (name) => self.visible.lookup(name)),
+    snippets: snippets.length === 0 ? inherited.with : [...inherited.with, ...snippets],
+    model: node.model ?? found.model,
+    identity,
+    pluginDirs,
+    maxTurns
+  }
+  return {
+    role: found.role ?? "actor",
+    canCommit: found.canCommit ?? false,
+    attempt: (attempt) =>
+      andThen(schemaOf(self, node.output ?? inherited.output), (schema) =>
+        executeAction(attempt, found.execute, { ...options, schema }, self.visible, self.services.outputs)
+      )
+  }
+}
+
+const noTexts: Texts = {}
 
 const schemaOf = (self: CallView, ref: string | undefined) =>
   ref === undefined
@@ -89,6 +111,8 @@ const schemaOf = (self: CallView, ref: string | undefined) =>
         message,
         permanent: true
       }))
+
+const noDelay: StepSpec["delay"] = () => Effect.succeed(defaults.retryDelay)
 
 /** ms before each retry: fixed or doubling, with jitter between half and the whole of it. */
 const retryDelay =
@@ -123,11 +147,10 @@ export interface MayFail {
 
 /** What a call, script or child workflow leaves behind, and what its failure means. */
 export const settle = (self: Interpreter, branch: Branch, row: StepRecord, node: MayFail): Effect.Effect<void> =>
+  row.status === "completed" ? Effect.sync(() => self.completed(row)) : settleFailed(self, branch, row, node)
+
+const settleFailed = (self: Interpreter, branch: Branch, row: StepRecord, node: MayFail): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (row.status === "completed") {
-      self.completed(row)
-      return Effect.void
-    }
     self.visible.forget(row.name, row.iteration)
     if (row.status === "skipped") return Effect.void
     return Effect.flatMap(onFailAction(self, branch, row, node), (ended) => {
