@@ -46,7 +46,7 @@ export { ConfigLayerFailed } from "./ProjectServices.ts"
 export const homeName = ".millrace"
 
 export interface ProjectOptions {
-  /** The home folder; absent: the nearest `.millrace` at or above `from`, else `from` itself. */
+  /** The home folder; absent: the nearest `.millrace` at or above `from`, else `from`, or the folder around a `workflows`. */
   readonly home?: string
   /** The folder below which paths stand; absent: that around a hidden home (`.millrace`), else the home itself. */
   readonly root?: string
@@ -97,7 +97,7 @@ export class HomeUnavailable extends Schema.TaggedError<HomeUnavailable>()("Home
 export const findHome = (options: Pick<ProjectOptions, "home" | "from">): Effect.Effect<string, HomeUnavailable> =>
   Effect.suspend(() => {
     const from = resolve(options.from)
-    const home = options.home === undefined ? (nearestHome(from) ?? from) : resolve(options.home)
+    const home = options.home === undefined ? (nearestHome(from) ?? homeWithout(from)) : resolve(options.home)
     if (isFolder(home)) return Effect.succeed(realpathSync(home))
     const detail = existsSync(home) ? "it is not a directory" : "there is no such directory"
     return Effect.fail(new HomeUnavailable({ home: options.home ?? home, detail }))
@@ -160,6 +160,9 @@ const nearestHome = (from: string): string | undefined => {
     if (dirname(folder) === folder) return undefined
   }
 }
+
+/** A project whose folders stand in the open: a workflow given by its path is one of the project's all the same. */
+const homeWithout = (from: string): string => (basename(from) === Places.workflowsName ? dirname(from) : from)
 
 const placesOf = (home: string, folder: string | undefined): Places.Places => {
   const own = Places.homePlace(home)

@@ -20,8 +20,11 @@ export interface Place {
   readonly gates: string
 }
 
+/** The folder of a home's workflows. */
+export const workflowsName = "workflows"
+
 /** A home folder: `workflows/`, `actions/`, `agents/`, `schemas/`, `prompts/`, `providers/` and `gates/` in it. */
-export const homePlace = (home: string): Place => ({ ...filesIn(home), workflows: join(home, "workflows") })
+export const homePlace = (home: string): Place => ({ ...filesIn(home), workflows: join(home, workflowsName) })
 
 /** The folder of a workflow file: its siblings are workflows too. */
 export const folderPlace = (folder: string): Place => ({ ...filesIn(folder), workflows: folder })

@@ -48,6 +48,20 @@ describe("a project's home", () => {
     })
   )
 
+  it.scoped("is the folder around `workflows`, for one who stands in it or names a file in it", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = write(folder, "x/.conductor/workflows/x.wf", workflow("x", "call act"))
+      write(folder, "x/.conductor/actions/act.mjs", "export default () => ({})\n")
+      const home = join(folder, "x/.conductor")
+      const opened = [yield* open({ from: join(home, "workflows") }), (yield* locate(file, { cwd: folder })).project]
+      for (const project of opened) {
+        expect([project.home, project.root]).toEqual([home, join(folder, "x")])
+        expect(project.host({ workingDirectory: folder }).action(named("act"), "x", [])).toEqual({ _tag: "Found" })
+      }
+    })
+  )
+
   it.scoped("is refused if it was given and is none", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
