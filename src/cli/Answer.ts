@@ -5,7 +5,7 @@ import * as Client from "../engine/Client.ts"
 import { Engine } from "../engine/Engine.ts"
 import type { NotWaiting } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
-import { type AnyError, CommandFailed } from "./CliError.ts"
+import { type AnyError, CommandFailed, UsageError } from "./CliError.ts"
 import { argument, flag, text } from "./CommandLine.ts"
 import { ExitCode } from "./ExitCode.ts"
 import { goOn, rootOf } from "./GoOn.ts"
@@ -49,7 +49,12 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
         by: userInfo().username,
         ...(gate === undefined ? {} : { gate }),
         ...(feedback === undefined ? {} : { feedback })
-      }).pipe(Effect.catchTag("NotWaiting", (error) => Effect.fail(notWaiting(found, error))))
+      }).pipe(
+        Effect.catchTags({
+          NotWaiting: (error) => Effect.fail(notWaiting(found, error)),
+          AmbiguousGate: ({ message }) => Effect.fail(new UsageError({ message, hint: whichGate }))
+        })
+      )
       const say = json ? writeError : writeLine
       say(`gate ${inline(answered.gate)} of run ${answered.run} is ${approved ? "approved" : "rejected"}`)
       const root = yield* rootOf(found)
@@ -75,6 +80,8 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
       )
     }).pipe(Effect.provide(storeLayer(database)))
   })
+
+const whichGate = "`--gate NAME` says which; for the gate of a child run give that run instead of this one"
 
 const notWaiting = (run: RunRecord, { answered, path }: NotWaiting): CommandFailed => {
   const waiting = run.blockedOn.map(({ name }) => name)

@@ -13,7 +13,8 @@ export const howToAnswer = (run: RunRecord, gates: ReadonlyArray<BlockedOn>, db:
   if (gates.length === 0) return [howToResume(run.id, db)]
   return gates.flatMap((gate) => {
     const name = gates.length > 1 ? ` --gate ${gate.name}` : ""
-    const names = gates.filter((other) => other.name === gate.name).length > 1 ? ` --gate ${gate.path}` : name
+    const namesakes = gates.filter((other) => other.name === gate.name && other.run === gate.run)
+    const names = namesakes.length > 1 ? ` --gate ${gate.path}` : name
     const select = gate.options.length === 0 ? "" : " [--select KEY,…]"
     return [
       `it waits at gate ${inline(gate.name)}${gate.prompt === null ? "" : `: ${inline(gate.prompt)}`}`,

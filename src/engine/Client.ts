@@ -109,7 +109,9 @@ const chooseGate = (
     const [gate] = fitting
     if (gate === undefined) return yield* new NotWaiting({ run: run.id, path: wanted ?? "", answered: false })
     if (fitting.length > 1) {
-      return yield* new AmbiguousGate({ run: run.id, gates: fitting.map((other) => `${other.name} (${other.path})`) })
+      const described = ({ name, path, run: of }: BlockedOn) =>
+        `${name} (${path}${of === run.id ? "" : ` of run ${of}`})`
+      return yield* new AmbiguousGate({ run: run.id, gates: fitting.map(described) })
     }
     return gate
   })

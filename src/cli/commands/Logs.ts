@@ -3,7 +3,7 @@ import { once } from "node:events"
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
 import { type AttemptLog, OutputStore } from "../../persistence/OutputStore.ts"
-import { Persistence, type PersistenceError } from "../../persistence/Persistence.ts"
+import { Persistence } from "../../persistence/Persistence.ts"
 import { isUserStep, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
 import { nearest } from "../../workflow/Suggest.ts"
 import { CommandFailed, UsageError } from "../CliError.ts"
@@ -24,9 +24,11 @@ export const command = defineCommand({
       const database = yield* existingDatabase({ home, db })
       return yield* Effect.gen(function* () {
         const run = yield* findRun(wanted)
+        const persistence = yield* Persistence
         const outputs = yield* OutputStore
-        const logs = yield* outputs.logs(run.id)
-        const chosen = step === undefined ? logs : yield* logsOf(run, logs, step)
+        const steps = (yield* persistence.steps(run.id)).filter(({ kind }) => isUserStep(kind))
+        const logs = inOrder(yield* outputs.logs(run.id), steps)
+        const chosen = step === undefined ? logs : yield* logsOf(run, logs, steps, step)
         if (chosen.length === 0) writeLine(step === undefined ? "no step printed anything" : `${step} printed nothing`)
         yield* Effect.forEach(chosen, show, { discard: true })
         return ExitCode.done
@@ -34,18 +36,24 @@ export const command = defineCommand({
     })
 })
 
+/** What was printed, in the order of the steps. */
+const inOrder = (logs: ReadonlyArray<AttemptLog>, steps: ReadonlyArray<StepRecord>): ReadonlyArray<AttemptLog> => {
+  const places = new Map(steps.map(({ path }, place) => [path, place]))
+  const placeOf = ({ path }: AttemptLog) => places.get(path) ?? steps.length
+  return logs.filter(({ bytes }) => bytes > 0).toSorted((a, b) => placeOf(a) - placeOf(b))
+}
+
 const logsOf = (
   run: RunRecord,
   logs: ReadonlyArray<AttemptLog>,
+  steps: ReadonlyArray<StepRecord>,
   wanted: string
-): Effect.Effect<ReadonlyArray<AttemptLog>, PersistenceError | UsageError, Persistence> =>
-  Effect.gen(function* () {
-    const persistence = yield* Persistence
-    const steps = (yield* persistence.steps(run.id)).filter(({ kind }) => isUserStep(kind))
-    const paths = new Set(steps.filter((step) => step.path === wanted || step.name === wanted).map(({ path }) => path))
-    if (paths.size > 0) return logs.filter(({ path }) => paths.has(path))
-    return yield* unknownStep(run, steps, wanted)
-  })
+): Effect.Effect<ReadonlyArray<AttemptLog>, UsageError> => {
+  const paths = new Set(steps.filter((step) => step.path === wanted || step.name === wanted).map(({ path }) => path))
+  return paths.size > 0
+    ? Effect.succeed(logs.filter(({ path }) => paths.has(path)))
+    : Effect.fail(unknownStep(run, steps, wanted))
+}
 
 const unknownStep = (run: RunRecord, steps: ReadonlyArray<StepRecord>, wanted: string): UsageError => {
   const names = [...new Set(steps.flatMap(({ name, path }) => [name, path as string]))]
@@ -64,7 +72,6 @@ const show = (log: AttemptLog): Effect.Effect<void, CommandFailed> => {
   const epoch = log.epoch > 1 ? `, epoch ${log.epoch}` : ""
   const title = `== ${inline(log.path)}  attempt ${log.attempt}${epoch}  ${log.stream}  ${log.bytes} bytes`
   writeLine(paint("bold", title))
-  if (log.bytes === 0) return Effect.void
   return Effect.tryPromise({
     try: () => copy(log.file),
     catch: (error) => new CommandFailed({ message: error instanceof Error ? error.message : String(error) })

@@ -1,10 +1,12 @@
 /** `show`: a run, its steps and its items. */
 import * as Effect from "effect/Effect"
+import { openGates } from "../../engine/Client.ts"
 import { Persistence, type PersistenceError } from "../../persistence/Persistence.ts"
-import { isUserStep, type ItemRecord, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
+import { isEnded, isUserStep, type ItemRecord, type RunRecord, type StepRecord, type Totals } from "../../persistence/Records.ts"
 import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
-import { dbOption, existingDatabase, homeOption } from "../Home.ts"
+import { howToAnswer } from "../Hints.ts"
+import { dbArgument, dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { duration, hasColor, inline, type Paint, paintFor, shorten, writeLine } from "../Output.ts"
 import { itemJson, runJson, showable, type ShownRun, stepJson } from "../RunJson.ts"
 import { findRun, storeLayer } from "../Session.ts"
@@ -22,7 +24,7 @@ export const command = defineCommand({
       return yield* Effect.gen(function* () {
         const run = yield* findRun(wanted)
         if (json) yield* showJson(run)
-        else yield* showText(run)
+        else yield* showText(run, database)
         return ExitCode.done
       }).pipe(Effect.provide(storeLayer(database)))
     })
@@ -42,18 +44,26 @@ const showJson = (run: RunRecord): Effect.Effect<void, PersistenceError, Persist
     writeLine(JSON.stringify(json, undefined, 2))
   })
 
-const showText = (run: RunRecord): Effect.Effect<void, PersistenceError, Persistence> =>
+const showText = (run: RunRecord, database: string): Effect.Effect<void, PersistenceError, Persistence> =>
   Effect.gen(function* () {
     const paint = paintFor(hasColor(process.stdout))
     for (const shown of yield* showable([run])) for (const line of head(shown, paint)) writeLine(line)
     writeLine("")
     for (const line of yield* stepLines(run, 1, paint)) writeLine(line)
-    if (run.status === "waiting") {
-      writeLine("")
-      for (const { name, prompt } of run.blockedOn) {
-        writeLine(`waits for ${inline(name)}${prompt === null ? "" : `: ${inline(prompt)}`}`)
-      }
-    }
+    const waits = isEnded(run.status) ? [] : yield* waitLines(run, database)
+    if (waits.length > 0) writeLine("")
+    for (const line of waits) writeLine(line)
+  })
+
+/** Gates as whoever answers them needs them, from their rows: they wait also while other steps are at work. */
+const waitLines = (
+  run: RunRecord,
+  database: string
+): Effect.Effect<ReadonlyArray<string>, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const gates = yield* openGates(run)
+    const others = run.blockedOn.filter(({ _tag }) => _tag !== "gate").map(({ name }) => `it waits for ${inline(name)}`)
+    return gates.length === 0 ? others : [...others, ...howToAnswer(run, gates, yield* dbArgument(database))]
   })
 
 const head = ({ run, inputs }: ShownRun, paint: Paint): ReadonlyArray<string> => {
@@ -65,11 +75,24 @@ const head = ({ run, inputs }: ShownRun, paint: Paint): ReadonlyArray<string> =>
     ["parent", run.parent === null ? null : `${run.parent.run} ${inline(run.parent.path)}`],
     ["started", run.startedAt === null ? null : new Date(run.startedAt).toISOString()],
     ["took", run.startedAt === null ? null : duration((run.endedAt ?? Date.now()) - run.startedAt)],
+    ["usage", usage(run.totals)],
     ["error", run.error === null ? null : inline(run.error)],
     ["cancelled", run.cancelReason === null ? null : inline(run.cancelReason)],
     ...Object.entries(inputs).map(([name, value]) => [`input ${inline(name)}`, shorten(inline(value), 100)] as const)
   ]
   return rows.filter(([, value]) => value !== null).map(([name, value]) => `${paint("dim", name.padEnd(10))} ${value}`)
+}
+
+/** What agents said that they used, children included; null where they said nothing. */
+const usage = (totals: Totals): string | null => {
+  const counts = [
+    [totals.num_turns, "turns"],
+    [totals.input_tokens, "input tokens"],
+    [totals.output_tokens, "output tokens"]
+  ] as const
+  const cost = totals.cost_usd === 0 ? [] : [`$${totals.cost_usd.toFixed(2)}`]
+  const used = [...cost, ...counts.filter(([count]) => count !== 0).map(([count, of]) => `${count} ${of}`)]
+  return used.length === 0 ? null : used.join(", ")
 }
 
 /** How deep children are shown, and how many of a run. */
