@@ -86,7 +86,9 @@ class Lines {
       case "FanOutItemStarted":
         return `${name}: ${inline(event.item)} started`
       case "FanOutItemCompleted":
-        return `${name}: ${inline(event.item)} ${event.succeeded ? "completed" : this.paint("red", "failed")}`
+        return event.succeeded
+          ? `${name}: ${inline(event.item)} completed`
+          : `${name}: ${inline(event.item)} ${this.paint("red", "failed")}${event.error === null ? "" : `: ${inline(event.error)}`}`
       case "StepHeartbeat":
         return undefined
     }

@@ -143,6 +143,7 @@ export class RunTree {
         line.fanOut.running = Math.max(0, line.fanOut.running - 1)
         line.fanOut.ended++
         if (!event.succeeded) line.fanOut.failed++
+        if (event.error !== null) line.note = `${event.item}: ${event.error}`
     }
   }
 

@@ -55,7 +55,12 @@ export type EngineEvent =
   | (OfStep & { readonly _tag: "GateResolved"; readonly approved: boolean })
   | (OfStep & { readonly _tag: "FanOutItemsCollected"; readonly total: number })
   | (OfStep & { readonly _tag: "FanOutItemStarted"; readonly item: string })
-  | (OfStep & { readonly _tag: "FanOutItemCompleted"; readonly item: string; readonly succeeded: boolean })
+  | (OfStep & {
+      readonly _tag: "FanOutItemCompleted"
+      readonly item: string
+      readonly succeeded: boolean
+      readonly error: string | null
+    })
   | (Base & { readonly _tag: "MetricsUpdated"; readonly totals: Totals })
   | (Base & { readonly _tag: "LeaseLost" })
   | (Base & { readonly _tag: "StorageTrouble"; readonly message: string })

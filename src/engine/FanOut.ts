@@ -14,6 +14,7 @@ import { noResult } from "../persistence/Records.ts"
 import type { OnChildFail } from "../workflow/Definition.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 import type { Branch } from "./Branch.ts"
+import type { EngineEvent } from "./Events.ts"
 import { forkJoin, type Task } from "./ForkJoin.ts"
 import { stopItemChild } from "./ItemChildren.ts"
 import { dropCycles, ItemGraph } from "./ItemGraph.ts"
@@ -72,9 +73,16 @@ const recordStopped = (run: RunContext, step: StepRecord, item: ItemRecord, end:
   const items = new Map(run.writer.journal.items.get(step.path)).set(item.key, ended)
   const row = { ...(run.row(step.path) ?? step), fanOut: countersOf([...items.values()]) }
   const changes: Array<Change> = [{ _tag: "Item", item: ended }, { _tag: "Step", step: row }, ...totalsOf(run, end)]
-  const succeeded = ended.status === "completed"
-  run.append(changes, [{ _tag: "FanOutItemCompleted", ...run.about(row), item: item.id, succeeded }])
+  run.append(changes, [itemCompleted(run, row, ended)])
 }
+
+const itemCompleted = (run: RunContext, step: StepRecord, { error, id, status }: ItemRecord): EngineEvent => ({
+  _tag: "FanOutItemCompleted",
+  ...run.about(step),
+  item: id,
+  succeeded: status === "completed",
+  error
+})
 
 const totalsOf = (run: RunContext, end: ItemEnd | undefined): ReadonlyArray<Change> =>
   end?.totals === undefined ? [] : [{ _tag: "Run", patch: { totals: RunTotals.add(run.record.totals, end.totals) } }]
@@ -288,9 +296,7 @@ class FanOut {
     changes.push(this.#count("running", status, 1))
     if (skipped.length > 0) changes.push(this.#count("pending", "skipped", skipped.length))
     changes.push(...totalsOf(this.#run, end))
-    const about = this.#run.about(this.attempt.step)
-    const succeeded = status === "completed"
-    this.#run.append(changes, [{ _tag: "FanOutItemCompleted", ...about, item: item.id, succeeded }])
+    this.#run.append(changes, [itemCompleted(this.#run, this.attempt.step, ended)])
     this.#close([ended, ...skipped])
     return ended
   }

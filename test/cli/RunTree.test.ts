@@ -75,14 +75,14 @@ describe("the live tree", () => {
       started("/foreach:f", "foreach"),
       { _tag: "FanOutItemsCollected", ...of("/foreach:f"), total: 4 },
       { _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "x" },
-      { _tag: "FanOutItemCompleted", ...of("/foreach:f"), item: "x", succeeded: false },
+      { _tag: "FanOutItemCompleted", ...of("/foreach:f"), item: "x", succeeded: false, error: "no" },
       { _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "y" }
     )
     tree.attach(child, root, stepPath("/workflow:c"))
     expect(lines(tree)).toEqual([
       "  > workflow:c  running  5.0s",
       "    > inner  running  5.0s",
-      "  > foreach:f  [#####---------------] 1/4 (1 failed, 1 running)  running  5.0s"
+      "  > foreach:f  [#####---------------] 1/4 (1 failed, 1 running)  running  5.0s  x: no"
     ])
   })
 

@@ -307,10 +307,10 @@ describe("a failed item", () => {
         ]
       })
       const completed = end.events.filter(isEvent("FanOutItemCompleted"))
-      expect(completed.map(({ item, succeeded }) => [item, succeeded])).toEqual([
-        ["1", true],
-        ["2", false],
-        ["3", true]
+      expect(completed.map(({ item, succeeded, error }) => [item, succeeded, error])).toEqual([
+        ["1", true, null],
+        ["2", false, "a: 'a' threw: no 2"],
+        ["3", true, null]
       ])
     })
   )
