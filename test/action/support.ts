@@ -84,15 +84,21 @@ export const makeCall = (
 }
 
 /** The pids of living processes whose command line holds the text; zombies have none. */
-export const processesWith = (text: string): ReadonlyArray<number> =>
+export const processesWith = (text: string): ReadonlyArray<number> => processesThat("cmdline", text)
+
+/** The same of their environment as they were started with it, which what they start inherits. */
+export const processesMarked = (variable: string): ReadonlyArray<number> => processesThat("environ", variable)
+
+const processesThat = (file: "cmdline" | "environ", text: string): ReadonlyArray<number> =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => commandLine(name).includes(text))
+    .filter((name) => tell(name, file).includes(text))
     .map(Number)
 
-const commandLine = (pid: string): string => {
+/** Arguments or variables of a process, with blanks between them. */
+const tell = (pid: string, file: "cmdline" | "environ"): string => {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")
+    return readFileSync(`/proc/${pid}/${file}`, "utf8").replaceAll("\0", " ")
   } catch {
     // Ended meanwhile.
     return ""

@@ -138,6 +138,8 @@ export interface Shown {
     readonly error: string | null
     readonly inputs: Readonly<Record<string, string>>
     readonly cancelReason: string | null
+    readonly startedAt: number | null
+    readonly endedAt: number | null
   }
   readonly steps: ReadonlyArray<{
     readonly path: string
@@ -148,6 +150,7 @@ export interface Shown {
     readonly markers: ReadonlyArray<string>
     readonly structuredOutput: unknown
     readonly attempts: ReadonlyArray<{ readonly number: number; readonly outcome: string }>
+    readonly childRunId: string | null
     readonly superseded: boolean
   }>
   readonly items: ReadonlyArray<{ readonly id: string; readonly status: string; readonly childRunId: string | null }>

@@ -2,7 +2,14 @@
 import * as Effect from "effect/Effect"
 import { openGates } from "../../engine/Client.ts"
 import { Persistence, type PersistenceError } from "../../persistence/Persistence.ts"
-import { isEnded, isUserStep, type ItemRecord, type RunRecord, type StepRecord, type Totals } from "../../persistence/Records.ts"
+import {
+  isEnded,
+  isUserStep,
+  type ItemRecord,
+  type RunRecord,
+  type StepRecord,
+  type Totals
+} from "../../persistence/Records.ts"
 import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { howToAnswer } from "../Hints.ts"

@@ -1,0 +1,3 @@
+#!/bin/sh
+# An empty site.
+rm -rf site && mkdir site
