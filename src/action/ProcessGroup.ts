@@ -19,6 +19,14 @@ const killWait = 2_000
 /** What a process is recognised by; call it while the process cannot have been reaped yet. */
 export const identify = (pid: number): ProcessIdentity => ({ pid, startTime: startTime(pid) ?? "", boot: bootId() })
 
+/** Whether this very process still runs. One that ended and that its parent has not reaped does not. */
+export const isRunning = ({ pid, startTime: recorded }: Pick<ProcessIdentity, "pid" | "startTime">): boolean => {
+  if (process.platform !== "linux") return startTime(pid) === recorded && !isZombie(pid)
+  const found = stat(pid)
+  // A process whose first thread is dead may have others that die a little later.
+  return found !== undefined && found.startTime === recorded && !(isDead(found.state) && found.threads <= 1)
+}
+
 /**
  * Ends the process group that `identity` led, if it is still this very one: TERM, then KILL after `grace` ms.
  * Succeeds, when the group is gone, with whether there was one.
@@ -84,6 +92,7 @@ interface Stat {
   readonly state: string
   readonly group: number
   readonly session: number
+  readonly threads: number
   readonly startTime: string
 }
 
@@ -93,12 +102,16 @@ const stat = (pid: number | string): Stat | undefined => {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1")
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
     const [state = "", , group, session] = fields
-    return { state, group: Number(group), session: Number(session), startTime: fields[19] ?? "" }
+    const [threads, startTime = ""] = [fields[17], fields[19]]
+    return { state, group: Number(group), session: Number(session), threads: Number(threads), startTime }
   } catch {
     // No such process: it ended, or ended while it was read.
     return undefined
   }
 }
+
+/** Where there is no `/proc`. */
+const isZombie = (pid: number): boolean => output("ps", ["-o", "stat=", "-p", String(pid)])?.startsWith("Z") ?? true
 
 const isDead = (state: string): boolean => state === "Z" || state === "X"
 

@@ -2,7 +2,7 @@
  * The process that an engine lives in, as other engines recognise it (design.md, "Ownership").
  */
 import { hostname } from "node:os"
-import { identify } from "../action/ProcessGroup.ts"
+import { identify, isRunning } from "../action/ProcessGroup.ts"
 import type { EngineRecord } from "../persistence/Records.ts"
 
 export type Host = Pick<EngineRecord, "host" | "boot" | "pid" | "processStart">
@@ -21,12 +21,12 @@ const thisProcess = (): Host => {
 }
 
 /**
- * Whether an engine's process is known to be gone: it ran on this host since its last boot, and its pid is nobody's or
- * another's. False where this cannot be told.
+ * Whether an engine's process is known to be gone: it ran on this host since its last boot, and its pid is nobody's,
+ * another's or a dead process's. False where this cannot be told.
  */
 export const isGone = (engine: Host, here: Host): boolean => {
   if (engine.host !== here.host) return false
   if (engine.boot !== here.boot) return engine.boot !== "" && here.boot !== ""
   if (engine.processStart === "") return false
-  return identify(engine.pid).startTime !== engine.processStart
+  return !isRunning({ pid: engine.pid, startTime: engine.processStart })
 }
