@@ -24,12 +24,7 @@ import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import { readTree, recordDifference, type RunTree } from "../../src/testing/RecordComparison.ts"
 import { eventually, processesMarked, processesWith } from "../action/support.ts"
 import { bin, type Ended, outline, place, type Running, runIn, show, type Shown } from "../cli/support.ts"
-
-const example = join(import.meta.dirname, "../../examples/agents")
-
-/** What whoever tries the example leaves in it. */
-const isLeftBehind = (file: string): boolean =>
-  file === join(example, "site") || (file.startsWith(example) && /\.db(-\w+)?$/.test(file))
+import { copyExample } from "./copy.ts"
 
 interface Project {
   readonly folder: string
@@ -46,11 +41,12 @@ interface Project {
 }
 
 /** A copy of the example, or of what became of one, in a folder of its own. */
-const project = (of = example): Project => {
+const project = (of?: string): Project => {
   const at = place()
   const variable = "EXAMPLE_MARK"
   const mark = randomUUID()
-  cpSync(of, at.folder, { recursive: true, filter: (file) => !isLeftBehind(file) })
+  if (of === undefined) copyExample("agents", at.folder)
+  else cpSync(of, at.folder, { recursive: true })
   const agents = () => {
     const engines = processesWith(bin)
     return processesMarked(`${variable}=${mark}`).filter((pid) => !engines.includes(pid))
