@@ -36,7 +36,7 @@ export const readWorkflow = (file: string): Either.Either<Parser.ParsedFile, Fil
   )
 
 export type ReadSchema =
-  | { readonly _tag: "Found"; readonly schema: OutputSchema }
+  | { readonly _tag: "Found"; readonly schema: OutputSchema; readonly warnings: ReadonlyArray<Diagnostic> }
   | { readonly _tag: "Invalid"; readonly diagnostics: ReadonlyArray<Diagnostic> }
 
 /** Reads and parses an output schema; its name is what the step calls it. */
@@ -44,7 +44,9 @@ export const readSchema = (name: string, file: string): Either.Either<ReadSchema
   Either.map(readSource(file), (source) => {
     if (Either.isLeft(source)) return { _tag: "Invalid", diagnostics: source.left }
     const { diagnostics, schema } = OutputSchemaYaml.parse(name, source.right)
-    return schema === undefined || hasErrors(diagnostics) ? { _tag: "Invalid", diagnostics } : { _tag: "Found", schema }
+    return schema === undefined || hasErrors(diagnostics)
+      ? { _tag: "Invalid", diagnostics }
+      : { _tag: "Found", schema, warnings: diagnostics }
   })
 
 /** The text of a prompt file; a byte order mark is dropped. */

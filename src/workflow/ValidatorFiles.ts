@@ -51,8 +51,9 @@ const checkSchema = (subject: Subject, ref: string, place: Place): void => {
   const lookup = subject.host.schema(ref, subject.name)
   if (lookup._tag === "Missing") {
     subject.error("schema-missing", `no output schema ${shown(ref)}`, place, searchedHint(lookup.searched))
-  } else if (lookup._tag === "Invalid") {
-    for (const diagnostic of lookup.diagnostics) subject.foreign(diagnostic)
+  } else {
+    const found = lookup._tag === "Invalid" ? lookup.diagnostics : lookup.warnings
+    for (const diagnostic of found ?? []) subject.foreign(diagnostic)
   }
 }
 

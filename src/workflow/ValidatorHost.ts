@@ -33,7 +33,8 @@ export type FileLookup =
   | { readonly _tag: "Missing"; readonly searched: ReadonlyArray<string> }
 
 export type SchemaLookup =
-  | { readonly _tag: "Found"; readonly schema: OutputSchema }
+  /** `warnings` stand in the schema's file. */
+  | { readonly _tag: "Found"; readonly schema: OutputSchema; readonly warnings?: ReadonlyArray<Diagnostic> }
   | { readonly _tag: "Missing"; readonly searched: ReadonlyArray<string> }
   /** At least one of the diagnostics, which stand in the schema's file, is an error. */
   | { readonly _tag: "Invalid"; readonly diagnostics: ReadonlyArray<Diagnostic> }

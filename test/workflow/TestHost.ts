@@ -52,7 +52,7 @@ export const hostOf = (world: World): Host => {
       const text = new Map(Object.entries(world.schemas ?? {})).get(ref)
       if (text === undefined) return { _tag: "Missing", searched: [`schemas/${ref}.yaml`] }
       const { diagnostics, schema } = parseSchema(ref, { file: `schemas/${ref}.yaml`, text })
-      return schema === undefined ? { _tag: "Invalid", diagnostics } : { _tag: "Found", schema }
+      return schema === undefined ? { _tag: "Invalid", diagnostics } : { _tag: "Found", schema, warnings: diagnostics }
     },
     snippet: (ref) =>
       world.snippets?.includes(ref) ? { _tag: "Found" } : { _tag: "Missing", searched: [`prompts/${ref}.md`] },

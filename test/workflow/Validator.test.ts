@@ -286,6 +286,14 @@ describe("what stands outside of the file", () => {
     )
   })
 
+  it("what is odd about a schema is a warning in its own file, once", () => {
+    const schemas = { s: "fields:\n  a: string\nmarker:\n  m: a == x\n" }
+    const findings = findingsOf(body("call a { output = s } call b { output = s }"), { schemas })
+    expect(findings.map(({ code, severity, source, hint }) => [severity, source?.file, code, hint])).toEqual([
+      ["warning", "schemas/s.yaml", "schema-unknown-key", "did you mean 'markers'?"]
+    ])
+  })
+
   it("broken schemas are reported in their own file, once", () => {
     const schemas = { s: "fields:\n  a: strng\nmarkers:\n  m: a = 1\n" }
     const findings = findingsOf(body("call a { output = s } call b { output = s }"), { schemas })
