@@ -1,7 +1,7 @@
 /**
  * Reading a workflow that a user names and finding all that is wrong with it, before anything of it runs.
  */
-import { readdirSync, statSync } from "node:fs"
+import { existsSync, readdirSync, statSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -52,8 +52,10 @@ export const locateWorkflow = (name: string, home: string | undefined): Effect.E
 
 const notFound = (error: WorkflowUnavailable): UsageError => {
   const close = nearest(error.workflow, error.candidates)
-  const hint =
-    close !== undefined
+  const here = `${error.workflow}.wf`
+  const hint = existsSync(here)
+    ? `a name stands for a file in the home folder's workflows/; for the file here write '${here}'`
+    : close !== undefined
       ? `did you mean '${close}'?`
       : error.candidates.length > 0
         ? `the workflows here: ${error.candidates.join(", ")}`

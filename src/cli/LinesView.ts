@@ -46,6 +46,12 @@ class Lines {
   }
 
   #ofRun(event: Exclude<EngineEvent, { readonly path: StepPath }>): string | undefined {
+    const text = this.#aboutRun(event)
+    const prefix = this.#prefixes.get(event.run)
+    return text === undefined || prefix === undefined ? text : `${inline(prefix)}: ${text}`
+  }
+
+  #aboutRun(event: Exclude<EngineEvent, { readonly path: StepPath }>): string | undefined {
     switch (event._tag) {
       case "RunResumed":
         return "resumed"

@@ -233,6 +233,22 @@ describe("resume", () => {
     expect(stdout.match(/^== /gm)).toHaveLength(1)
   })
 
+  it("says of each run below that it goes on", async () => {
+    const at = place({
+      "w.wf": 'workflow w { foreach f { over = json scope = { file = "i.json" } max_parallel = 1 workflow = c } }',
+      "c.wf": 'workflow c { script s { run = "test -e ok" } }',
+      "i.json": '["x"]'
+    })
+    const run = runIn((await at.run(["run", "w.wf"])).stdout)
+    at.write("ok", "")
+    const { code, stdout } = await at.run(["resume", run])
+    expect(code).toBe(0)
+    expect(stdout.match(/^ *\d+ms {2}.*resumed$/gm)?.map((line) => line.trim().replace(/^\S+ +/, ""))).toEqual([
+      "resumed",
+      "/foreach:f[x]: resumed"
+    ])
+  })
+
   it("refuses a completed run unless it is told what to run again", async () => {
     const at = place({
       "w.wf": 'workflow w { script one { run = "echo 1 >> one" } script two { run = "echo 2 >> two" } }'

@@ -86,6 +86,12 @@ describe("a file that is no workflow", () => {
     expect(stderr).toContain("no workflow 'relaese-notes'")
     expect(stderr).toContain("did you mean 'release-notes'?")
   })
+
+  it("is taken for one of the project's by its name alone, and a file here is pointed at", async () => {
+    const { code, stderr } = await place({ "w.wf": 'workflow w { script s { run = "true" } }' }).run(["run", "w"])
+    expect(code).toBe(2)
+    expect(stderr).toContain("for the file here write 'w.wf'\n")
+  })
 })
 
 describe("parse", () => {

@@ -135,7 +135,14 @@ const stepLine = (step: StepRecord, paint: Paint): string => {
   const markers = step.result.markers.length === 0 ? "" : `  [${step.result.markers.map(inline).join(", ")}]`
   const detail = step.error ?? step.result.context ?? ""
   const note = detail === "" ? "" : `  ${paint("dim", shorten(inline(detail), 80))}`
-  return `${inline(step.path)}  ${step.status.replace("_", " ")}${ran}${attempts}${markers}${note}`
+  return `${inline(step.path)}  ${step.status.replace("_", " ")}${ran}${attempts}${markers}${decision(step)}${note}`
+}
+
+/** Who decided a gate. */
+const decision = ({ gate }: StepRecord): string => {
+  if (gate === null || gate.answer === null) return ""
+  const { approved, by } = gate.answer
+  return `  ${approved ? "approved" : "rejected"}${by === null ? "" : ` by ${inline(by)}`}`
 }
 
 const itemLine = (item: ItemRecord, paint: Paint): string => {
