@@ -10,6 +10,7 @@
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { userInfo } from "node:os"
 import { bin, type Place } from "../cli/support.ts"
 import { processesMarked } from "../action/support.ts"
 
@@ -25,8 +26,11 @@ const blocksOf = (markdown: string): ReadonlyArray<Block> =>
     ([, file, language = "", text = ""]) => ({ file, language, text })
   )
 
-/** Where a guide's project stands on the page. */
+/** Where a guide's project stands on the page, and whose it is. */
 const shownFolder = "/home/you/project"
+const shownUser = "by you"
+
+const thisUser = `by ${userInfo().username}`
 
 /** How long a command may take on a loaded machine, ms. */
 const patience = 120_000
@@ -79,7 +83,7 @@ export class Reader {
     // So that the page may ask for `$?`.
     const { code, printed } = await this.#sh(`(exit ${this.#lastCode})\n${this.#known(command)}`)
     this.#lastCode = code
-    const actual = printed.replaceAll(this.#at.folder, shownFolder)
+    const actual = printed.replaceAll(this.#at.folder, shownFolder).replaceAll(thisUser, shownUser)
     if (code !== 0 && shown.length === 0) throw new Error(`exit code ${code} of:\n${command}\n${actual}`)
     const ids = matchLines(shown.map(withoutTimes), linesOf(actual).map(withoutTimes), this.#ids)
     if (ids === undefined) {
