@@ -6,6 +6,7 @@
  */
 import type { EngineEvent } from "../engine/Events.ts"
 import {
+  type FanOutCounters,
   isTerminal,
   isUserStep,
   type RunId,
@@ -64,15 +65,7 @@ export class RunTree {
       startedAt: step.startedAt ?? undefined,
       endedAt: step.endedAt ?? undefined,
       note: step.error ?? "",
-      fanOut:
-        counters === null
-          ? undefined
-          : {
-              total: counters.total,
-              running: counters.running,
-              ended: counters.completed + counters.failed + counters.skipped,
-              failed: counters.failed
-            }
+      fanOut: counters === null ? undefined : progressOf(counters)
     } satisfies Partial<Line>)
   }
 
@@ -128,12 +121,7 @@ export class RunTree {
         line.note = event.approved ? "approved" : "rejected"
         return
       case "FanOutItemsCollected":
-        line.fanOut = {
-          total: event.total,
-          running: 0,
-          ended: line.fanOut?.ended ?? 0,
-          failed: line.fanOut?.failed ?? 0
-        }
+        line.fanOut = progressOf(event.counters)
         return
       case "FanOutItemStarted":
         if (line.fanOut !== undefined) line.fanOut.running++
@@ -240,6 +228,13 @@ const suffix = (path: StepPath): string => {
 }
 
 const barWidth = 20
+
+const progressOf = ({ completed, failed, running, skipped, total }: FanOutCounters): NonNullable<Line["fanOut"]> => ({
+  total,
+  running,
+  ended: completed + failed + skipped,
+  failed
+})
 
 const bar = (fanOut: NonNullable<Line["fanOut"]>, unicode: boolean): string => {
   const { total, ended, failed, running } = fanOut

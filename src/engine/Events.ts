@@ -9,7 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { RunId, RunStatus, StepPath, StepStatus, Totals } from "../persistence/Records.ts"
+import type { FanOutCounters, RunId, RunStatus, StepPath, StepStatus, Totals } from "../persistence/Records.ts"
 
 interface Base {
   /** ms since the epoch */
@@ -53,7 +53,8 @@ export type EngineEvent =
   | (OfStep & { readonly _tag: "StepWarning"; readonly message: string })
   | (OfStep & { readonly _tag: "GateWaiting"; readonly kind: string; readonly prompt: string | null })
   | (OfStep & { readonly _tag: "GateResolved"; readonly approved: boolean })
-  | (OfStep & { readonly _tag: "FanOutItemsCollected"; readonly total: number })
+  /** `counters`: where the items stand; after an interruption not all of them are pending. */
+  | (OfStep & { readonly _tag: "FanOutItemsCollected"; readonly total: number; readonly counters: FanOutCounters })
   | (OfStep & { readonly _tag: "FanOutItemStarted"; readonly item: string })
   | (OfStep & {
       readonly _tag: "FanOutItemCompleted"

@@ -184,7 +184,7 @@ class FanOut {
     const all = [...items.values()]
     this.#counters = countersOf(all)
     const counted = this.attempt.patchStep({ fanOut: this.#counters })
-    const event = { ...this.#run.about(this.attempt.step), total: items.size }
+    const event = { ...this.#run.about(this.attempt.step), total: items.size, counters: this.#counters }
     this.#run.append([...changes, counted], [{ _tag: "FanOutItemsCollected", ...event }])
     this.#isHalted = this.spec.onChildFail === "halt" && all.some((item) => item.status === "failed")
     this.#queue(all.filter((item) => isOpen(item.status)))

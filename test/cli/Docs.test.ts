@@ -72,22 +72,31 @@ describe("docs/language.md", () => {
 })
 
 describe("the pages", () => {
-  const pages = [
-    "README.md",
-    "CONTRIBUTING.md",
-    ...readdirSync(join(root, "docs"))
+  const below = (folder: string): ReadonlyArray<string> =>
+    readdirSync(join(root, folder), { encoding: "utf8", recursive: true })
       .filter((name) => name.endsWith(".md"))
-      .map((name) => `docs/${name}`)
-  ]
+      .map((name) => `${folder}/${name}`)
+  const pages = ["README.md", "CONTRIBUTING.md", ...below("docs"), "examples/agents/README.md"]
 
-  it("link to files that exist", () => {
+  it("link to files that exist, and to their headings", () => {
     for (const page of pages) {
-      for (const [, target = ""] of read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
-        expect(() => readdirOrFile(join(root, page, "..", target)), `${page} links to ${target}`).not.toThrow()
+      for (const [, target = "", heading] of read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+        const file = target === "" ? page : join(page, "..", target)
+        expect(() => readdirOrFile(join(root, file)), `${page} links to ${target}`).not.toThrow()
+        if (heading !== undefined) expect(anchorsOf(read(file)), `${page} links to ${target}`).toContain(heading)
       }
     }
   })
 })
+
+/** The headings of a page, as links name them. */
+const anchorsOf = (page: string): ReadonlyArray<string> =>
+  [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, "")
+      .replace(/\s/g, "-")
+  )
 
 const readdirOrFile = (path: string): unknown => {
   try {

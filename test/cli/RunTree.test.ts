@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { duration, inline, paintFor, shorten, table } from "../../src/cli/Output.ts"
 import { RunTree } from "../../src/cli/RunTree.ts"
 import type { EngineEvent } from "../../src/engine/Events.ts"
+import type { FanOutCounters } from "../../src/persistence/Records.ts"
 import { runId, stepPath, stepRecord } from "../../src/testing/SampleRecords.ts"
 
 const root = runId("root")
@@ -30,6 +31,8 @@ const completed = (path: string, kind = "script", run = root): EngineEvent => ({
   status: "completed",
   error: null
 })
+
+const counters = (total: number): FanOutCounters => ({ total, completed: 0, failed: 0, skipped: 0, running: 0 })
 
 const begun: EngineEvent = {
   _tag: "RunStarted",
@@ -73,7 +76,7 @@ describe("the live tree", () => {
       started("/workflow:c", "workflow"),
       started("/inner", "call", child),
       started("/foreach:f", "foreach"),
-      { _tag: "FanOutItemsCollected", ...of("/foreach:f"), total: 4 },
+      { _tag: "FanOutItemsCollected", ...of("/foreach:f"), total: 4, counters: counters(4) },
       { _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "x" },
       { _tag: "FanOutItemCompleted", ...of("/foreach:f"), item: "x", succeeded: false, error: "no" },
       { _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "y" }
@@ -84,6 +87,21 @@ describe("the live tree", () => {
       "    > inner  running  5.0s",
       "  > foreach:f  [#####---------------] 1/4 (1 failed, 1 running)  running  5.0s  x: no"
     ])
+  })
+
+  it("counts anew from where the items of a resumed fan-out stand: what failed is run again", () => {
+    const tree = new RunTree()
+    const failed = { ...counters(3), completed: 1, failed: 2 }
+    tree.load(root, [stepRecord("/foreach:f", { kind: "foreach", status: "failed", fanOut: failed })])
+    tree.apply(started("/foreach:f", "foreach"))
+    const kept = { ...counters(3), completed: 1, running: 1 }
+    tree.apply({ _tag: "FanOutItemsCollected", ...of("/foreach:f"), total: 3, counters: kept })
+    expect(lines(tree)[0]).toContain("1/3 (1 running)")
+    tree.apply({ _tag: "FanOutItemStarted", ...of("/foreach:f"), item: "z" })
+    for (const item of ["y", "z"]) {
+      tree.apply({ _tag: "FanOutItemCompleted", ...of("/foreach:f"), item, succeeded: true, error: null })
+    }
+    expect(lines(tree)[0]).toContain(" 3/3  ")
   })
 
   it("begins with the steps that a resumed run has, but for those that it will run again", () => {
