@@ -2,7 +2,7 @@
  * What a live run looks like: a pure state of lines, fed by the engine's events, and its text.
  *
  * A line per step in the order in which they began, those of a called workflow below their step; a fan-out is one
- * line with a bar, its items' steps are not shown.
+ * line with a bar, which says what step began last below it; its items' steps have no lines.
  */
 import type { EngineEvent } from "../engine/Events.ts"
 import {
@@ -33,6 +33,8 @@ interface Line {
 interface Place {
   readonly parent: RunId
   readonly path: StepPath
+  /** The item of a fan-out. */
+  readonly item: string | undefined
 }
 
 export interface RenderOptions {
@@ -70,8 +72,8 @@ export class RunTree {
   }
 
   /** Hangs a child run below the step that called it. */
-  attach(child: RunId, parent: RunId, path: StepPath): void {
-    this.#places.set(child, { parent, path })
+  attach(child: RunId, parent: RunId, path: StepPath, item?: string): void {
+    this.#places.set(child, { parent, path, item })
   }
 
   apply(event: EngineEvent): void {
@@ -85,6 +87,7 @@ export class RunTree {
         line.startedAt ??= event.timestamp
         line.endedAt = undefined
         line.note = ""
+        this.#tellFanOut(event.run, event.step)
         return
       }
       case "StepCompleted": {
@@ -135,8 +138,18 @@ export class RunTree {
     }
   }
 
+  /** The fan-out that a run belongs to, itself or those above it, says what the run does. */
+  #tellFanOut(run: RunId, step: string): void {
+    for (let place = this.#places.get(run); place !== undefined; place = this.#places.get(place.parent)) {
+      if (place.item === undefined) continue
+      const line = this.#lines.get(keyOf(place.parent, place.path))
+      if (line !== undefined) line.note = `${place.item}: ${step}`
+      return
+    }
+  }
+
   #line(run: RunId, path: StepPath, name: string, kind: string): Line {
-    const key = `${run}${path}`
+    const key = keyOf(run, path)
     const known = this.#lines.get(key)
     if (known !== undefined) return known
     const line: Line = {
@@ -228,6 +241,8 @@ const suffix = (path: StepPath): string => {
 }
 
 const barWidth = 20
+
+const keyOf = (run: RunId, path: StepPath): string => `${run}${path}`
 
 const progressOf = ({ completed, failed, running, skipped, total }: FanOutCounters): NonNullable<Line["fanOut"]> => ({
   total,

@@ -20,7 +20,7 @@ export const makeTreeView = (paint: Paint): View => {
   const screen = new Screen(tree, paint)
   return {
     load: (run, steps) => tree.load(run.id, steps),
-    attach: (child, parent, path) => tree.attach(child, parent, path),
+    attach: (child, parent, path, item) => tree.attach(child, parent, path, item),
     event: (event) => {
       if (event._tag !== "EventsMissed") tree.apply(event)
       screen.start()

@@ -89,6 +89,22 @@ describe("the live tree", () => {
     ])
   })
 
+  it("says at a fan-out's bar what began last below it, in runs that items' runs called too", () => {
+    const tree = treeOf(started("/foreach:f", "foreach"), {
+      _tag: "FanOutItemsCollected",
+      ...of("/foreach:f"),
+      total: 4,
+      counters: counters(4)
+    })
+    const inner = runId("inner")
+    tree.attach(child, root, stepPath("/foreach:f"), "x")
+    tree.attach(inner, child, stepPath("/workflow:c"))
+    tree.apply(started("/plan", "call", child))
+    expect(lines(tree)).toEqual(["  > foreach:f  [--------------------] 0/4  running  5.0s  x: plan"])
+    tree.apply(started("/deep", "call", inner))
+    expect(lines(tree)[0]).toMatch(/ x: deep$/)
+  })
+
   it("counts anew from where the items of a resumed fan-out stand: what failed is run again", () => {
     const tree = new RunTree()
     const failed = { ...counters(3), completed: 1, failed: 2 }
