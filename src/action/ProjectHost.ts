@@ -36,6 +36,10 @@ export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
     providerNames: () => [...new Set([...(options.providers?.keys() ?? []), ...providerNames(lookup)])],
     gate: (name) => gates.has(name) || hasGate(lookup, name),
     gateNames: () => [...new Set([...gates, ...gateNames(lookup)])],
+    notExecutable: (kind, name) => {
+      const file = Places.idleProgram(lookup.places, kind, name)
+      return file === undefined ? undefined : shownPath(file)
+    },
     schema: lookup.schema,
     snippet: (ref, workflow) =>
       Either.match(lookup.snippet(ref, workflow), {

@@ -114,15 +114,18 @@ const actionIn = (folder: string, name: string): FoundAction => {
 
 /** The executable file of a name, with any extension or none. */
 const programIn = (folder: string, name: string): FoundFile => {
-  const files = entries(folder)
-    .filter((entry) => isProgramOf(entry, name))
-    .map((entry) => join(folder, entry))
-    .filter(isFile)
+  const files = filesOf(folder, name)
   const program = files.find(isExecutable)
   return program === undefined
     ? { _tag: "Missing", searched: [join(folder, `${name}.*`), ...files.map(notExecutable)] }
     : { _tag: "Found", file: program }
 }
+
+const filesOf = (folder: string, name: string): ReadonlyArray<string> =>
+  entries(folder)
+    .filter((entry) => isProgramOf(entry, name))
+    .map((entry) => join(folder, entry))
+    .filter(isFile)
 
 const notExecutable = (file: string): string => `${file} (not executable; run: chmod +x ${file})`
 
@@ -200,6 +203,12 @@ export const programFile = (places: Places, kind: "providers" | "gates", name: s
   }
   return { _tag: "Missing", searched }
 }
+
+/** A file of the name that lacks its execute bit. */
+export const idleProgram = (places: Places, kind: "providers" | "gates", name: string): string | undefined =>
+  reversed(places)
+    .flatMap((place) => filesOf(place[kind], name))
+    .find((file) => !isExecutable(file))
 
 /** The names of a folder's executable files, sorted. */
 export const programNames = (places: Places, kind: "providers" | "gates"): ReadonlyArray<string> => {

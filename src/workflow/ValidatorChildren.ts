@@ -12,6 +12,7 @@ import {
   type WorkflowDefinition
 } from "./Definition.ts"
 import * as Template from "./Template.ts"
+import { notExecutableHint } from "./ValidatorFiles.ts"
 import { isBuiltin, builtins } from "./Variables.ts"
 import type { ProviderInfo } from "./ValidatorHost.ts"
 import { type ReferenceNode } from "./ValidatorReferences.ts"
@@ -47,7 +48,7 @@ export const checkFanOut = (subject: Subject, node: ForeachNode | PipelineNode):
   const { host } = subject
   const provider = host.provider(node.over)
   if (provider === undefined) {
-    const hint = suggestion(node.over, host.providerNames(), undefined)
+    const hint = notExecutableHint(host, "providers", node.over) ?? suggestion(node.over, host.providerNames())
     subject.error("unknown-provider", `no item provider ${shown(node.over)}`, { node, option: "over" }, hint)
     return undefined
   }

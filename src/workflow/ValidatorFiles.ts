@@ -8,6 +8,7 @@ import { offsetInString } from "./Lexer.ts"
 import { compile, isScriptPath, type ShellTemplateError } from "./ShellTemplate.ts"
 import type { Span } from "./Source.ts"
 import { hasNames } from "./Template.ts"
+import type { Host } from "./ValidatorHost.ts"
 import { type Place, searchedHint, shown, type Subject, suggestion } from "./ValidatorReport.ts"
 
 export const checkAction = (
@@ -80,9 +81,17 @@ const checkPath = (subject: Subject, path: string, place: Place): void => {
   if (lookup._tag === "Missing") {
     subject.error("script-missing", `no script ${shown(path)}`, place, searchedHint(lookup.searched))
   } else if (lookup._tag === "NotExecutable") {
-    const hint = `run \`chmod +x ${shellWord(lookup.path)}\``
-    subject.error("script-not-executable", `the script ${shown(path)} is not executable`, place, hint)
+    const message = `the script ${shown(path)} is not executable`
+    subject.error("script-not-executable", message, place, makeExecutable(lookup.path))
   }
+}
+
+const makeExecutable = (file: string): string => `run ${shown(`chmod +x ${shellWord(file)}`)}`
+
+/** For a provider or a gate whose file is there, but cannot be run. */
+export const notExecutableHint = (host: Host, kind: "providers" | "gates", name: string): string | undefined => {
+  const file = host.notExecutable?.(kind, name)
+  return file === undefined ? undefined : `${file} is not executable: ${makeExecutable(file)}`
 }
 
 const shellWord = (text: string): string =>

@@ -64,6 +64,8 @@ export interface Host {
   /** Whether a resolver answers gates of this name; not asked for `human_approval`, `human_review`, `quality_gate`. */
   readonly gate: (name: string) => boolean
   readonly gateNames: () => ReadonlyArray<string>
+  /** The file that would be a provider or a gate of this name, if it were executable. */
+  readonly notExecutable?: (kind: "providers" | "gates", name: string) => string | undefined
   readonly schema: (ref: string, workflow: string) => SchemaLookup
   readonly snippet: (ref: string, workflow: string) => FileLookup
   /** A path below the working directory or one of the configured roots. */

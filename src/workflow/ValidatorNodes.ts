@@ -4,7 +4,7 @@
  */
 import type { BranchCall, CallNode, Condition, GateNode, Node, ParallelNode, PipelineNode } from "./Definition.ts"
 import { checkCallWorkflow, checkFanOut, checkForeach } from "./ValidatorChildren.ts"
-import { checkAction, checkOnFail, checkPrompt, checkRun } from "./ValidatorFiles.ts"
+import { checkAction, checkOnFail, checkPrompt, checkRun, notExecutableHint } from "./ValidatorFiles.ts"
 import { listed, type Place, shown, type Subject, suggestion } from "./ValidatorReport.ts"
 import { type Producer, Scope } from "./ValidatorScope.ts"
 
@@ -116,7 +116,8 @@ export class NodeRules {
   private checkGate(node: GateNode, scope: Scope): void {
     const { host } = this.subject
     if (!builtinGates.includes(node.name) && !host.gate(node.name)) {
-      const hint = suggestion(node.name, [...builtinGates, ...host.gateNames()])
+      const known = [...builtinGates, ...host.gateNames()]
+      const hint = notExecutableHint(host, "gates", node.name) ?? suggestion(node.name, known)
       this.subject.error("unknown-gate", `no resolver for the gate ${shown(node.name)}`, { node }, hint)
     }
     if (node.options?._tag === "From") this.checkStep(node.options.step, scope, { node, option: "options" })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { execSync } from "node:child_process"
 import { lstatSync, readFileSync, statSync, symlinkSync } from "node:fs"
 import { place } from "./support.ts"
 
@@ -47,6 +48,24 @@ describe("validate", () => {
     expect(folder.stdout).toBe("more/c.wf: 1 error\n.millrace/workflows/a.wf: valid\n")
     expect(folder.stderr).toContain("error[unknown-action]: no action `nothing`")
     expect(folder.stderr).toContain("no workflow 'nosuch'")
+  })
+})
+
+describe("a program of the project", () => {
+  it("that is not executable is told with the command that helps", async () => {
+    const program = "#!/bin/sh\necho '[]'\n"
+    const at = place({
+      "workflows/w.wf": "workflow w { gate checks {} foreach f { over = things workflow = c max_parallel = 1 } }",
+      "workflows/c.wf": 'workflow c { script s { run = "true" } }',
+      "gates/checks.sh": program,
+      "providers/things": program
+    })
+    const { code, stderr } = await at.run(["validate", "w"])
+    expect(code).toBe(2)
+    const commands = [...stderr.matchAll(/^help: (\S+) is not executable: run `(.*)`$/gm)]
+    expect(commands.map(([, file]) => file)).toEqual(["gates/checks.sh", "providers/things"])
+    for (const [, , command = ""] of commands) execSync(command, { cwd: at.folder })
+    expect(await at.run(["validate", "w"])).toMatchObject({ code: 0, stderr: "" })
   })
 })
 

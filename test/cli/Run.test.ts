@@ -158,7 +158,7 @@ describe("an executor that misbehaves", () => {
 
   it("that never ends is ended at its timeout, with all that it started", async () => {
     const { code, shown, at } = await failing(
-      `workflow w { script s { run = "trap '' TERM; (sleep 600; touch late) & echo $! > pid; sleep 600" timeout = 300ms } }`
+      `workflow w { script s { run = "trap '' TERM; (sleep 600; touch late) & echo $! > pid; sleep 600" timeout = 3s } }`
     )
     expect(code).toBe(1)
     expect(outline(shown)).toEqual(["/s timed_out"])
