@@ -3,6 +3,8 @@
  */
 import * as Either from "effect/Either"
 import type { Host, ProviderInfo, ScriptLookup, WorkflowLookup } from "../workflow/ValidatorHost.ts"
+import { type AgentConfig, commandFile } from "./AgentCommand.ts"
+import { obstacle } from "./Executable.ts"
 import { shownPath } from "./ProjectFiles.ts"
 import { type Lookup, shownPaths } from "./ProjectLookup.ts"
 import { gateNames, hasGate, providerInfo, providerNames } from "./ProjectNames.ts"
@@ -30,7 +32,9 @@ export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
     workflowNames: () => [...Places.workflowFiles(lookup.places).keys()],
     action: (ref, workflow, pluginDirs) => {
       const found = lookup.action(ref, workflow, pluginDirs)
-      return found._tag === "Missing" ? found : { _tag: "Found" }
+      if (found._tag === "Missing") return found
+      const problem = found._tag === "Agent" ? commandProblem(lookup, found.command) : undefined
+      return problem === undefined ? { _tag: "Found" } : { _tag: "Missing", searched: [problem], candidates: [] }
     },
     provider: (name) => options.providers?.get(name) ?? providerInfo(lookup, name),
     providerNames: () => [...new Set([...(options.providers?.keys() ?? []), ...providerNames(lookup)])],
@@ -50,6 +54,14 @@ export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
     ...(targets === undefined ? {} : { targets }),
     ...(options.contextNames === undefined ? {} : { contextNames: options.contextNames })
   }
+}
+
+/** A command of the project must be there; one of the PATH need not be where workflows are only checked. */
+const commandProblem = ({ roots }: Lookup, { command }: AgentConfig): string | undefined => {
+  if (!command.includes("/")) return undefined
+  const file = commandFile(command, roots[0] ?? "", undefined) ?? command
+  const found = obstacle(file)
+  return found === undefined ? undefined : `the agent command ${shownPath(file)}: ${found.detail}`
 }
 
 const findWorkflow = (lookup: Lookup, name: string): WorkflowLookup => {

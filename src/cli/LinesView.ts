@@ -26,6 +26,7 @@ export const makeLinesView = (paint: Paint): View => {
 class Lines {
   /** The first event that was shown: times count from there. */
   #start: number | undefined
+  readonly #seen = new Set<RunId>()
   readonly #started = new Map<string, number>()
   /** The path of the step that called a child run, in front of the child's own paths. */
   readonly #prefixes = new Map<RunId, string>()
@@ -39,6 +40,10 @@ class Lines {
   of(event: EngineEvent | EventsMissed): ReadonlyArray<string> {
     if (event._tag === "EventsMissed") return [`(${event.count} events were not shown)`]
     this.#start ??= event.timestamp
+    // A run that waits is let go and taken up again and again: that is no news to whom saw it.
+    const isNews = event._tag !== "RunResumed" || !this.#seen.has(event.run)
+    this.#seen.add(event.run)
+    if (!isNews) return []
     const text = "path" in event ? this.#ofStep(event) : this.#ofRun(event)
     if (text === undefined) return []
     const time = duration(event.timestamp - this.#start).padStart(7)

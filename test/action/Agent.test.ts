@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs"
+import { chmodSync, existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -218,6 +218,30 @@ describe("the agent command", () => {
       expect(yield* message(yield* other("no-such-agent"), named("look"))).toMatch(
         /agents\/look\.md\): the agent command 'no-such-agent' is not in the PATH$/
       )
+    })
+  )
+
+  it.scopedLive("of the project is looked for by the validator, one of the PATH is not", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      write(folder, "agents/look.md", "Look.\n")
+      const told = Effect.map(open({ from: folder, modules }), (project) =>
+        project.host({ workingDirectory: folder }).action(named("look"), "flow", [])
+      )
+      const config = write(folder, "millrace.config.mjs", `export default { agent: { command: "no-such-agent" } }\n`)
+      expect(yield* told).toEqual({ _tag: "Found" })
+      rmSync(config)
+      write(folder, "millrace.config.js", `export default { agent: { command: "./bin/agent" } }\n`)
+      const missing = (detail: string) => ({
+        _tag: "Missing",
+        searched: [expect.stringContaining(`bin/agent: ${detail}`)],
+        candidates: []
+      })
+      expect(yield* told).toEqual(missing("there is no such file"))
+      const file = write(folder, "bin/agent", "#!/bin/sh\n")
+      expect(yield* told).toEqual(missing(`it is not executable; run: chmod +x ${file}`))
+      chmodSync(file, 0o755)
+      expect(yield* told).toEqual({ _tag: "Found" })
     })
   )
 

@@ -118,6 +118,29 @@ describe("a gate without a terminal", () => {
   })
 })
 
+describe("a gate that a program decides", () => {
+  it("is asked again until it decides, and the run's being taken up for that is not told each time", async () => {
+    const at = place({
+      "w.wf": 'workflow w { gate checks { timeout = 1h } script s { run = "echo {{gate_feedback}}" } }',
+      "gates/checks!": `#!/bin/sh
+echo x >> asked
+[ $(wc -l < asked) -gt 1 ] && echo '{"verdict": "approved", "feedback": "green"}' || echo '"pending"'
+`
+    })
+    const { code, stdout } = await at.run(["run", "w.wf"])
+    expect(code).toBe(0)
+    const told = stdout.split("\n").flatMap((line) => /^ *\S+ {2}(.*?)(?: \(\S+\))?$/.exec(line)?.[1] ?? [])
+    expect(told).toEqual([
+      "/checks: started",
+      "/checks: waits for an answer",
+      "/checks: approved",
+      "/checks: completed",
+      "/s: started",
+      "/s: completed"
+    ])
+  })
+})
+
 describe("runs, show and logs", () => {
   it("show a run to people and to programs, its secrets to neither", async () => {
     const at = place({
