@@ -80,7 +80,9 @@ describe("the pages", () => {
 
   it("link to files that exist, and to their headings", () => {
     for (const page of pages) {
-      for (const [, target = "", heading] of read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+      for (const [, target = "", heading] of withoutCode(read(page)).matchAll(
+        /\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g
+      )) {
         const file = target === "" ? page : join(page, "..", target)
         expect(() => readdirOrFile(join(root, file)), `${page} links to ${target}`).not.toThrow()
         if (heading !== undefined) expect(anchorsOf(read(file)), `${page} links to ${target}`).toContain(heading)
@@ -89,9 +91,11 @@ describe("the pages", () => {
   })
 })
 
+const withoutCode = (page: string): string => page.replace(/^```[\s\S]*?^```$/gm, "")
+
 /** The headings of a page, as links name them. */
 const anchorsOf = (page: string): ReadonlyArray<string> =>
-  [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+  [...withoutCode(page).matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
     title
       .toLowerCase()
       .replace(/[^\w\s-]/g, "")
