@@ -79,7 +79,10 @@ export const otherEngine = ({ accepts, engine, persistence }: OtherEngine): Chil
   return {
     accepts: accepts ?? (() => true),
     start: (child, definition) => {
-      const stored = definition === undefined ? Effect.void : persistence.storeDefinition(definition)
+      const stored =
+        definition === undefined
+          ? Effect.void
+          : Effect.flatMap(Clock.currentTimeMillis, (now) => persistence.storeDefinition(definition, now))
       const started = engine.start({ ...child, parent: null, root: child.id })
       return failing(Effect.zipRight(stored, Effect.catchTag(Effect.asVoid(started), "RunAlreadyExists", nothing)))
     },

@@ -10,18 +10,11 @@ import * as Stream from "effect/Stream"
 import type { Change, LoadedRun } from "./Journal.ts"
 import { apply, emptyJournal } from "./Journal.ts"
 import type { MemorySnapshot, MemoryStore, StoredRun } from "./MemoryStore.ts"
-import { deleteRun, deliver, emptyStore, existing, insertRun, runKey, snapshotOf } from "./MemoryStore.ts"
+import { definition, namedOutputs, prune, pruneDefinitions, storeDefinition } from "./MemoryPrune.ts"
+import { byId, deliver, emptyStore, existing, insertRun, records, runKey, snapshotOf } from "./MemoryStore.ts"
 import * as OutputFiles from "./OutputFiles.ts"
 import type { OutputStore } from "./OutputStore.ts"
-import type {
-  Claim,
-  ClaimOptions,
-  ClaimReadyOptions,
-  Commit,
-  PersistenceService,
-  Pruned,
-  RunFilter
-} from "./Persistence.ts"
+import type { Claim, ClaimOptions, ClaimReadyOptions, Commit, PersistenceService, RunFilter } from "./Persistence.ts"
 import type { LeaseLost } from "./Persistence.ts"
 import {
   NotWaiting,
@@ -42,7 +35,17 @@ import type {
   StepRecord
 } from "./Records.ts"
 import { isEnded } from "./Records.ts"
-import { claimRun, engineMemory, fenceCommit, fenceOwner, fenceReopen, isLive, isWanted, leaseLost } from "./Rules.ts"
+import {
+  anyValueHas,
+  claimRun,
+  engineMemory,
+  fenceCommit,
+  fenceOwner,
+  fenceReopen,
+  isLive,
+  isWanted,
+  leaseLost
+} from "./Rules.ts"
 
 export interface MemoryPersistence {
   readonly service: PersistenceService
@@ -91,11 +94,9 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
     reopen: (options) => write(() => reopen(store, options)),
     send: (run, message, now) => waking(() => send(store, run, message, now)),
     setDismissed: (run, dismissed) => write(() => Either.map(found(store, run), (it) => patch(it, { dismissed }))),
-    storeDefinition: (definition) =>
-      read(() => {
-        if (!store.definitions.has(definition.key)) store.definitions.set(definition.key, definition)
-      }),
+    storeDefinition: (definition, now) => read(() => storeDefinition(store, definition, now)),
     prune: (options) => read(() => prune(store, options)),
+    pruneDefinitions: (options) => read(() => pruneDefinitions(store, options)),
     get: (run) => write(() => Either.map(found(store, run), (it) => it.journal.run)),
     find: (prefix) => write(() => find(store, prefix)),
     findByKey: (workflow, key) => read(() => recordOf(store, store.keys.get(runKey(workflow, key)))),
@@ -105,7 +106,9 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
     list: (filter) => read(() => list(store, filter)),
     inbox: (engine, after) => read(() => inbox(store, engine, after)),
     engines: read(() => Array.from(store.engines.values())),
-    definition: (key) => read(() => store.definitions.get(key)),
+    definition: (key) => read(() => definition(store, key)),
+    known: (runs) => read(() => runs.filter((run) => store.runs.has(run))),
+    namedOutputs: (names) => read(() => namedOutputs(store, names)),
     nextReadyAt: (after) => read(() => nextReadyAt(store, after)),
     changes: Stream.fromPubSub(hints)
   })
@@ -115,8 +118,6 @@ const wakes = (change: Change): boolean => change._tag === "Create" || change._t
 
 const recordOf = (store: MemoryStore, id: RunId | undefined): RunRecord | undefined =>
   id === undefined ? undefined : store.runs.get(id)?.journal.run
-
-const records = (store: MemoryStore): Array<RunRecord> => Array.from(store.runs.values(), (run) => run.journal.run)
 
 const found = (store: MemoryStore, run: RunId): Result<StoredRun, RunNotFound> => {
   const stored = store.runs.get(run)
@@ -269,26 +270,6 @@ const refusedAnswer = (stored: StoredRun, path: string): NotWaiting | undefined 
   return new NotWaiting({ run: stored.journal.run.id, path, answered })
 }
 
-const prune = (store: MemoryStore, options: Parameters<PersistenceService["prune"]>[0]): ReadonlyArray<Pruned> => {
-  const all = records(store)
-  const roots = all.filter((run) => run.parent === null && isEnded(run.status)).sort((a, b) => byId(b, a))
-  const { endedBefore, keep } = options
-  const pruned = roots
-    .filter((run, index) => {
-      const old = endedBefore !== undefined && run.endedAt !== null && run.endedAt < endedBefore
-      return old || (keep !== undefined && index >= keep)
-    })
-    .map((root) => ({ root: root.id, below: all.filter((run) => run.root === root.id && run.id !== root.id) }))
-    .filter(({ below }) => below.every((run) => isEnded(run.status)))
-    .toReversed()
-    .slice(0, options.limit)
-    .map(({ root, below }) => ({ root, children: below.sort(byId).map((run) => run.id) }))
-  if (!options.dryRun) {
-    for (const { root, children } of pruned) for (const id of [root, ...children]) deleteRun(store, id)
-  }
-  return pruned
-}
-
 const find = (store: MemoryStore, prefix: string): Result<RunRecord, RunNotFound> => {
   const matches = records(store).filter((run) => prefix !== "" && run.id.startsWith(prefix))
   const run = matches.find((it) => it.id === prefix) ?? (matches.length === 1 ? matches[0] : undefined)
@@ -317,7 +298,7 @@ const list = (store: MemoryStore, filter: RunFilter): ReadonlyArray<RunRecord> =
     (status === undefined || status.includes(run.status)) &&
     (workflow === undefined || run.workflow === workflow) &&
     (since === undefined || run.createdAt >= since) &&
-    (text === undefined || lower(JSON.stringify(run.inputs)).includes(lower(text))) &&
+    (text === undefined || anyValueHas(run.inputs, text)) &&
     (parent === undefined || (run.parent?.run ?? null) === parent) &&
     (dismissed === undefined || run.dismissed === dismissed) &&
     (before === undefined || run.id < before)
@@ -326,9 +307,6 @@ const list = (store: MemoryStore, filter: RunFilter): ReadonlyArray<RunRecord> =
     .sort((a, b) => byId(b, a))
     .slice(0, filter.limit)
 }
-
-/** ASCII letters only, as LIKE does. */
-const lower = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
 const inbox = (store: MemoryStore, engine: EngineId, after: number): ReadonlyArray<InboxRow> =>
   Array.from(store.runs.values())
@@ -342,6 +320,3 @@ const nextReadyAt = (store: MemoryStore, after: number): number | undefined =>
     if (run.owner !== null || run.readyAt === null || run.readyAt <= after || !isLive(run.status)) return nearest
     return nearest === undefined ? run.readyAt : Math.min(nearest, run.readyAt)
   }, undefined)
-
-/** Ids are ULIDs: their order is the order of creation. */
-const byId = (a: RunRecord, b: RunRecord): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)

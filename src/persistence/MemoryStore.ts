@@ -21,7 +21,7 @@ export interface MemoryStore {
   /** By `runKey`. */
   readonly keys: Map<string, RunId>
   readonly engines: Map<EngineId, EngineRecord>
-  readonly definitions: Map<string, StoredDefinition>
+  readonly definitions: Map<string, StoredDefinition & { readonly storedAt: number }>
   lastInbox: number
 }
 
@@ -31,6 +31,12 @@ export interface MemorySnapshot {
   /** A copy that may be written to. */
   readonly copy: () => MemoryStore
 }
+
+export const records = (store: MemoryStore): Array<RunRecord> =>
+  Array.from(store.runs.values(), (run) => run.journal.run)
+
+/** Ids are ULIDs: their order is the order of creation. */
+export const byId = (a: RunRecord, b: RunRecord): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 export const emptyStore = (): MemoryStore => ({
   runs: new Map(),

@@ -2,19 +2,21 @@
  * Output files in a folder: `outputs/<sha256>` and `logs/<run>/<path>/<epoch>.<attempt>.<stream>`.
  *
  * A name that is durable names a whole file: content is written and synced under a temporary name, renamed, and the
- * folder synced, before anyone learns of it.
+ * folder synced, before anyone learns of it. A name is given up in the same way: the file is moved aside first, looked
+ * at once more, and put back if somebody kept the same content again in between.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Crypto from "node:crypto"
+import type { Stats } from "node:fs"
 import * as NodeFs from "node:fs/promises"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
-import type { AttemptLog } from "./OutputStore.ts"
+import type { AttemptLog, KeptOutput } from "./OutputStore.ts"
 import { OutputStore } from "./OutputStore.ts"
 import { fileError } from "./FileError.ts"
 import type { PersistenceError } from "./Persistence.ts"
-import type { StepPath } from "./Records.ts"
+import type { RunId, StepPath } from "./Records.ts"
 
 type OutputService = typeof OutputStore.Service
 
@@ -44,13 +46,16 @@ export const makeFiles = (folder: string): OutputService => {
     remove: (runs) =>
       attempted(async () => {
         for (const run of runs) await NodeFs.rm(NodePath.join(logs, segment(run)), { recursive: true, force: true })
-      })
+      }),
+    logged: attempted(() => loggedRuns(logs)),
+    kept: (before) => attempted(() => keptBefore(outputs, before)),
+    discard: (names, before) => attempted(() => discard(outputs, names, before))
   })
 }
 
 const keep = async (outputs: string, file: string): Promise<string> => {
   await makeFolder(outputs)
-  const temporary = NodePath.join(outputs, `.new-${Crypto.randomUUID()}`)
+  const temporary = NodePath.join(outputs, incoming + Crypto.randomUUID())
   try {
     await NodeFs.copyFile(file, temporary)
     await NodeFs.chmod(temporary, 0o600)
@@ -61,6 +66,89 @@ const keep = async (outputs: string, file: string): Promise<string> => {
     return kept
   } finally {
     await NodeFs.rm(temporary, { force: true })
+  }
+}
+
+/** What is on its way in, and on its way out. */
+const incoming = ".new-"
+const outgoing = ".old-"
+
+const keptBefore = async (outputs: string, before: number): Promise<ReadonlyArray<KeptOutput>> => {
+  const found: Array<KeptOutput> = []
+  for (const name of await namesIn(outputs)) {
+    if (name.startsWith(".")) continue
+    const stat = await statOf(NodePath.join(outputs, name))
+    if (stat !== undefined && stat.mtimeMs < before) found.push({ name, bytes: stat.size })
+  }
+  return found
+}
+
+const discard = async (
+  outputs: string,
+  names: ReadonlyArray<string>,
+  before: number
+): Promise<ReadonlyArray<KeptOutput>> => {
+  await tidy(outputs, before)
+  const discarded: Array<KeptOutput> = []
+  for (const name of names) {
+    const bytes = await discardOne(outputs, name, before)
+    if (bytes !== undefined) discarded.push({ name, bytes })
+  }
+  return discarded
+}
+
+/** Its size; undefined if it stays, or was gone. */
+const discardOne = async (outputs: string, name: string, before: number): Promise<number | undefined> => {
+  const aside = NodePath.join(outputs, outgoing + name)
+  if (!(await unlessMissing(NodeFs.rename(NodePath.join(outputs, name), aside)))) return undefined
+  const { mtimeMs, size } = await NodeFs.stat(aside)
+  if (mtimeMs >= before) {
+    await putBack(outputs, name)
+    return undefined
+  }
+  await NodeFs.rm(aside, { force: true })
+  return size
+}
+
+/** What an interrupted `keep` left is deleted; what an interrupted `discard` left is put back, to be judged anew. */
+const tidy = async (outputs: string, before: number): Promise<void> => {
+  for (const name of await namesIn(outputs)) {
+    const file = NodePath.join(outputs, name)
+    if (name.startsWith(outgoing)) await putBack(outputs, name.slice(outgoing.length))
+    if (!name.startsWith(incoming)) continue
+    const stat = await statOf(file)
+    if (stat !== undefined && stat.mtimeMs < before) await NodeFs.rm(file, { force: true })
+  }
+}
+
+/** Unless the same content has been kept in the meantime. */
+const putBack = async (outputs: string, name: string): Promise<void> => {
+  const aside = NodePath.join(outputs, outgoing + name)
+  try {
+    await NodeFs.link(aside, NodePath.join(outputs, name))
+  } catch (cause) {
+    if (codeOf(cause) !== "EEXIST" && codeOf(cause) !== "ENOENT") throw cause
+  }
+  await NodeFs.rm(aside, { force: true })
+}
+
+const statOf = async (file: string): Promise<Stats | undefined> => {
+  try {
+    return await NodeFs.stat(file)
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+/** Whether the file was there. */
+const unlessMissing = async (operation: Promise<void>): Promise<boolean> => {
+  try {
+    await operation
+    return true
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return false
+    throw cause
   }
 }
 
@@ -101,6 +189,13 @@ const logFile = async (logs: string, options: Parameters<OutputService["logFile"
   const file = NodePath.join(folder, `${options.epoch}.${options.attempt}.${options.stream}`)
   await NodeFs.rm(file, { force: true })
   return file
+}
+
+/** An id so long that its folder is named by a hash is none of ours. */
+const loggedRuns = async (logs: string): Promise<ReadonlyArray<RunId>> => {
+  const names = (await namesIn(logs)).filter((name) => !name.startsWith(hashed))
+  // SAFETY: the names were made from ids of runs.
+  return names.map((name) => decode(name) as RunId)
 }
 
 const listLogs = async (folder: string): Promise<ReadonlyArray<AttemptLog>> => {

@@ -33,5 +33,28 @@ export class OutputStore extends Context.Tag("millrace/OutputStore")<
     readonly logs: (run: RunId) => Effect.Effect<ReadonlyArray<AttemptLog>, PersistenceError>
     /** Deletes the logs of runs that are pruned. */
     readonly remove: (runs: ReadonlyArray<RunId>) => Effect.Effect<void, PersistenceError>
+    /** The runs that have logs. */
+    readonly logged: Effect.Effect<ReadonlyArray<RunId>, PersistenceError>
+    /** The outputs that were last kept before a time. */
+    readonly kept: (before: number) => Effect.Effect<ReadonlyArray<KeptOutput>, PersistenceError>
+    /**
+     * Deletes outputs, and what interrupted calls left behind; but not what was kept (again) since that time, since a
+     * step may be about to name it. Those deleted.
+     */
+    readonly discard: (
+      names: ReadonlyArray<string>,
+      before: number
+    ) => Effect.Effect<ReadonlyArray<KeptOutput>, PersistenceError>
   }
 >() {}
+
+/** A file that `keep` made. */
+export interface KeptOutput {
+  /** The hash of its content. */
+  readonly name: string
+  readonly bytes: number
+}
+
+/** The name of a kept output by its path; undefined for any other file. */
+export const outputName = (file: string | null): string | undefined =>
+  file === null ? undefined : /[/\\]outputs[/\\]([0-9a-f]{64})$/.exec(file)?.[1]

@@ -128,7 +128,10 @@ export interface RunFilter {
   readonly workflow?: string
   /** Created at or after. */
   readonly since?: number
-  /** In the JSON of the inputs. */
+  /**
+   * In the value of an input, whatever the case of ASCII letters. Values that are secret are looked at too, as they are
+   * in the records themselves: who shows what is found to people looks only at what they may see.
+   */
   readonly text?: string
   /** Children of this run; absent: any run; null: only roots. */
   readonly parent?: RunId | null
@@ -149,6 +152,17 @@ export interface Pruned {
   readonly root: RunId
   /** Those below it. */
   readonly children: ReadonlyArray<RunId>
+}
+
+export interface PruneOptions {
+  /** Those that ended before. */
+  readonly endedBefore?: number
+  /** Those beyond so many, the newest ones. */
+  readonly keep?: number
+  /** About so many runs in one transaction: the root that reaches it, with all the runs below it, is the last. */
+  readonly limit: number
+  /** Changes nothing, and does not hold up those who write. */
+  readonly dryRun: boolean
 }
 
 export class Persistence extends Context.Tag("millrace/Persistence")<
@@ -210,19 +224,20 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
       now: number
     ) => Effect.Effect<InboxRow, RunNotFound | RunAlreadyEnded | NotWaiting | PersistenceError>
     readonly setDismissed: (run: RunId, dismissed: boolean) => Effect.Effect<void, RunNotFound | PersistenceError>
-    /** Stores a definition unless its key is there. */
-    readonly storeDefinition: (definition: StoredDefinition) => Effect.Effect<void, PersistenceError>
+    /** Stores a definition, or notes that one that is there was stored again: a run is about to name it. */
+    readonly storeDefinition: (definition: StoredDefinition, now: number) => Effect.Effect<void, PersistenceError>
     /**
-     * Deletes up to `limit` ended root runs, with all below them, that ended before a time or are beyond the newest
-     * `keep`; never one with a run below it that has not ended. Returns the roots (to be) deleted, oldest first, each
-     * with all the runs below it: their logs are the caller's to remove (`OutputStore.remove`).
+     * Deletes ended root runs, with all below them, that fit either criterion; never one with a run below it that has
+     * not ended. Returns the roots (to be) deleted, each with all the runs below it: those beyond `keep`, oldest first,
+     * then the others in the order of their ends. Their logs are the caller's to remove (`OutputStore.remove`).
      */
-    readonly prune: (options: {
-      readonly endedBefore?: number
-      readonly keep?: number
+    readonly prune: (options: PruneOptions) => Effect.Effect<ReadonlyArray<Pruned>, PersistenceError>
+    /** Deletes up to `limit` definitions last stored before a time that no run names; their keys. */
+    readonly pruneDefinitions: (options: {
+      readonly storedBefore: number
       readonly limit: number
       readonly dryRun: boolean
-    }) => Effect.Effect<ReadonlyArray<Pruned>, PersistenceError>
+    }) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
 
     readonly get: (run: RunId) => Effect.Effect<RunRecord, RunNotFound | PersistenceError>
     /** Full id, or any prefix of one that is unique. */
@@ -242,6 +257,10 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
     readonly inbox: (engine: EngineId, after: number) => Effect.Effect<ReadonlyArray<InboxRow>, PersistenceError>
     readonly engines: Effect.Effect<ReadonlyArray<EngineRecord>, PersistenceError>
     readonly definition: (key: string) => Effect.Effect<StoredDefinition | undefined, PersistenceError>
+    /** Those of these runs that are in the store. */
+    readonly known: (runs: ReadonlyArray<RunId>) => Effect.Effect<ReadonlyArray<RunId>, PersistenceError>
+    /** Those of these kept outputs (`OutputStore`) that a step of any run names. */
+    readonly namedOutputs: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
     /** The nearest `readyAt` after a time of an unowned run, for the timer of a watchdog. */
     readonly nextReadyAt: (after: number) => Effect.Effect<number | undefined, PersistenceError>
 

@@ -19,6 +19,14 @@ export const isWanted = (
   return workflows?.includes(run.workflow) === true || definitions?.some(isOf) === true
 }
 
+/** `RunFilter.text`: letters of ASCII in either case, as in SQL. */
+export const anyValueHas = (inputs: RunRecord["inputs"], text: string): boolean => {
+  const wanted = lower(text)
+  return Object.values(inputs).some((value) => lower(value).includes(wanted))
+}
+
+const lower = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+
 /** What fences a write to a run. */
 export type Fence = Pick<RunRecord, "id" | "status" | "owner" | "generation" | "seq" | "recoveries">
 

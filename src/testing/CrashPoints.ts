@@ -23,6 +23,7 @@ export type WriteName =
   | "setDismissed"
   | "storeDefinition"
   | "prune"
+  | "pruneDefinitions"
 
 export interface CrashPoint {
   /** Which write, from 1. */
@@ -136,8 +137,9 @@ export const intercept = (store: PersistenceService, { write, read }: Intercepto
     reopen: (options) => write("reopen", store.reopen(options)),
     send: (run, message, now) => write("send", store.send(run, message, now)),
     setDismissed: (run, dismissed) => write("setDismissed", store.setDismissed(run, dismissed)),
-    storeDefinition: (definition) => write("storeDefinition", store.storeDefinition(definition)),
+    storeDefinition: (definition, now) => write("storeDefinition", store.storeDefinition(definition, now)),
     prune: (options) => write("prune", store.prune(options)),
+    pruneDefinitions: (options) => write("pruneDefinitions", store.pruneDefinitions(options)),
     get: (run) => read(store.get(run)),
     find: (prefix) => read(store.find(prefix)),
     findByKey: (workflow, key) => read(store.findByKey(workflow, key)),
@@ -148,6 +150,8 @@ export const intercept = (store: PersistenceService, { write, read }: Intercepto
     inbox: (engine, after) => read(store.inbox(engine, after)),
     engines: read(store.engines),
     definition: (key) => read(store.definition(key)),
+    known: (runs) => read(store.known(runs)),
+    namedOutputs: (names) => read(store.namedOutputs(names)),
     nextReadyAt: (after) => read(store.nextReadyAt(after)),
     changes: store.changes
   })

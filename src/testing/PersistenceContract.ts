@@ -14,6 +14,7 @@ import type { Case } from "./contract/Case.ts"
 import { claimCases } from "./contract/ClaimCases.ts"
 import { commitCases } from "./contract/CommitCases.ts"
 import { inboxCases } from "./contract/InboxCases.ts"
+import { pruneCases } from "./contract/PruneCases.ts"
 import { queryCases } from "./contract/QueryCases.ts"
 
 /** Those of vitest, of `node:test`, or of any framework that has them. */
@@ -32,7 +33,8 @@ export const persistenceContract = <E>(
     ["commits", commitCases],
     ["claims", claimCases],
     ["inbox", inboxCases],
-    ["queries", queryCases]
+    ["queries", queryCases],
+    ["what is given up", pruneCases]
   ]
   tests.describe(`the contract of Persistence: ${name}`, () => {
     for (const [group, cases] of groups) {

@@ -83,7 +83,10 @@ export const noOutputs = Layer.succeed(
     keep: () => Effect.dieMessage("there are no output files here"),
     logFile: () => Effect.dieMessage("there are no logs here"),
     logs: () => Effect.succeed([]),
-    remove: () => Effect.void
+    remove: () => Effect.void,
+    logged: Effect.succeed([]),
+    kept: () => Effect.succeed([]),
+    discard: () => Effect.succeed([])
   })
 )
 

@@ -78,4 +78,77 @@ describe("output files", () => {
       expect(NodeFs.existsSync(NodePath.join(file, "../../../S"))).toBe(true)
     })
   )
+
+  it.scoped("name the runs that have any", () =>
+    Effect.gen(function* () {
+      const files = yield* temporaryFolder(makeFiles)
+      expect(yield* files.logged).toEqual([])
+      yield* files.logFile(attempt("/one"))
+      yield* files.logFile({ ...attempt("/one"), run: runId("a/b%") })
+      expect([...(yield* files.logged)].sort()).toEqual(["R", "a/b%"])
+      yield* files.remove([runId("a/b%")])
+      expect(yield* files.logged).toEqual(["R"])
+    })
+  )
+})
+
+describe("kept outputs", () => {
+  const day = 86_400_000
+  const place = Effect.gen(function* () {
+    const folder = yield* temporaryFolder((it) => it)
+    const files = makeFiles(folder)
+    const outputs = NodePath.join(folder, "outputs")
+    const keep = (text: string) => {
+      const source = NodePath.join(folder, "source")
+      NodeFs.writeFileSync(source, text)
+      return Effect.map(files.keep(source), (file) => NodePath.basename(file))
+    }
+    const age = (name: string, ms: number) => {
+      const at = new Date(Date.now() - ms)
+      NodeFs.utimesSync(NodePath.join(outputs, name), at, at)
+    }
+    const there = () => NodeFs.readdirSync(outputs).sort()
+    return { files, outputs, keep, age, there, before: Date.now() - day }
+  })
+
+  it.scoped("are listed and discarded only when they were last kept before a time", () =>
+    Effect.gen(function* () {
+      const { age, before, files, keep, there } = yield* place
+      expect(yield* files.kept(before)).toEqual([])
+      const [old, again, fresh] = [yield* keep("old"), yield* keep("again"), yield* keep("fresh")]
+      age(old, 2 * day)
+      age(again, 2 * day)
+      yield* keep("again")
+      expect(yield* files.kept(before)).toEqual([{ name: old, bytes: 3 }])
+      expect(yield* files.discard([old, again, fresh, "gone"], before)).toEqual([{ name: old, bytes: 3 }])
+      expect(there()).toEqual([again, fresh].sort())
+    })
+  )
+
+  it.scoped("that are kept again at the very time when they are discarded are there, or kept a moment later", () =>
+    Effect.gen(function* () {
+      const { age, before, files, keep, there } = yield* place
+      for (let round = 0; round < 50; round++) {
+        const name = yield* keep(`round ${round}`)
+        age(name, 2 * day)
+        yield* Effect.all([keep(`round ${round}`), files.discard([name], before)], { concurrency: "unbounded" })
+        expect(there()).toContain(name)
+      }
+    })
+  )
+
+  it.scoped("leave nothing behind of what was interrupted, and lose nothing of it", () =>
+    Effect.gen(function* () {
+      const { age, before, files, keep, outputs, there } = yield* place
+      const [lost, whole] = [yield* keep("moved aside"), yield* keep("whole")]
+      NodeFs.renameSync(NodePath.join(outputs, lost), NodePath.join(outputs, `.old-${lost}`))
+      NodeFs.copyFileSync(NodePath.join(outputs, whole), NodePath.join(outputs, `.old-${whole}`))
+      for (const name of [".new-old", ".new-fresh"]) NodeFs.writeFileSync(NodePath.join(outputs, name), "part")
+      age(".new-old", 2 * day)
+      expect(yield* files.kept(before)).toEqual([])
+      expect(yield* files.discard([], before)).toEqual([])
+      expect(there()).toEqual([".new-fresh", ...[lost, whole].sort()])
+      expect(NodeFs.readFileSync(NodePath.join(outputs, lost), "utf8")).toBe("moved aside")
+    })
+  )
 })

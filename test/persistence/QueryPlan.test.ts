@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ClaimReadyOptions, RunFilter } from "../../src/persistence/Persistence.ts"
 import { sqlite } from "../../src/persistence/sql/Dialect.ts"
+import { selectList } from "../../src/persistence/sql/ListStatement.ts"
 import * as Sql from "../../src/persistence/sql/Statements.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import { engineId, runId } from "../../src/testing/SampleRecords.ts"
@@ -18,15 +19,27 @@ const claims: ReadonlyArray<ClaimReadyOptions> = [
   { ...claim, root: runId("A"), workflows: ["build"] }
 ]
 
-const filters: ReadonlyArray<Partial<RunFilter>> = [
-  { status: ["failed"] },
-  { status: ["failed", "completed"] },
-  { workflow: "build" },
-  { since: 1 },
-  { parent: null },
-  { parent: runId("A") },
-  { before: runId("A") },
-  { parent: null, dismissed: false, before: runId("A") }
+/** A filter, and the index that its list walks; several for several statuses. */
+const filters: ReadonlyArray<readonly [filter: Partial<RunFilter>, ...indexes: ReadonlyArray<string>]> = [
+  [{}, "sqlite_autoindex_runs_1"],
+  [{ dismissed: false }, "sqlite_autoindex_runs_1"],
+  [{ text: "main" }, "sqlite_autoindex_runs_1"],
+  [{ before: runId("A") }, "sqlite_autoindex_runs_1 (id<?)"],
+  [{ since: 1, before: runId("A") }, "sqlite_autoindex_runs_1 (id>? AND id<?)"],
+  [{ status: ["failed"] }, "runs_status (status=?)"],
+  [{ workflow: "build" }, "runs_workflow (workflow=?)"],
+  [{ workflow: "build", since: 1 }, "runs_workflow (workflow=? AND id>?)"],
+  [{ parent: null }, "runs_parent (parent_run=?)"],
+  [{ parent: runId("A") }, "runs_parent (parent_run=?)"],
+  [{ parent: runId("A"), status: ["waiting"], workflow: "build" }, "runs_parent (parent_run=?)"],
+  [{ parent: null, dismissed: false, before: runId("A") }, "runs_parent (parent_run=? AND id<?)"],
+  // What has not ended is little; roots that have ended may be nearly all.
+  [{ parent: null, status: ["waiting"], workflow: "build" }, "runs_status (status=?)"],
+  [{ parent: null, status: ["needs_resume"] }, "runs_status (status=?)"],
+  [{ parent: null, status: ["completed"] }, "runs_parent (parent_run=?)"],
+  [{ parent: null, status: ["completed"], workflow: "build", text: "x" }, "runs_workflow (workflow=?)"],
+  [{ status: ["failed", "waiting"] }, "runs_status (status=?)", "runs_status (status=?)"],
+  [{ parent: null, status: ["failed", "waiting"] }, "runs_parent (parent_run=?)", "runs_status (status=?)"]
 ]
 
 const constants = Object.entries(Sql).flatMap(([name, value]): ReadonlyArray<readonly [string, string]> => {
@@ -40,9 +53,13 @@ const statements: ReadonlyArray<readonly [name: string, sql: string]> = [
   ["updateRun", Sql.updateRun(["status", "seq"])],
   ...claims.map((options) => ["selectRunsOf", Sql.selectRunsOf(sqlite, "ann", options).sql] as const),
   ...claims.map((options) => ["selectReady", Sql.selectReady(sqlite, options).sql] as const),
-  ...filters.map(
-    (filter) => [`selectList ${JSON.stringify(filter)}`, Sql.selectList({ limit: 10, ...filter }).sql] as const
-  )
+  ["selectKnown", Sql.selectKnown(sqlite)],
+  ["selectNamedOutputs", Sql.selectNamedOutputs(sqlite)],
+  ...filters
+    .slice(4)
+    .map(
+      ([filter]) => [`selectList ${JSON.stringify(filter)}`, selectList(sqlite, { limit: 10, ...filter }).sql] as const
+    )
 ]
 
 const planOf = (database: Database.Database, sql: string): ReadonlyArray<string> => {
@@ -92,13 +109,36 @@ describe("no query goes through a whole table", () => {
     })
   )
 
-  it.scoped("and a list without a filter is a walk from the newest that its limit ends", () =>
+  it.scoped("and a list is a walk over one index from the newest run on, that its limit ends", () =>
     withDatabase((database) => {
-      for (const filter of [{}, { dismissed: false }, { text: "main" }]) {
-        const plan = planOf(database, Sql.selectList({ limit: 10, ...filter }).sql)
-        expect(plan).toEqual(["SCAN runs USING INDEX sqlite_autoindex_runs_1"])
+      for (const [filter, ...indexes] of filters) {
+        const plan = planOf(database, selectList(sqlite, { limit: 10, ...filter }).sql)
+        const walks = plan.filter((step) => /^(SCAN|SEARCH) runs /.test(step) && !step.includes("runs_created"))
+        const walked = walks.map((step) => step.replace(/^\w+ runs USING INDEX /, ""))
+        expect({ filter, walked }).toEqual({ filter, walked: indexes })
+        // The least id since a time: among the runs since then.
+        const since = plan.filter((step) => step.includes("COVERING INDEX runs_created (created_at>?)")).length
+        expect({ filter, since }).toEqual({ filter, since: filter.since === undefined ? 0 : 1 })
+        // What is merged is as little as the limit of each walk.
+        const sorts = plan.filter((step) => step.includes("TEMP B-TREE")).length
+        expect({ filter, sorts }).toEqual({ filter, sorts: indexes.length > 1 ? indexes.length : 0 })
       }
-      expect(planOf(database, Sql.selectAged)[0]).toContain("runs_ended (parent_run=? AND ended_at<?)")
+    })
+  )
+
+  it.scoped("and what is pruned comes in the order of an index", () =>
+    withDatabase((database) => {
+      const plans = {
+        aged: planOf(database, Sql.selectAged),
+        beyond: planOf(database, Sql.selectBeyond),
+        keepLimit: planOf(database, Sql.selectKeepLimit),
+        definitions: planOf(database, Sql.selectUnnamedDefinitions)
+      }
+      expect(plans.aged[0]).toContain("runs_ended (parent_run=? AND ended_at<?)")
+      expect(plans.beyond[0]).toContain("runs_parent (parent_run=? AND id<?)")
+      expect(plans.keepLimit[0]).toContain("runs_parent (parent_run=?)")
+      expect(plans.definitions[0]).toContain("definitions_stored (stored_at<?)")
+      for (const plan of Object.values(plans)) expect(plan.join("\n")).not.toMatch(/TEMP B-TREE FOR (?!LAST TERM)/)
     })
   )
 })

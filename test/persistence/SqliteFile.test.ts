@@ -6,10 +6,11 @@ import * as Layer from "effect/Layer"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import { Persistence } from "../../src/persistence/Persistence.ts"
+import { noResult } from "../../src/persistence/Records.ts"
 import { applicationId, version } from "../../src/persistence/sql/Migrations.ts"
 import type { SqliteOptions } from "../../src/persistence/SqlitePersistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
-import { runId, runRecord } from "../../src/testing/SampleRecords.ts"
+import { commitTo, engineId, runId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
 import { makeReadOnly, mayMount, scriptProcess, smallDisk, temporaryDatabase, temporaryFolder } from "./support.ts"
 
 const open = (filename: string, options: Partial<SqliteOptions> = {}) =>
@@ -49,6 +50,38 @@ describe("opening a database", () => {
       yield* Effect.provide(write, SqlitePersistence.layer({ filename }))
       const run = yield* Effect.provide(read, SqlitePersistence.layer({ filename }))
       expect(run).toEqual(runRecord("A"))
+    })
+  )
+
+  it.scoped("brings what an older version wrote up to date, and knows what its rows name", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryDatabase
+      const kept = "a1".repeat(32)
+      const outputFile = `${filename}-files/outputs/${kept}`
+      const run = runRecord("A", { definition: "wf:1", owner: engineId("ann"), generation: 1 })
+      const steps = [
+        stepRecord("/kept", { result: { ...noResult, outputFile } }),
+        stepRecord("/log", { result: { ...noResult, outputFile: `${filename}-files/logs/outputs/x` } }),
+        stepRecord("/broken", { error: "/outputs/" })
+      ]
+      const write = Effect.gen(function* () {
+        const store = yield* Persistence
+        yield* store.storeDefinition({ key: "wf:1", json: "{}" }, 1)
+        yield* store.storeDefinition({ key: "wf:2", json: "{}" }, 1)
+        yield* store.create(run)
+        yield* store.commit(commitTo(run, ...steps.map((step) => ({ _tag: "Step", step }) as const)))
+      })
+      yield* Effect.provide(write, SqlitePersistence.layer({ filename }))
+      edit(filename, backToVersion1)
+      edit(filename, "UPDATE steps SET data = '{/outputs/' WHERE path = '/broken'")
+      const read = Effect.gen(function* () {
+        const store = yield* Persistence
+        expect(yield* store.namedOutputs([kept, "b2".repeat(32)])).toEqual([kept])
+        expect(yield* store.get(run.id)).toEqual({ ...run, seq: 1 })
+        const unnamed = store.pruneDefinitions({ storedBefore: 1, limit: 9, dryRun: true })
+        expect(yield* unnamed).toEqual(["wf:2"])
+      })
+      yield* Effect.provide(read, SqlitePersistence.layer({ filename }))
     })
   )
 
@@ -178,6 +211,12 @@ describe("opening a database", () => {
     })
   )
 })
+
+/** Undoes the second migration. */
+const backToVersion1 = `
+  DROP INDEX steps_output; ALTER TABLE steps DROP COLUMN output;
+  DROP INDEX definitions_stored; ALTER TABLE definitions DROP COLUMN stored_at;
+  DROP INDEX runs_definition; PRAGMA user_version = 1`
 
 /** A script that keeps others from writing for so long (ms). */
 const holdFor = (duration: number): string => `

@@ -1,6 +1,7 @@
 /**
  * Definitions as the store keeps them: once, under the hash of their JSON (spec/engine.md, "Records").
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
@@ -25,20 +26,23 @@ export class UnreadableDefinition extends Schema.TaggedError<UnreadableDefinitio
 }
 
 export class Definitions {
-  readonly #stored = new WeakMap<WorkflowDefinition, string>()
+  readonly #stored = new WeakMap<WorkflowDefinition, { readonly key: string; readonly at: number }>()
   readonly #read = new Map<string, WorkflowDefinition>()
 
   constructor(private readonly persistence: PersistenceService) {}
 
-  /** Stores a definition, if it is not there, and gives its key. */
+  /**
+   * Stores a definition, if it is not there, and gives its key. One that was stored a while ago is stored again: it may
+   * be that no run names it any more, and `Prune` deletes those that were not stored for long.
+   */
   store(definition: WorkflowDefinition): Effect.Effect<string, PersistenceError> {
-    const known = this.#stored.get(definition)
-    if (known !== undefined) return Effect.succeed(known)
-    return Effect.suspend(() => {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const known = this.#stored.get(definition)
+      if (known !== undefined && Math.abs(now - known.at) < storeAgainAfter) return Effect.succeed(known.key)
       const json = Schema.encodeSync(Json)(definition)
       const key = definitionPrefix + createHash("sha256").update(json).digest("hex")
-      return Effect.map(this.persistence.storeDefinition({ key, json }), () => {
-        this.#stored.set(definition, key)
+      return Effect.map(this.persistence.storeDefinition({ key, json }, now), () => {
+        this.#stored.set(definition, { key, at: now })
         return key
       })
     })
@@ -59,8 +63,10 @@ export class Definitions {
   #remember(key: string, definition: WorkflowDefinition): void {
     if (this.#read.size >= maxRemembered) this.#read.clear()
     this.#read.set(key, definition)
-    this.#stored.set(definition, key)
   }
 }
 
 const maxRemembered = 1_000
+
+/** ms; far less than the age at which `Prune` deletes a definition that no run names. */
+const storeAgainAfter = 3_600_000

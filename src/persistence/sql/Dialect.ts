@@ -12,6 +12,10 @@ export interface Dialect {
   readonly risingKey: string
   /** `column` is in a list that is passed as one parameter, the text of a JSON array. */
   readonly isIn: (column: string) => string
+  /** One of the values of a JSON object holds a text that is passed as a parameter, whatever the case of ASCII letters. */
+  readonly anyValueHas: (column: string) => string
+  /** The name of the kept output in the JSON of a step, or null (`OutputStore.outputName`). */
+  readonly keptOutput: (column: string) => string
   /** A column that no index is to be chosen for. */
   readonly unindexed: (column: string) => string
   /** What an error of the driver means. */
@@ -23,6 +27,12 @@ export const sqlite: Dialect = {
   begin: "BEGIN IMMEDIATE",
   risingKey: "INTEGER PRIMARY KEY AUTOINCREMENT",
   isIn: (column) => `${column} IN (SELECT value FROM json_each(?))`,
+  anyValueHas: (column) => `EXISTS (SELECT 1 FROM json_each(${column}) WHERE instr(lower(value), lower(?)) > 0)`,
+  keptOutput: (column) => {
+    const file = `json_extract(${column}, '$.result.outputFile')`
+    const isKept = `json_valid(${column}) AND ${file} GLOB '*/outputs/${"[0-9a-f]".repeat(64)}'`
+    return `CASE WHEN ${isKept} THEN substr(${file}, -64) END`
+  },
   unindexed: (column) => `+${column}`,
   reason: (cause) => {
     const code = codeOf(cause)

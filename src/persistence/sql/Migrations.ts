@@ -103,7 +103,17 @@ const initial = (dialect: Dialect): ReadonlyArray<string> => [
   "CREATE TABLE definitions (key TEXT NOT NULL PRIMARY KEY, json TEXT NOT NULL)"
 ]
 
-const migrations: ReadonlyArray<(dialect: Dialect) => ReadonlyArray<string>> = [initial]
+/** What is needed to find out what nothing refers to any more: kept outputs and stored definitions. */
+const references = (dialect: Dialect): ReadonlyArray<string> => [
+  "ALTER TABLE steps ADD COLUMN output TEXT",
+  `UPDATE steps SET output = ${dialect.keptOutput("data")} WHERE data LIKE '%/outputs/%'`,
+  "CREATE INDEX steps_output ON steps (output) WHERE output IS NOT NULL",
+  "ALTER TABLE definitions ADD COLUMN stored_at BIGINT NOT NULL DEFAULT 0",
+  "CREATE INDEX definitions_stored ON definitions (stored_at, key)",
+  "CREATE INDEX runs_definition ON runs (definition)"
+]
+
+const migrations: ReadonlyArray<(dialect: Dialect) => ReadonlyArray<string>> = [initial, references]
 
 /** The newest version of the tables that this program reads and writes. */
 export const version = migrations.length

@@ -205,6 +205,10 @@ export const decodeReadyAt = (row: Row): number => {
   return readyAt
 }
 
+export const decodeId = (row: Row): RunId => runId(row["id"])
+
+export const decodeOutput = (row: Row): string => String(row["output"])
+
 // SAFETY: only ids that were written as such are in id columns.
 export const runId = (id: unknown): RunId => String(id) as RunId
 

@@ -12,12 +12,15 @@ import type { ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
 import type { GroupCommit, Request } from "./GroupCommit.ts"
+import { selectList } from "./ListStatement.ts"
 import type { Operation, Row, SqlValue, Statement } from "./Operation.ts"
 import {
   decodeDefinition,
   decodeEngine,
+  decodeId,
   decodeInbox,
   decodeItem,
+  decodeOutput,
   decodeReadyAt,
   decodeRun,
   decodeStep
@@ -40,10 +43,10 @@ export interface SqlBackend {
 }
 
 export const make = (backend: SqlBackend): PersistenceService =>
-  Persistence.of({ ...writes(backend), ...queries(backend.reader), changes: Stream.fromPubSub(backend.hints) })
+  Persistence.of({ ...writes(backend), ...queries(backend), changes: Stream.fromPubSub(backend.hints) })
 
 type Names = "create" | "commit" | "renewEngine" | "expireEngine" | "claim" | "claimReady" | "release" | "reopen"
-type WriteNames = Names | "send" | "setDismissed" | "storeDefinition" | "prune"
+type WriteNames = Names | "send" | "setDismissed" | "storeDefinition" | "prune" | "pruneDefinitions"
 
 const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
   const { writer, hints } = backend
@@ -71,8 +74,16 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
       return waking({ run, urgent: message._tag === "Cancel", write })
     },
     setDismissed: (run, dismissed) => submit({ run, write: (fences) => Writes.setDismissed(fences, run, dismissed) }),
-    storeDefinition: (definition) => submit({ run: undefined, write: () => Writes.storeDefinition(definition) }),
-    prune: (options) => submit({ run: undefined, write: (fences) => Writes.prune(fences, options) })
+    storeDefinition: (definition, now) =>
+      submit({ run: undefined, write: () => Writes.storeDefinition(definition, now) }),
+    prune: (options) =>
+      options.dryRun
+        ? runWith(backend.reader, Writes.prunable(options))
+        : submit({ run: undefined, write: (fences) => Writes.prune(fences, options) }),
+    pruneDefinitions: (options) =>
+      options.dryRun
+        ? runWith(backend.reader, Writes.unnamedDefinitions(options))
+        : submit({ run: undefined, write: () => Writes.pruneDefinitions(options) })
   }
 }
 
@@ -98,7 +109,7 @@ const runWith = <A>(reader: Reader, operation: Operation<A>): Effect.Effect<A, P
   return Effect.suspend(() => step())
 }
 
-const queries = (reader: Reader): Omit<PersistenceService, WriteNames | "changes"> => {
+const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, WriteNames | "changes"> => {
   const rows = <A>(decode: (row: Row) => A, sql: string, ...params: ReadonlyArray<SqlValue>) =>
     Effect.flatMap(reader.query({ sql, params }), (all) => decoded(() => all.map(decode)))
   const run = (id: RunId) => Effect.flatMap(rows(decodeRun, Sql.selectRun, id), ([found]) => orNotFound(found, id))
@@ -121,12 +132,15 @@ const queries = (reader: Reader): Omit<PersistenceService, WriteNames | "changes
     steps,
     items,
     list: (filter) => {
-      const { sql, params } = Sql.selectList(filter)
+      if (filter.status?.length === 0) return Effect.succeed([])
+      const { sql, params } = selectList(dialect, filter)
       return rows(decodeRun, sql, ...params)
     },
     inbox: (engine, after) => rows(decodeInbox, Sql.selectOwnedInbox, after, engine),
     engines: rows(decodeEngine, Sql.selectEngines),
     definition: (key) => Effect.map(rows(decodeDefinition, Sql.selectDefinition, key), ([found]) => found),
+    known: (runs) => rows(decodeId, Sql.selectKnown(dialect), JSON.stringify(runs)),
+    namedOutputs: (names) => rows(decodeOutput, Sql.selectNamedOutputs(dialect), JSON.stringify(names)),
     nextReadyAt: (after) => Effect.map(rows(decodeReadyAt, Sql.selectNextReady, after), ([readyAt]) => readyAt)
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The SQL of writes and queries, apart from DDL. Partial indexes are used only where a query repeats their condition
+ * The SQL of writes and queries, apart from DDL and `ListStatement`. Partial indexes are used only where a query repeats their condition
  * word for word; `test/persistence/QueryPlan` holds each query to its index.
  */
-import type { ClaimReadyOptions, RunFilter } from "../Persistence.ts"
+import type { ClaimReadyOptions } from "../Persistence.ts"
 import type { Dialect } from "./Dialect.ts"
 import { claimable, ended } from "./Migrations.ts"
-import type { SqlValue, Statement } from "./Operation.ts"
+import type { Statement } from "./Operation.ts"
 import { runColumnNames } from "./Rows.ts"
 
 const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ")
@@ -33,10 +33,11 @@ export const releaseRun = "UPDATE runs SET owner = NULL, ready_at = ? WHERE id =
 export const wakeRun = "UPDATE runs SET ready_at = ? WHERE id = ?"
 export const dismissRun = "UPDATE runs SET dismissed = ? WHERE id = ?"
 
-export const putStep = `INSERT INTO steps (run, path, epoch, position, kind, name, status, superseded, data)
-  VALUES (${marks(9)})
+export const putStep = `INSERT INTO steps (run, path, epoch, position, kind, name, status, superseded, data, output)
+  VALUES (${marks(10)})
   ON CONFLICT (run, path, epoch) DO UPDATE SET position = excluded.position, kind = excluded.kind,
-    name = excluded.name, status = excluded.status, superseded = excluded.superseded, data = excluded.data`
+    name = excluded.name, status = excluded.status, superseded = excluded.superseded, data = excluded.data,
+    output = excluded.output`
 const stepColumns = "run, path, epoch, position, kind, name, status, superseded, data"
 export const selectSteps = `SELECT ${stepColumns} FROM steps WHERE run = ? ORDER BY position, epoch`
 export const selectLiveStep = `SELECT ${stepColumns} FROM steps WHERE run = ? AND path = ? AND superseded = 0`
@@ -123,39 +124,25 @@ export const selectReady = (dialect: Dialect, options: ClaimReadyOptions): State
 
 export const selectNextReady = `SELECT ready_at FROM runs WHERE ${ready} AND ready_at > ? ORDER BY ready_at LIMIT 1`
 
-export const putDefinition = "INSERT INTO definitions (key, json) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+export const putDefinition = `INSERT INTO definitions (key, json, stored_at) VALUES (?, ?, ?)
+  ON CONFLICT (key) DO UPDATE SET stored_at = excluded.stored_at WHERE definitions.stored_at < excluded.stored_at`
 export const selectDefinition = "SELECT key, json FROM definitions WHERE key = ?"
+export const selectUnnamedDefinitions = `SELECT key FROM definitions WHERE stored_at < ?
+  AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.definition = definitions.key) ORDER BY stored_at, key LIMIT ?`
+export const deleteDefinition = "DELETE FROM definitions WHERE key = ?"
 
-/** Ids rise with time: with the least of them the walk from the newest ends where older runs begin. */
-const createdSince = "created_at >= ? AND id >= (SELECT min(id) FROM runs WHERE created_at >= ?)"
-
-export const selectList = (filter: RunFilter): Statement => {
-  const conditions: Array<string> = []
-  const params: Array<SqlValue> = []
-  const where = (condition: string, ...values: ReadonlyArray<SqlValue>) => {
-    conditions.push(condition)
-    params.push(...values)
-  }
-  if (filter.status !== undefined) where(`status IN (${marks(filter.status.length)})`, ...filter.status)
-  if (filter.workflow !== undefined) where("workflow = ?", filter.workflow)
-  if (filter.since !== undefined) where(createdSince, filter.since, filter.since)
-  if (filter.text !== undefined) where("inputs LIKE ? ESCAPE '\\'", `%${filter.text.replace(/[\\%_]/g, "\\$&")}%`)
-  if (filter.parent === null) where("parent_run IS NULL")
-  else if (filter.parent !== undefined) where("parent_run = ?", filter.parent)
-  if (filter.dismissed !== undefined) where("dismissed = ?", filter.dismissed ? 1 : 0)
-  if (filter.before !== undefined) where("id < ?", filter.before)
-  const clause = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`
-  return { sql: `SELECT * FROM runs${clause} ORDER BY id DESC LIMIT ?`, params: [...params, filter.limit] }
-}
+export const selectKnown = (dialect: Dialect) => `SELECT id FROM runs WHERE ${dialect.isIn("id")}`
+export const selectNamedOutputs = (dialect: Dialect) =>
+  `SELECT DISTINCT output FROM steps WHERE output IS NOT NULL AND ${dialect.isIn("output")}`
 
 const endedRoot = `parent_run IS NULL AND ${ended}`
 const allBelowEnded = `NOT EXISTS (SELECT 1 FROM runs AS below WHERE below.root = runs.id
-    AND below.status NOT IN ('completed', 'failed', 'cancelled'))`
+    AND below.status IN ('pending', 'running', 'waiting', 'cancelling', 'needs_resume'))`
 /** The newest of those beyond the `keep` newest. */
 export const selectKeepLimit = `SELECT id FROM runs WHERE ${endedRoot} ORDER BY id DESC LIMIT 1 OFFSET ?`
 export const selectBeyond = `SELECT id FROM runs WHERE ${endedRoot} AND id <= ? AND ${allBelowEnded} ORDER BY id LIMIT ?`
 export const selectAged = `SELECT id FROM runs WHERE ${endedRoot} AND ended_at < ? AND ${allBelowEnded}
-  ORDER BY id LIMIT ?`
+  ORDER BY ended_at, id LIMIT ?`
 export const selectBelow = "SELECT id FROM runs WHERE root = ? AND id <> ? ORDER BY id"
 export const deleteRunRows = [
   "DELETE FROM inbox WHERE run = ?",

@@ -27,6 +27,7 @@ import {
   type SeqConflict,
   type StoredDefinition
 } from "../Persistence.ts"
+import { outputName } from "../OutputStore.ts"
 import type { EngineId, EngineRecord, InboxMessage, InboxRow, RunId, RunRecord } from "../Records.ts"
 import { isEnded } from "../Records.ts"
 import type { Ownership } from "../Rules.ts"
@@ -96,7 +97,8 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
       case "Step": {
         const { path, epoch, position, kind, name, status, superseded } = change.step
         const data = encodeStepData(change.step)
-        const params = [run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data]
+        const output = outputName(change.step.result.outputFile) ?? null
+        const params = [run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data, output]
         yield { sql: Sql.putStep, params }
         break
       }
@@ -283,28 +285,50 @@ export function* setDismissed(fences: Fences, run: RunId, dismissed: boolean): W
   return Exit.void
 }
 
-export function* storeDefinition(definition: StoredDefinition): Write<void, never> {
-  yield* query(Sql.putDefinition, definition.key, definition.json)
+export function* storeDefinition(definition: StoredDefinition, now: number): Write<void, never> {
+  yield* query(Sql.putDefinition, definition.key, definition.json, now)
   return Exit.void
 }
 
+export function* pruneDefinitions(options: Options<"pruneDefinitions">): Write<ReadonlyArray<string>, never> {
+  const keys = yield* unnamedDefinitions(options)
+  for (const key of keys) yield* query(Sql.deleteDefinition, key)
+  return Exit.succeed(keys)
+}
+
+/** What `pruneDefinitions` would delete. */
+export function* unnamedDefinitions({
+  storedBefore,
+  limit
+}: Options<"pruneDefinitions">): Operation<ReadonlyArray<string>> {
+  const rows = yield* query(Sql.selectUnnamedDefinitions, storedBefore, limit)
+  return rows.map((row) => String(row["key"]))
+}
+
 export function* prune(fences: Fences, options: Options<"prune">): Write<ReadonlyArray<Pruned>, never> {
-  const pruned: Array<Pruned> = []
-  for (const root of yield* prunable(options)) {
-    const below = yield* query(Sql.selectBelow, root, root)
-    pruned.push({ root, children: below.map((child) => runId(child["id"])) })
-  }
-  if (options.dryRun) return Exit.succeed(pruned)
+  const pruned = yield* prunable(options)
   for (const { root, children } of pruned) for (const id of [root, ...children]) yield* deleteRun(fences, id)
   return Exit.succeed(pruned)
 }
 
-function* prunable({ endedBefore, keep, limit }: Options<"prune">): Operation<ReadonlyArray<RunId>> {
+/** What `prune` would delete. */
+export function* prunable(options: Options<"prune">): Operation<ReadonlyArray<Pruned>> {
+  const pruned: Array<Pruned> = []
+  let size = 0
+  for (const root of yield* prunableRoots(options)) {
+    const below = yield* query(Sql.selectBelow, root, root)
+    pruned.push({ root, children: below.map((child) => runId(child["id"])) })
+    size += 1 + below.length
+    if (size >= options.limit) break
+  }
+  return pruned
+}
+
+function* prunableRoots({ endedBefore, keep, limit }: Options<"prune">): Operation<ReadonlySet<RunId>> {
   const last = keep === undefined ? undefined : yield* first(Sql.selectKeepLimit, keep)
   const beyond = last === undefined ? [] : yield* query(Sql.selectBeyond, runId(last["id"]), limit)
   const aged = endedBefore === undefined ? [] : yield* query(Sql.selectAged, endedBefore, limit)
-  const roots = new Set([...beyond, ...aged].map((row) => runId(row["id"])))
-  return [...roots].sort().slice(0, limit)
+  return new Set([...beyond, ...aged].map((row) => runId(row["id"])))
 }
 
 function* deleteRun(fences: Fences, run: RunId): Operation<void> {

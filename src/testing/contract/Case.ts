@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { YieldWrap } from "effect/Utils"
 import * as Assert from "node:assert/strict"
-import type { PersistenceService } from "../../persistence/Persistence.ts"
+import type { PersistenceService, RunFilter } from "../../persistence/Persistence.ts"
 import { Persistence } from "../../persistence/Persistence.ts"
 import type { RunRecord } from "../../persistence/Records.ts"
-import { engineId, engineRecord, runRecord } from "../SampleRecords.ts"
+import { engineId, engineRecord, runId, runRecord, stepPath } from "../SampleRecords.ts"
 
 export interface Case {
   readonly name: string
@@ -48,3 +48,14 @@ export const ownedRun = (store: PersistenceService, id: string, values: Partial<
     yield* store.create(run)
     return run
   })
+
+export const createAll = (store: PersistenceService, runs: ReadonlyArray<RunRecord>) =>
+  Effect.forEach(runs, (run) => store.create(run), { discard: true })
+
+/** The ids of a list. */
+export const listed = (store: PersistenceService, filter: Partial<RunFilter>) =>
+  Effect.map(store.list({ limit: 100, ...filter }), (runs) => runs.map((run) => String(run.id)))
+
+/** A child of a root. */
+export const below = (id: string, root: string, values: Partial<RunRecord> = {}) =>
+  runRecord(id, { root: runId(root), parent: { run: runId(root), path: stepPath("/call") }, ...values })

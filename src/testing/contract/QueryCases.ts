@@ -1,19 +1,7 @@
-/** Queries, definitions and the deletion of old runs. */
-import * as Effect from "effect/Effect"
-import type { PersistenceService, RunFilter } from "../../persistence/Persistence.ts"
-import type { RunRecord } from "../../persistence/Records.ts"
-import { commitTo, itemRecord, runId, runRecord, stepPath, stepRecord } from "../SampleRecords.ts"
+/** Queries, and what they find of definitions. */
+import { commitTo, itemRecord, runId, runRecord, stepRecord } from "../SampleRecords.ts"
 import type { Case } from "./Case.ts"
-import { now, ownedRun, refusal, requirement, same } from "./Case.ts"
-
-const createAll = (store: PersistenceService, runs: ReadonlyArray<RunRecord>) =>
-  Effect.forEach(runs, (run) => store.create(run), { discard: true })
-
-const listed = (store: PersistenceService, filter: Partial<RunFilter>) =>
-  Effect.map(store.list({ limit: 100, ...filter }), (runs) => runs.map((run) => String(run.id)))
-
-const below = (id: string, root: string, values: Partial<RunRecord> = {}) =>
-  runRecord(id, { root: runId(root), parent: { run: runId(root), path: stepPath("/call") }, ...values })
+import { below, createAll, listed, ownedRun, refusal, requirement, same } from "./Case.ts"
 
 export const queryCases: ReadonlyArray<Case> = [
   requirement("a run is found by its id or by a prefix that only it has", function* (store) {
@@ -88,10 +76,53 @@ export const queryCases: ReadonlyArray<Case> = [
     yield* same(yield* listed(store, { parent: runId("A") }), ["C"])
     yield* same(yield* listed(store, { dismissed: true }), ["C"])
     yield* same(yield* listed(store, { dismissed: false, status: ["failed"] }), ["A"])
-    yield* same(yield* listed(store, { text: "50%" }), ["A"])
-    yield* same(yield* listed(store, { text: "0%_OFF" }), ["A"])
-    yield* same(yield* listed(store, { text: "path" }), ["D", "A"])
-    yield* same(yield* listed(store, { text: "5_0" }), [])
+  }),
+
+  requirement(
+    "lists are filtered by several statuses at once, each run once, newest first, page by page",
+    function* (store) {
+      const statuses = ["completed", "failed", "waiting", "completed", "failed", "cancelled"] as const
+      yield* createAll(
+        store,
+        statuses.map((status, index) => runRecord(`R${index}`, { status, workflow: index % 2 === 0 ? "even" : "odd" }))
+      )
+      const status = ["failed", "completed", "failed", "waiting"] as const
+      yield* same(yield* listed(store, { status }), ["R4", "R3", "R2", "R1", "R0"])
+      yield* same(yield* listed(store, { status, limit: 2 }), ["R4", "R3"])
+      yield* same(yield* listed(store, { status, limit: 2, before: runId("R3") }), ["R2", "R1"])
+      yield* same(yield* listed(store, { status, workflow: "even", parent: null }), ["R4", "R2", "R0"])
+      yield* same(yield* listed(store, { status, since: 1_001 }), [])
+    }
+  ),
+
+  requirement("lists are filtered by what the inputs say, as it was given", function* (store) {
+    const inputs = [
+      { path: "50%_off\\" },
+      { path: "500 off", note: 'say "hi"' },
+      { path: "one\ntwo", name: "Ärger" },
+      {},
+      { tab: "a\tb", nothing: "" }
+    ]
+    yield* createAll(
+      store,
+      inputs.map((it, index) => runRecord(`R${index}`, { inputs: it }))
+    )
+    const found = (text: string) => listed(store, { text })
+    yield* same(yield* found("50"), ["R1", "R0"])
+    yield* same(yield* found("50%"), ["R0"])
+    yield* same(yield* found("0%_OFF\\"), ["R0"])
+    yield* same(yield* found("5_0"), [])
+    yield* same(yield* found('"HI"'), ["R1"])
+    yield* same(yield* found("one\ntwo"), ["R2"])
+    yield* same(yield* found("a\tb"), ["R4"])
+    yield* same(yield* found("Ärger"), ["R2"])
+    yield* same(yield* found("ärger"), [])
+    // Neither the names nor the JSON around the values, nor across two of them.
+    for (const text of ["path", "note", '":"', "\\n", "\\t", '"}', "null", "off,", "[", 'hi"",'])
+      yield* same(yield* found(text), [])
+    yield* same(yield* listed(store, { text: "50", limit: 1 }), ["R1"])
+    yield* same(yield* listed(store, { text: "50", before: runId("R1") }), ["R0"])
+    yield* same(yield* listed(store, { text: "%".repeat(60_000) }), [])
   }),
 
   requirement("a run is dismissed and shown again, also when it has ended", function* (store) {
@@ -105,62 +136,9 @@ export const queryCases: ReadonlyArray<Case> = [
   }),
 
   requirement("a definition is stored once", function* (store) {
-    yield* store.storeDefinition({ key: "sha256:1", json: "{}" })
-    yield* store.storeDefinition({ key: "sha256:1", json: "[]" })
+    yield* store.storeDefinition({ key: "sha256:1", json: "{}" }, 1)
+    yield* store.storeDefinition({ key: "sha256:1", json: "[]" }, 2)
     yield* same(yield* store.definition("sha256:1"), { key: "sha256:1", json: "{}" })
     yield* same(yield* store.definition("sha256:2"), undefined)
-  }),
-
-  requirement("old roots are deleted with all below them, and nothing else", function* (store) {
-    const ended = (endedAt: number) => ({ status: "completed", endedAt }) as const
-    yield* createAll(store, [
-      runRecord("A", { ...ended(100), idempotencyKey: "key" }),
-      below("B", "A", ended(300)),
-      runRecord("C", ended(200)),
-      runRecord("D", ended(100)),
-      below("E", "D", { status: "needs_resume" }),
-      runRecord("F", { createdAt: 1 })
-    ])
-    const options = { endedBefore: 200, limit: 10, dryRun: false }
-    const expected = [{ root: runId("A"), children: [runId("B")] }]
-    yield* same(yield* store.prune({ limit: 10, dryRun: false }), [])
-    yield* same(yield* store.prune({ ...options, dryRun: true }), expected)
-    yield* same((yield* listed(store, {})).length, 6)
-    yield* same(yield* store.prune(options), expected)
-    yield* same(yield* listed(store, {}), ["F", "E", "D", "C"])
-    yield* same(yield* store.prune(options), [])
-    yield* store.create(runRecord("A", { idempotencyKey: "key" }))
-  }),
-
-  requirement("the newest ended roots are kept, the oldest deleted first", function* (store) {
-    const ids = ["A", "B", "C", "D", "E"]
-    yield* createAll(
-      store,
-      ids.map((id) => runRecord(id, { status: "failed", endedAt: 1 }))
-    )
-    yield* createAll(store, [runRecord("F"), below("G", "E", { status: "failed", endedAt: 1 })])
-    const roots = (limit: number, keep: number) =>
-      Effect.map(store.prune({ keep, limit, dryRun: false }), (pruned) => pruned.map((it) => String(it.root)))
-    yield* same(yield* roots(2, 2), ["A", "B"])
-    yield* same(yield* roots(2, 2), ["C"])
-    yield* same(yield* roots(2, 2), [])
-    yield* same(yield* listed(store, {}), ["G", "F", "E", "D"])
-    yield* same(yield* roots(9, 0), ["D", "E"])
-    yield* same(yield* listed(store, {}), ["F"])
-  }),
-
-  requirement("a deleted run leaves no rows to one that has its id later", function* (store) {
-    const run = yield* ownedRun(store, "A")
-    yield* store.send(run.id, { _tag: "Pause" }, now)
-    const end = { status: "failed", endedAt: 1 } as const
-    const item = itemRecord("/each", "1")
-    yield* store.commit(
-      commitTo(run, { _tag: "Step", step: stepRecord("/one") }, { _tag: "Item", item }, { _tag: "Run", patch: end })
-    )
-    yield* store.prune({ keep: 0, limit: 1, dryRun: false })
-    yield* refusal(store.get(run.id), "RunNotFound")
-    yield* store.create(run)
-    const { journal, inbox } = yield* store.load(run.id)
-    yield* same([journal.steps.size, journal.items.size, inbox.length], [0, 0, 0])
   })
 ]

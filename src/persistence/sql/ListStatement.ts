@@ -1,0 +1,65 @@
+/**
+ * The SQL of a list of runs: a walk over one index from the newest run on, which the limit ends.
+ *
+ * An index gives the runs that have one value, newest first. Which value is chosen here, since the planner knows
+ * nothing of how many runs have it; several statuses are as many walks, merged. The other conditions are looked at run
+ * by run, so they may not make the planner take another index and sort what it finds: they are `unindexed`.
+ */
+import type { RunFilter } from "../Persistence.ts"
+import type { RunStatus } from "../Records.ts"
+import { isLive } from "../Rules.ts"
+import type { Dialect } from "./Dialect.ts"
+import type { SqlValue, Statement } from "./Operation.ts"
+
+/** `filter.status` is absent or names at least one. */
+export const selectList = (dialect: Dialect, filter: RunFilter): Statement => {
+  const walks = [...new Set(filter.status ?? [undefined])].map((status) => walk(dialect, filter, status))
+  const [only] = walks
+  if (only !== undefined && walks.length === 1) return only
+  return {
+    sql: `${walks.map(({ sql }) => `SELECT * FROM (${sql})`).join(" UNION ALL ")} ORDER BY id DESC LIMIT ?`,
+    params: [...walks.flatMap(({ params }) => params), filter.limit]
+  }
+}
+
+type Driver = "parent" | "status" | "workflow" | undefined
+
+/** Children of one run and runs that have not ended are few; ended ones, and roots, may be nearly all. */
+const driverOf = (filter: RunFilter, status: RunStatus | undefined): Driver => {
+  if (filter.parent !== undefined && filter.parent !== null) return "parent"
+  if (status !== undefined && (isLive(status) || status === "needs_resume")) return "status"
+  if (filter.workflow !== undefined) return "workflow"
+  if (filter.parent === null) return "parent"
+  return status === undefined ? undefined : "status"
+}
+
+/**
+ * Ids rise with time: with the least of them the walk from the newest ends where older runs begin. It is looked for
+ * among the runs since then, not from the oldest run on, which is what the planner takes the least id for.
+ */
+const createdSince = (dialect: Dialect): string => {
+  const least = `SELECT min(${dialect.unindexed("id")}) FROM runs WHERE created_at >= ?`
+  return `${dialect.unindexed("created_at")} >= ? AND id >= (${least})`
+}
+
+const walk = (dialect: Dialect, filter: RunFilter, status: RunStatus | undefined): Statement => {
+  const conditions: Array<string> = []
+  const params: Array<SqlValue> = []
+  const where = (condition: string, ...values: ReadonlyArray<SqlValue>) => {
+    conditions.push(condition)
+    params.push(...values)
+  }
+  const driver = driverOf(filter, status)
+  const column = (name: string, as: Driver) => (driver === as ? name : dialect.unindexed(name))
+  const { before, dismissed, limit, parent, since, text, workflow } = filter
+  if (before !== undefined) where("id < ?", before)
+  if (since !== undefined) where(createdSince(dialect), since, since)
+  if (status !== undefined) where(`${column("status", "status")} = ?`, status)
+  if (workflow !== undefined) where(`${column("workflow", "workflow")} = ?`, workflow)
+  if (parent === null) where(`${column("parent_run", "parent")} IS NULL`)
+  else if (parent !== undefined) where(`${column("parent_run", "parent")} = ?`, parent)
+  if (dismissed !== undefined) where("dismissed = ?", dismissed ? 1 : 0)
+  if (text !== undefined) where(dialect.anyValueHas("inputs"), text)
+  const clause = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`
+  return { sql: `SELECT * FROM runs${clause} ORDER BY id DESC LIMIT ?`, params: [...params, limit] }
+}
