@@ -6,6 +6,7 @@
  */
 import { SqlError } from "@effect/sql/SqlError"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import type { Database } from "better-sqlite3"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -21,11 +22,23 @@ import { Persistence, type PersistenceError } from "./Persistence.ts"
 import { sqlite } from "./sql/Dialect.ts"
 import * as GroupCommit from "./sql/GroupCommit.ts"
 import type { Row } from "./sql/Operation.ts"
+import { readableFile } from "./sql/ReadOnlyFile.ts"
+import {
+  checkpoint,
+  defaultMaxBytes,
+  type FileSize,
+  fullError,
+  giveBackSome,
+  limitSize,
+  sizeOf
+} from "./sql/SpaceOnDisk.ts"
 import { errorOf, failure, open, retryBusy } from "./sql/SqliteFile.ts"
 import type { WriteCounts, WriteHooks } from "./sql/SqliteWriter.ts"
 import { SqliteWriter } from "./sql/SqliteWriter.ts"
 import type { Reader } from "./sql/SqlPersistence.ts"
 import * as SqlPersistence from "./sql/SqlPersistence.ts"
+
+export type { FileSize } from "./sql/SpaceOnDisk.ts"
 
 export interface SqliteOptions {
   /** Path of the database; its folder is created. Large outputs and logs go to `<filename>-files` beside it. */
@@ -34,6 +47,11 @@ export interface SqliteOptions {
   readonly synchronous?: "FULL" | "NORMAL" | "OFF"
   /** How often to look whether other processes wrote; 100 ms. */
   readonly pollInterval?: Duration.DurationInput
+  /**
+   * Bytes beyond which this process does not let the database grow: what needs more fails with `Full`, and goes on once
+   * runs were pruned. The log and the files beside it do not count. 64 GB.
+   */
+  readonly maxDatabaseBytes?: number
   /** How long to wait for a database that other processes hold before failing with `Busy`; 30 s. */
   readonly busyTimeout?: Duration.DurationInput
   /** Writes in one transaction; 512. */
@@ -50,7 +68,27 @@ export class SqliteStats extends Context.Tag("millrace/SqliteStats")<
   { readonly counts: Effect.Effect<WriteCounts> }
 >() {}
 
-export type SqliteServices = Persistence | OutputStore | SqliteStats
+/** The room that the database takes on its disk. */
+export class SqliteSpace extends Context.Tag("millrace/SqliteSpace")<
+  SqliteSpace,
+  {
+    readonly size: Effect.Effect<FileSize, PersistenceError>
+    /**
+     * Gives back what deleted rows left free, 4 MB in a transaction with room for other writers between two of them;
+     * the bytes given back. None where `FileSize.givesBack` is not so.
+     */
+    readonly giveBack: Effect.Effect<number, PersistenceError>
+    /**
+     * Writes the whole file anew, without what is free; afterwards it gives back bit by bit. Other writers wait
+     * meanwhile, and the disk needs room for a second one.
+     */
+    readonly rewrite: Effect.Effect<void, PersistenceError>
+    /** Another `maxDatabaseBytes` from now on. */
+    readonly limit: (bytes: number) => Effect.Effect<void, PersistenceError>
+  }
+>() {}
+
+export type SqliteServices = Persistence | OutputStore | SqliteStats | SqliteSpace
 
 /**
  * Opens or creates the database. Fails with `NotADatabase` for a file that is none, or one of another program's,
@@ -65,8 +103,9 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
     const filename = yield* pathOf(options.filename)
     const busyTimeout = Duration.toMillis(options.busyTimeout ?? "30 seconds")
     const { synchronous = "FULL", walAutocheckpoint = 1000, maxBatch = 512, hooks = {} } = options
+    const { maxDatabaseBytes: maxBytes = defaultMaxBytes } = options
     const database = yield* Effect.acquireRelease(
-      realTime(open({ filename, synchronous, walAutocheckpoint, busyTimeout })),
+      realTime(open({ filename, synchronous, walAutocheckpoint, maxBytes, busyTimeout })),
       (it) => Effect.sync(() => it.close())
     )
     const connection = new SqliteWriter(database, filename, hooks)
@@ -74,12 +113,77 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
     const hints = yield* PubSub.sliding<void>(1)
     yield* poll(connection, hints, Duration.toMillis(options.pollInterval ?? "100 millis"))
     const writer = yield* GroupCommit.make({ transact: connection.transact, busyTimeout, maxBatch })
-    const files = makeFiles(`${filename}-files`)
+    const files = makeFiles(filesOf(filename))
     return Context.make(Persistence, SqlPersistence.make({ dialect: sqlite, writer, reader, hints })).pipe(
       Context.add(OutputStore, files),
-      Context.add(SqliteStats, SqliteStats.of({ counts: Effect.sync(() => connection.stats) }))
+      Context.add(SqliteStats, SqliteStats.of({ counts: Effect.sync(() => connection.stats) })),
+      Context.add(SqliteSpace, makeSpace(database, filename, busyTimeout))
     )
   })
+
+const filesOf = (filename: string): string => `${filename}-files`
+
+const makeSpace = (database: Database, filename: string, busyTimeout: number): typeof SqliteSpace.Service => {
+  const attempt = <A>(body: (database: Database) => A): Effect.Effect<A, PersistenceError> =>
+    realTime(
+      retryBusy(
+        busyTimeout,
+        Effect.try({
+          try: () => body(database),
+          catch: (cause) => (isFull(cause) ? fullError(database, filename) : errorOf(filename, cause))
+        })
+      )
+    )
+  const giveBack = Effect.gen(function* () {
+    let bytes = 0
+    for (;;) {
+      const some = yield* attempt(giveBackSome)
+      if (some === 0) break
+      bytes += some
+      yield* realTime(Effect.sleep(giveBackPause))
+    }
+    if (bytes > 0) yield* attempt(checkpoint)
+    return bytes
+  })
+  return SqliteSpace.of({
+    size: attempt(sizeOf),
+    giveBack,
+    rewrite: Effect.zipRight(
+      attempt((it) => it.exec("VACUUM")),
+      attempt(checkpoint)
+    ),
+    limit: (bytes) => attempt((it) => limitSize(it, bytes))
+  })
+}
+
+const isFull = (cause: unknown): boolean => sqlite.reason(cause) === "Full"
+
+/** ms; longer than a transaction takes, so that those who wait for the database get it. */
+const giveBackPause = 20
+
+/**
+ * A database that this process may not write, or wants to leave as it is: read-only files and folders, and databases of
+ * older versions in them. Where SQLite cannot read it on the spot, a copy in a temporary folder is read. Every write
+ * fails with `ReadOnly`; there are no hints of changes. Fails as `layer` does, and where the file cannot be read.
+ */
+export const layerReadOnly = (
+  options: Pick<SqliteOptions, "filename" | "busyTimeout">
+): Layer.Layer<Persistence | OutputStore, PersistenceError> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const filename = yield* pathOf(options.filename)
+      const busyTimeout = Duration.toMillis(options.busyTimeout ?? "30 seconds")
+      const reader = yield* makeReader(yield* realTime(readableFile(filename, busyTimeout)), busyTimeout)
+      const hints = yield* PubSub.sliding<void>(1)
+      const refused = Effect.fail(failure("ReadOnly", `${filename} was opened only to be read`))
+      const refuse = () => refused
+      const writer = { submit: refuse }
+      const files = { ...makeFiles(filesOf(filename)), keep: refuse, logFile: refuse, remove: refuse, discard: refuse }
+      return Context.make(Persistence, SqlPersistence.make({ dialect: sqlite, writer, reader, hints })).pipe(
+        Context.add(OutputStore, OutputStore.of(files))
+      )
+    })
+  )
 
 /** SQLite has names that are no paths; two connections cannot share what they name. */
 const pathOf = (filename: string): Effect.Effect<string, PersistenceError> =>

@@ -14,12 +14,15 @@ import { sqlite } from "./Dialect.ts"
 import { backOff } from "./GroupCommit.ts"
 import { applicationId, migrate, newerVersion, version } from "./Migrations.ts"
 import type { Operation } from "./Operation.ts"
+import { fullError, incremental, limitSize } from "./SpaceOnDisk.ts"
 
 export interface SqliteFileOptions {
   readonly filename: string
   readonly synchronous: "FULL" | "NORMAL" | "OFF"
   /** Pages of WAL after which it is copied into the database; 0: never. */
   readonly walAutocheckpoint: number
+  /** The file grows no larger. */
+  readonly maxBytes: number
   /** How long to wait for a file that others hold, ms. */
   readonly busyTimeout: number
 }
@@ -57,17 +60,21 @@ const openNow = (options: SqliteFileOptions): Database.Database => {
   const database = new Database(options.filename, { timeout: 0 })
   try {
     checkOwner(database, options.filename)
+    // Before anything is in the file, or for when it is rewritten.
+    database.pragma(`auto_vacuum = ${incremental}`)
     if (database.pragma("journal_mode = WAL", { simple: true }) !== "wal") {
       throw failure("Other", `${options.filename}: its file system cannot hold a database in WAL mode`)
     }
     database.pragma(`synchronous = ${options.synchronous}`)
     database.pragma(`wal_autocheckpoint = ${options.walAutocheckpoint}`)
     database.pragma(`journal_size_limit = ${walLimit}`)
+    limitSize(database, options.maxBytes)
     migrateNow(database, options.filename)
     return database
   } catch (cause) {
+    const error = sqlite.reason(cause) === "Full" ? fullError(database, options.filename) : cause
     database.close()
-    throw cause
+    throw error
   }
 }
 
@@ -90,7 +97,7 @@ const existingFolder = (folder: string): string =>
 const pragma = (database: Database.Database, name: string): number => Number(database.pragma(name, { simple: true }))
 
 /** Before anything is written: a database of another program is left as it is. */
-const checkOwner = (database: Database.Database, filename: string): void => {
+export const checkOwner = (database: Database.Database, filename: string): void => {
   const tables = Number(database.prepare("SELECT count(*) FROM sqlite_master").pluck().get())
   const owner = pragma(database, "application_id")
   if (owner !== applicationId && (owner !== 0 || tables > 0)) {

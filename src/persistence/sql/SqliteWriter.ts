@@ -9,6 +9,7 @@ import { runBatch } from "./Batch.ts"
 import { sqlite } from "./Dialect.ts"
 import type { Operation, Row, Statement } from "./Operation.ts"
 import { StatementFailed } from "./Operation.ts"
+import { fullError } from "./SpaceOnDisk.ts"
 import { errorOf } from "./SqliteFile.ts"
 
 /** Counted since the database was opened. */
@@ -63,7 +64,13 @@ export class SqliteWriter {
   private reported(cause: unknown): Effect.Effect<never, PersistenceError> {
     if (cause instanceof StatementFailed) return Effect.fail(cause.error)
     const known = cause instanceof PersistenceError || sqlite.reason(cause) !== undefined
-    return known ? Effect.fail(errorOf(this.filename, cause)) : Effect.die(cause)
+    return known ? Effect.fail(this.errorOf(cause)) : Effect.die(cause)
+  }
+
+  private errorOf(cause: unknown): PersistenceError {
+    return sqlite.reason(cause) === "Full" && this.database.open
+      ? fullError(this.database, this.filename)
+      : errorOf(this.filename, cause)
   }
 
   /** Whether another connection has written since the last time; own writes do not count. */
@@ -148,6 +155,6 @@ export class SqliteWriter {
     const reason = sqlite.reason(cause)
     if (reason === undefined) return cause
     const own = reason === "Other" && this.database.inTransaction
-    return new StatementFailed(errorOf(this.filename, cause), !own, cause)
+    return new StatementFailed(this.errorOf(cause), !own, cause)
   }
 }
