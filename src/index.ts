@@ -73,6 +73,7 @@ export * as Client from "./engine/Client.ts"
 export { Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
 export { EngineConfig, type EngineSettings } from "./engine/EngineConfig.ts"
 export type { EngineEvent, EventsMissed } from "./engine/Events.ts"
+export * as Prune from "./engine/Prune.ts"
 export { RunNotEnded, StepNotFound } from "./engine/Reopen.ts"
 export { NothingToResume, resume, type ResumeError } from "./engine/Resume.ts"
 export * as Triggers from "./engine/Triggers.ts"
@@ -80,13 +81,15 @@ export { InvalidInputs, type StartOptions, WorkflowFiles } from "./engine/interp
 
 // Stores.
 export * as MemoryPersistence from "./persistence/MemoryPersistence.ts"
-export { type AttemptLog, OutputStore } from "./persistence/OutputStore.ts"
+export { type AttemptLog, type KeptOutput, OutputStore } from "./persistence/OutputStore.ts"
 export {
   LeaseLost,
   NotWaiting,
   Persistence,
   PersistenceError,
   type PersistenceService,
+  type Pruned,
+  type PruneOptions,
   RunAlreadyEnded,
   RunAlreadyExists,
   RunAlreadyOwned,

@@ -59,6 +59,8 @@ export interface ConfigOptions<R> {
   readonly targets?: ReadonlyArray<string>
   /** A shell command that is run when a run starts to wait for a person. */
   readonly onWaiting?: string
+  /** Bytes beyond which the database does not grow; 64 GB. `millrace prune` makes room in a full one. */
+  readonly maxDatabaseBytes?: number
 }
 
 /** `layer` supplies the services that the Effects of actions, providers and gates use. */

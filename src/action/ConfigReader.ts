@@ -30,6 +30,7 @@ export interface LoadedConfig {
   readonly layer: Layer.Layer<never, unknown> | undefined
   readonly targets: ReadonlyArray<string> | undefined
   readonly onWaiting: string | undefined
+  readonly maxDatabaseBytes: number | undefined
 }
 
 export const noConfig: LoadedConfig = {
@@ -43,7 +44,8 @@ export const noConfig: LoadedConfig = {
   triggers: new Map(),
   layer: undefined,
   targets: undefined,
-  onWaiting: undefined
+  onWaiting: undefined,
+  maxDatabaseBytes: undefined
 }
 
 const keys = [
@@ -56,8 +58,12 @@ const keys = [
   "triggers",
   "layer",
   "targets",
-  "onWaiting"
+  "onWaiting",
+  "maxDatabaseBytes"
 ] as const
+
+/** The tables alone need a tenth of it. */
+const leastDatabaseBytes = 1_048_576
 
 /** Reads what a file exports by default; left: all problems. */
 export const readConfig = (file: string, value: unknown): Either.Either<LoadedConfig, ReadonlyArray<string>> => {
@@ -94,7 +100,8 @@ class Reader {
       triggers: this.#named("triggers", (value, at) => this.#trigger(value, at)),
       layer: this.#optional("layer", (value, at) => this.#layer(value, at)),
       targets: this.#optional("targets", (value, at) => this.#texts(value, at)),
-      onWaiting: this.#optional("onWaiting", (value, at) => this.#text(value, at))
+      onWaiting: this.#optional("onWaiting", (value, at) => this.#text(value, at)),
+      maxDatabaseBytes: this.#optional("maxDatabaseBytes", (value, at) => this.#bytes(value, at))
     }
   }
 
@@ -137,6 +144,11 @@ class Reader {
 
   #text(value: unknown, at: string): string | undefined {
     return typeof value === "string" && value !== "" ? value : this.#wrong(at, value, "a text")
+  }
+
+  #bytes(value: unknown, at: string): number | undefined {
+    const isSize = typeof value === "number" && Number.isSafeInteger(value) && value >= leastDatabaseBytes
+    return isSize ? value : this.#wrong(at, value, `a whole number of bytes from ${leastDatabaseBytes} on`)
   }
 
   #texts(value: unknown, at: string): ReadonlyArray<string> | undefined {

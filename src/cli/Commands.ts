@@ -23,5 +23,6 @@ export const commands: ReadonlyArray<CommandEntry> = [
   { name: "runs", summary: "List runs, the newest first.", load: () => import("./commands/Runs.ts") },
   { name: "show", summary: "Show a run and its steps.", load: () => import("./commands/Show.ts") },
   { name: "logs", summary: "Show what the steps of a run printed.", load: () => import("./commands/Logs.ts") },
+  { name: "prune", summary: "Delete runs that ended long ago.", load: () => import("./commands/Prune.ts") },
   { name: "lsp", summary: "Serve an editor.", load: () => import("./commands/Lsp.ts") }
 ]

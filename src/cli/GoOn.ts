@@ -6,6 +6,7 @@ import type { Engine } from "../engine/Engine.ts"
 import type { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../persistence/Records.ts"
+import type { SqliteSpace } from "../persistence/SqlitePersistence.ts"
 import type { AnyError } from "./CliError.ts"
 import type { ExitCode } from "./ExitCode.ts"
 import { follow } from "./Follow.ts"
@@ -24,7 +25,7 @@ export const goOn = <E extends AnyError>(
   run: RunRecord,
   begin: Effect.Effect<void, E, Engine | Persistence>,
   options: GoOnOptions
-): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore> =>
+): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
   Effect.gen(function* () {
     const { database, home, json } = options
     const project = yield* projectOf(run, home)

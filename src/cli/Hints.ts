@@ -1,6 +1,6 @@
 /** The commands that make a run go on, as somebody would type them where they stand. */
 import type { BlockedOn, RunId, RunRecord } from "../persistence/Records.ts"
-import { inline } from "./Output.ts"
+import { inline, quoted } from "./Output.ts"
 
 /** How this program was started: from a checkout, or installed. */
 const program = (): string =>
@@ -24,3 +24,7 @@ export const howToAnswer = (run: RunRecord, gates: ReadonlyArray<BlockedOn>, db:
     ]
   })
 }
+
+/** The command that shows the next page of a list. */
+export const howToSeeMore = (words: ReadonlyArray<string>): string =>
+  `more: ${[program(), ...words.map(quoted)].join(" ")}`

@@ -14,6 +14,7 @@ import type { RunRecord } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import { CommandFailed } from "./CliError.ts"
 import { text } from "./CommandLine.ts"
+import { quoted } from "./Output.ts"
 
 /** The options that name a project and a database. */
 export const homeOption = text("home", "DIR", "the project's home folder (default: the nearest .millrace, or here)")
@@ -90,5 +91,3 @@ export const dbArgument = (file: string): Effect.Effect<string> =>
     Effect.map((home) => (databaseOf(home, undefined) === file ? "" : ` --db ${quoted(shownPath(file))}`)),
     Effect.catchAll(() => Effect.succeed(` --db ${quoted(shownPath(file))}`))
   )
-
-const quoted = (path: string): string => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)

@@ -80,3 +80,14 @@ export const duration = (ms: number): string => {
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`
   return `${Math.floor(seconds / 3_600)}h ${two(Math.floor(seconds / 60) % 60)}m`
 }
+
+/** A time in UTC to the second; empty for none. */
+export const moment = (ms: number | null): string =>
+  ms === null ? "" : new Date(ms).toISOString().slice(0, 19).replace("T", " ")
+
+/** `1 run`, `2 runs`. */
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+/** A word as a shell takes it. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`

@@ -7,12 +7,14 @@ import { Definitions } from "../engine/interpreter/Definitions.ts"
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
 import { type ItemRecord, type RunRecord, stepId, type StepRecord } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
-import { redacted, redactSecrets } from "../workflow/Variables.ts"
+import { redacted, redactSecrets, withoutSecrets } from "../workflow/Variables.ts"
 
 /** A run with what may be shown of it. */
 export interface ShownRun {
   readonly run: RunRecord
   readonly inputs: Texts
+  /** Those of the inputs whose values are shown. */
+  readonly open: Texts
 }
 
 /** Runs as they may be shown; each definition is read once. */
@@ -22,10 +24,16 @@ export const showable = (
   Effect.gen(function* () {
     const definitions = new Definitions(yield* Persistence)
     return yield* Effect.forEach(runs, (run) => {
-      if (Object.keys(run.inputs).length === 0) return Effect.succeed({ run, inputs: {} })
+      if (Object.keys(run.inputs).length === 0) return Effect.succeed({ run, inputs: {}, open: {} })
       return definitions.load(run.definition).pipe(
-        Effect.map(({ inputs }) => ({ run, inputs: redactSecrets(run.inputs, inputs) })),
-        Effect.catchTag("UnreadableDefinition", () => Effect.succeed({ run, inputs: allRedacted(run.inputs) }))
+        Effect.map(({ inputs }) => ({
+          run,
+          inputs: redactSecrets(run.inputs, inputs),
+          open: withoutSecrets(run.inputs, inputs)
+        })),
+        Effect.catchTag("UnreadableDefinition", () =>
+          Effect.succeed({ run, inputs: allRedacted(run.inputs), open: {} })
+        )
       )
     })
   })

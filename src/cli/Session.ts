@@ -2,6 +2,7 @@
  * What a command needs that runs something: the store, and an engine for the one run it was given.
  */
 import { Console as NodeConsole } from "node:console"
+import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
@@ -11,11 +12,11 @@ import type { Project } from "../action/Project.ts"
 import { Engine } from "../engine/Engine.ts"
 import { EngineConfig } from "../engine/EngineConfig.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
-import { Persistence, type RunNotFound } from "../persistence/Persistence.ts"
+import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
 import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import { inline, writeError } from "./Output.ts"
-import { UsageError } from "./CliError.ts"
+import { CommandFailed, UsageError } from "./CliError.ts"
 
 let lastLogged = ""
 
@@ -31,15 +32,46 @@ const logger = Logger.replace(
   })
 )
 
-/** The store alone: for questions, and for messages to runs. */
-export const storeLayer = (filename: string) => Layer.merge(SqlitePersistence.layer({ filename }), logger)
+/** The store alone: for messages to runs. What is to be written to must not be read-only. */
+export const storeLayer = (filename: string) =>
+  Layer.merge(
+    Layer.mapError(SqlitePersistence.layer({ filename }), (error) => withAdvice(error, filename)),
+    logger
+  )
+
+/** The store for questions: it may be read-only. */
+export const questionLayer = (filename: string) =>
+  Layer.merge(
+    Layer.catchAll(SqlitePersistence.layer({ filename }), (error) =>
+      error.reason === "ReadOnly" ? SqlitePersistence.layerReadOnly({ filename }) : Layer.fail(error)
+    ),
+    logger
+  )
+
+const withAdvice = (error: PersistenceError, filename: string): PersistenceError | CommandFailed => {
+  if (error.reason !== "ReadOnly") return error
+  const hint = existsSync(filename)
+    ? "`runs`, `show`, `logs` and `graph --run` read it as it is; to go on with its runs, make the file and its folder " +
+      "writable, or copy it, with the folder `…-files` beside it, and name the copy with `--db FILE`"
+    : "`--db FILE` puts the database elsewhere"
+  return new CommandFailed({ message: error.message, hint })
+}
 
 /** An engine beside a store that is provided; it looks after the runs that it is given, and no others. */
 export const engineLayer = (project: Project) =>
   WorkflowFiles.layerWith({ scriptRoots: project.roots }).pipe(
     Layer.provideMerge(Engine.layer),
     Layer.provide(project.layer),
-    Layer.provide(EngineConfig.layerWith({ watchdog: false }))
+    Layer.provide(EngineConfig.layerWith({ watchdog: false })),
+    Layer.provide(limitLayer(project))
+  )
+
+/** The limit of the database's size that the project says, if it does. */
+const limitLayer = ({ config: { maxDatabaseBytes } }: Project) =>
+  Layer.effectDiscard(
+    Effect.flatMap(SqlitePersistence.SqliteSpace, (space) =>
+      maxDatabaseBytes === undefined ? Effect.void : space.limit(maxDatabaseBytes)
+    )
   )
 
 /** What actions print by `console` must not get between the lines of `--json`, nor into the tree. */

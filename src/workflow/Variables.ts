@@ -57,7 +57,16 @@ export const redacted = "[redacted]"
 
 /** A run's inputs as they may be shown: the values of those declared `secret` are replaced. */
 export const redactSecrets = (inputs: Texts, declarations: ReadonlyArray<InputDeclaration>): Texts => {
-  const secrets = new Set(declarations.filter(({ secret }) => secret).map(({ name }) => name))
+  const secrets = secretNames(declarations)
   if (secrets.size === 0) return inputs
   return Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, secrets.has(name) ? redacted : value]))
 }
+
+/** Those of a run's inputs that are not declared `secret`. */
+export const withoutSecrets = (inputs: Texts, declarations: ReadonlyArray<InputDeclaration>): Texts => {
+  const secrets = secretNames(declarations)
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => !secrets.has(name)))
+}
+
+const secretNames = (declarations: ReadonlyArray<InputDeclaration>): ReadonlySet<string> =>
+  new Set(declarations.filter(({ secret }) => secret).map(({ name }) => name))

@@ -15,7 +15,7 @@ import { defineCommand, flag, optionalArgument, text } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { write } from "../Output.ts"
-import { findRun, storeLayer } from "../Session.ts"
+import { findRun, questionLayer } from "../Session.ts"
 import { readSource } from "../Source.ts"
 
 export const command = defineCommand({
@@ -37,7 +37,7 @@ export const command = defineCommand({
       const draw = svg ? toSvg : toMermaid
       if (run !== undefined) {
         const database = yield* existingDatabase({ home, db })
-        const { graph, states } = yield* Effect.provide(runGraph(run), storeLayer(database))
+        const { graph, states } = yield* Effect.provide(runGraph(run), questionLayer(database))
         write(draw(graph, states))
         return ExitCode.done
       }

@@ -11,7 +11,7 @@ import { argument, defineCommand, optionalArgument } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { hasColor, inline, paintFor, write, writeLine } from "../Output.ts"
-import { findRun, storeLayer } from "../Session.ts"
+import { findRun, questionLayer } from "../Session.ts"
 
 export const command = defineCommand({
   name: "logs",
@@ -32,7 +32,7 @@ export const command = defineCommand({
         if (chosen.length === 0) writeLine(step === undefined ? "no step printed anything" : `${step} printed nothing`)
         yield* Effect.forEach(chosen, show, { discard: true })
         return ExitCode.done
-      }).pipe(Effect.provide(storeLayer(database)))
+      }).pipe(Effect.provide(questionLayer(database)))
     })
 })
 

@@ -16,7 +16,7 @@ import { howToAnswer } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { duration, hasColor, inline, type Paint, paintFor, shorten, writeLine } from "../Output.ts"
 import { itemJson, runJson, showable, type ShownRun, stepJson } from "../RunJson.ts"
-import { findRun, storeLayer } from "../Session.ts"
+import { findRun, questionLayer } from "../Session.ts"
 import { styleOf } from "../Summary.ts"
 
 export const command = defineCommand({
@@ -33,7 +33,7 @@ export const command = defineCommand({
         if (json) yield* showJson(run)
         else yield* showText(run, database)
         return ExitCode.done
-      }).pipe(Effect.provide(storeLayer(database)))
+      }).pipe(Effect.provide(questionLayer(database)))
     })
 })
 
