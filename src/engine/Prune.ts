@@ -36,7 +36,7 @@ export interface Unnamed {
 export const unnamedAge = 86_400_000
 
 /** Runs in one transaction, about. */
-const batch = 200
+const batchSize = 200
 
 /** Names looked up in one query. */
 const page = 500
@@ -44,31 +44,33 @@ const page = 500
 /** ms; the least pause between two transactions. */
 const shortestPause = 10
 
-/** Deletes runs; `deleted` is told of each batch. Interrupted, it ends with the batch that is under way. */
+/**
+ * Deletes runs; those that end meanwhile stay. `deleted` is told of each batch. Interrupted, it ends with the batch that
+ * is under way.
+ */
 export const prune = (
   criteria: PruneCriteria,
   deleted: (batch: ReadonlyArray<Pruned>) => void = () => undefined
 ): Effect.Effect<void, PersistenceError, Persistence | OutputStore> =>
   Effect.gen(function* () {
+    const asOf = yield* Clock.currentTimeMillis
     for (;;) {
-      const [pause, pruned] = yield* timed(Effect.uninterruptible(Effect.tap(pruneBatch(criteria), told(deleted))))
+      const [pause, pruned] = yield* timed(
+        Effect.uninterruptible(Effect.tap(pruneBatch(criteria, asOf), (batch) => Effect.sync(() => deleted(batch))))
+      )
       if (pruned.length === 0) return
       yield* Effect.sleep(pause)
     }
   })
 
-const told =
-  <A>(listener: (value: A) => void) =>
-  (value: A): Effect.Effect<void> =>
-    Effect.sync(() => listener(value))
-
 const pruneBatch = (
-  criteria: PruneCriteria
+  criteria: PruneCriteria,
+  asOf: number
 ): Effect.Effect<ReadonlyArray<Pruned>, PersistenceError, Persistence | OutputStore> =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const outputs = yield* OutputStore
-    const pruned = yield* persistence.prune({ ...criteria, limit: batch, dryRun: false })
+    const pruned = yield* persistence.prune({ ...criteria, asOf, limit: batchSize, dryRun: false })
     yield* outputs.remove(pruned.flatMap(({ children, root }) => [root, ...children]))
     return pruned
   })

@@ -4,7 +4,7 @@
 import { deleteRun, type MemoryStore, byId, records } from "./MemoryStore.ts"
 import { outputName } from "./OutputStore.ts"
 import type { PersistenceService, Pruned, PruneOptions, StoredDefinition } from "./Persistence.ts"
-import { isEnded } from "./Records.ts"
+import { isEnded, type RunRecord } from "./Records.ts"
 
 export const prune = (store: MemoryStore, options: PruneOptions): ReadonlyArray<Pruned> => {
   const pruned: Array<Pruned> = []
@@ -20,9 +20,10 @@ export const prune = (store: MemoryStore, options: PruneOptions): ReadonlyArray<
   return pruned
 }
 
-const prunable = (store: MemoryStore, { endedBefore, keep }: PruneOptions) => {
+const prunable = (store: MemoryStore, { asOf = Number.MAX_SAFE_INTEGER, endedBefore, keep }: PruneOptions) => {
   const all = records(store)
-  const roots = all.filter((run) => run.parent === null && isEnded(run.status)).sort(byId)
+  const counts = (run: RunRecord) => run.parent === null && isEnded(run.status) && (run.endedAt ?? Infinity) <= asOf
+  const roots = all.filter(counts).sort(byId)
   const beyond = keep === undefined ? [] : roots.slice(0, Math.max(0, roots.length - keep))
   const aged = endedBefore === undefined ? [] : roots.filter(({ endedAt }) => endedAt !== null && endedAt < endedBefore)
   return [...new Set([...beyond, ...aged.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0))])]

@@ -159,6 +159,8 @@ export interface PruneOptions {
   readonly endedBefore?: number
   /** Those beyond so many, the newest ones. */
   readonly keep?: number
+  /** Runs that ended later do not count: a prune of several batches ends although runs go on ending. */
+  readonly asOf?: number
   /** About so many runs in one transaction: the root that reaches it, with all the runs below it, is the last. */
   readonly limit: number
   /** Changes nothing, and does not hold up those who write. */

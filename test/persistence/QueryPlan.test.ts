@@ -53,6 +53,8 @@ const statements: ReadonlyArray<readonly [name: string, sql: string]> = [
   ["updateRun", Sql.updateRun(["status", "seq"])],
   ...claims.map((options) => ["selectRunsOf", Sql.selectRunsOf(sqlite, "ann", options).sql] as const),
   ...claims.map((options) => ["selectReady", Sql.selectReady(sqlite, options).sql] as const),
+  ["selectKeepLimit", Sql.selectKeepLimit(sqlite)],
+  ["selectBeyond", Sql.selectBeyond(sqlite)],
   ["selectKnown", Sql.selectKnown(sqlite)],
   ["selectNamedOutputs", Sql.selectNamedOutputs(sqlite)],
   ...filters
@@ -130,8 +132,8 @@ describe("no query goes through a whole table", () => {
     withDatabase((database) => {
       const plans = {
         aged: planOf(database, Sql.selectAged),
-        beyond: planOf(database, Sql.selectBeyond),
-        keepLimit: planOf(database, Sql.selectKeepLimit),
+        beyond: planOf(database, Sql.selectBeyond(sqlite)),
+        keepLimit: planOf(database, Sql.selectKeepLimit(sqlite)),
         definitions: planOf(database, Sql.selectUnnamedDefinitions)
       }
       expect(plans.aged[0]).toContain("runs_ended (parent_run=? AND ended_at<?)")

@@ -78,8 +78,8 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
       submit({ run: undefined, write: () => Writes.storeDefinition(definition, now) }),
     prune: (options) =>
       options.dryRun
-        ? runWith(backend.reader, Writes.prunable(options))
-        : submit({ run: undefined, write: (fences) => Writes.prune(fences, options) }),
+        ? runWith(backend.reader, Writes.prunable(backend.dialect, options))
+        : submit({ run: undefined, write: (fences) => Writes.prune(backend.dialect, fences, options) }),
     pruneDefinitions: (options) =>
       options.dryRun
         ? runWith(backend.reader, Writes.unnamedDefinitions(options))

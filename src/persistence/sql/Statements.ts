@@ -139,8 +139,10 @@ const endedRoot = `parent_run IS NULL AND ${ended}`
 const allBelowEnded = `NOT EXISTS (SELECT 1 FROM runs AS below WHERE below.root = runs.id
     AND below.status IN ('pending', 'running', 'waiting', 'cancelling', 'needs_resume'))`
 /** The newest of those beyond the `keep` newest. */
-export const selectKeepLimit = `SELECT id FROM runs WHERE ${endedRoot} ORDER BY id DESC LIMIT 1 OFFSET ?`
-export const selectBeyond = `SELECT id FROM runs WHERE ${endedRoot} AND id <= ? AND ${allBelowEnded} ORDER BY id LIMIT ?`
+export const selectKeepLimit = (dialect: Dialect) => `SELECT id FROM runs
+  WHERE ${endedRoot} AND ${dialect.unindexed("ended_at")} <= ? ORDER BY id DESC LIMIT 1 OFFSET ?`
+export const selectBeyond = (dialect: Dialect) => `SELECT id FROM runs
+  WHERE ${endedRoot} AND id <= ? AND ${dialect.unindexed("ended_at")} <= ? AND ${allBelowEnded} ORDER BY id LIMIT ?`
 export const selectAged = `SELECT id FROM runs WHERE ${endedRoot} AND ended_at < ? AND ${allBelowEnded}
   ORDER BY ended_at, id LIMIT ?`
 export const selectBelow = "SELECT id FROM runs WHERE root = ? AND id <> ? ORDER BY id"

@@ -305,17 +305,21 @@ export function* unnamedDefinitions({
   return rows.map((row) => String(row["key"]))
 }
 
-export function* prune(fences: Fences, options: Options<"prune">): Write<ReadonlyArray<Pruned>, never> {
-  const pruned = yield* prunable(options)
+export function* prune(
+  dialect: Dialect,
+  fences: Fences,
+  options: Options<"prune">
+): Write<ReadonlyArray<Pruned>, never> {
+  const pruned = yield* prunable(dialect, options)
   for (const { root, children } of pruned) for (const id of [root, ...children]) yield* deleteRun(fences, id)
   return Exit.succeed(pruned)
 }
 
 /** What `prune` would delete. */
-export function* prunable(options: Options<"prune">): Operation<ReadonlyArray<Pruned>> {
+export function* prunable(dialect: Dialect, options: Options<"prune">): Operation<ReadonlyArray<Pruned>> {
   const pruned: Array<Pruned> = []
   let size = 0
-  for (const root of yield* prunableRoots(options)) {
+  for (const root of yield* prunableRoots(dialect, options)) {
     const below = yield* query(Sql.selectBelow, root, root)
     pruned.push({ root, children: below.map((child) => runId(child["id"])) })
     size += 1 + below.length
@@ -324,10 +328,11 @@ export function* prunable(options: Options<"prune">): Operation<ReadonlyArray<Pr
   return pruned
 }
 
-function* prunableRoots({ endedBefore, keep, limit }: Options<"prune">): Operation<ReadonlySet<RunId>> {
-  const last = keep === undefined ? undefined : yield* first(Sql.selectKeepLimit, keep)
-  const beyond = last === undefined ? [] : yield* query(Sql.selectBeyond, runId(last["id"]), limit)
-  const aged = endedBefore === undefined ? [] : yield* query(Sql.selectAged, endedBefore, limit)
+function* prunableRoots(dialect: Dialect, options: Options<"prune">): Operation<ReadonlySet<RunId>> {
+  const { asOf = Number.MAX_SAFE_INTEGER, endedBefore, keep, limit } = options
+  const last = keep === undefined ? undefined : yield* first(Sql.selectKeepLimit(dialect), asOf, keep)
+  const beyond = last === undefined ? [] : yield* query(Sql.selectBeyond(dialect), runId(last["id"]), asOf, limit)
+  const aged = endedBefore === undefined ? [] : yield* query(Sql.selectAged, Math.min(endedBefore, asOf + 1), limit)
   return new Set([...beyond, ...aged].map((row) => runId(row["id"])))
 }
 

@@ -84,6 +84,19 @@ export const pruneCases: ReadonlyArray<Case> = [
     yield* same(yield* listed(store, {}), ["D"])
   }),
 
+  requirement("runs that ended after the prune began do not count", function* (store) {
+    yield* createAll(store, [
+      runRecord("A", ended(100)),
+      runRecord("B", ended(300)),
+      runRecord("C", ended(200)),
+      runRecord("D", ended(301))
+    ])
+    yield* same(yield* roots(store, { keep: 1, asOf: 300, dryRun: true }), ["A", "B"])
+    yield* same(yield* roots(store, { endedBefore: 1_000, asOf: 200 }), ["A", "C"])
+    yield* same(yield* roots(store, { keep: 0, asOf: 299 }), [])
+    yield* same(yield* listed(store, {}), ["D", "B"])
+  }),
+
   requirement("a batch ends with the root that fills it, the runs below it counted", function* (store) {
     yield* createAll(store, [
       runRecord("A", ended(1)),
