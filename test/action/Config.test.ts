@@ -75,7 +75,7 @@ describe("a project's configuration", () => {
       expect(
         yield* problems(`export default {
           action: {}, actions: { greet: "hi" }, providers: { a: { itms: 1, ordered: "yes" } }, gates: [],
-          scriptEnvironment: { bot: { TOKEN: 3 } }, targets: "here", layer: {}, onWaiting: 1,
+          scriptEnvironment: { bot: { TOKEN: 3 } }, targets: "here", layer: {}, onWaiting: 1, maxDatabaseBytes: 5,
           agent: { args: ["--m={{modle}}", ["a", 3], { when: "can_comit", args: ["-w"] }] },
           schedules: { a: "61 * * * *", b: "0 0 30 2 *", c: { cron: "0 0 * * *", timeZone: "Mars" }, d: 5 },
           triggers: { hook: { event: 1 } }
@@ -100,7 +100,8 @@ describe("a project's configuration", () => {
         "`triggers.hook.events` is nothing, not a function",
         "`layer` is an object, not a Layer",
         "`targets` is a text, not a list of texts",
-        "`onWaiting` is a number, not a text"
+        "`onWaiting` is a number, not a text",
+        "`maxDatabaseBytes` is a number, not a whole number of bytes from 1048576 on"
       ])
       expect(yield* problems("export const x = 1")).toEqual([
         "its default export is nothing, not `defineConfig({ … })`"

@@ -28,6 +28,7 @@ describe("the command line", () => {
         runs      List runs, the newest first.
         show      Show a run and its steps.
         logs      Show what the steps of a run printed.
+        prune     Delete runs that ended long ago.
         lsp       Serve an editor.
 
       \`millrace COMMAND --help\` shows a command's arguments and options.
@@ -54,11 +55,17 @@ describe("the command line", () => {
 
         --status STATUS …  only runs in this status
         --workflow NAME    only runs of this workflow
+        --since AGE|DATE   only runs that were started since: 2h, 7d, 2026-11-01, 2026-11-01T08:30 (UTC)
+        --text TEXT        only runs with this text in an input, in upper or lower case; secret inputs do not count
         --children         runs that other runs started, too
         --limit N          at most so many (default: 50)
+        --before RUN       only runs older than this one
         --db FILE          the database (default: millrace.db in the home folder)
         --home DIR         the project's home folder (default: the nearest .millrace, or here)
         --json             print a JSON array
+
+      The last line says how to see the next page, if there is one; with --json it goes to the error stream.
+      \`millrace runs --status failed --since 7d --text release/2.1\`
       "
     `)
     expect(await at.run(["runs", "--json", "-h"])).toEqual(first)
@@ -80,6 +87,15 @@ describe("the command line", () => {
     [["run", "x.wf", "--input", "a=1", "--input", "a=2"]],
     [["runs", "--limit", "many"]],
     [["runs", "--status", "complete"]],
+    [["runs", "--since", "yesterday"]],
+    [["runs", "--since", "2026-02-30"]],
+    [["runs", "--text", ""]],
+    [["prune"]],
+    [["prune", "--dry-run"]],
+    [["prune", "--older-than", "30"]],
+    [["prune", "--older-than", "30x"]],
+    [["prune", "--keep", "many"]],
+    [["prune", "--keep=-1"]],
     [["resume", "x", "--restart", "--from-step", "y"]]
   ])("answers wrong usage with exit code 2 and what would be right: %j", async (args) => {
     const ended = await place({ "x.wf": 'workflow x { script s { run = "true" } }' }).run(args)

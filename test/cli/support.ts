@@ -2,7 +2,7 @@
  * Runs the real program, as a user would: `node dist/cli/bin.js`, in folders of its own.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { inject, onTestFinished } from "vitest"
@@ -168,3 +168,22 @@ export const show = async (at: Place, run: string, ...more: ReadonlyArray<string
 /** `path status` of the steps. */
 export const outline = ({ steps }: Shown): ReadonlyArray<string> =>
   steps.filter(({ superseded }) => !superseded).map(({ path, status }) => `${path} ${status}`)
+
+/** The program bound by permission bits, as it is not for root: root without the rights to override them. */
+export const boundCommand = (args: ReadonlyArray<string>): readonly [string, ...ReadonlyArray<string>] => {
+  const program = [process.execPath, bin, ...args] as const
+  return process.getuid?.() === 0
+    ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", ...program]
+    : program
+}
+
+/** Takes the right to write from a folder and all in it, until the test is over. */
+export const protect = (folder: string, modes: { readonly file: number; readonly folder: number }): void => {
+  const entries = readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name))
+  const all = [folder, ...entries].map((path) => ({ path, stat: statSync(path) }))
+  // The innermost first: a folder that may not be entered hides what is in it.
+  for (const { path, stat } of all.toReversed()) chmodSync(path, stat.isDirectory() ? modes.folder : modes.file)
+  onTestFinished(() => {
+    for (const { path, stat } of all) chmodSync(path, stat.mode)
+  })
+}

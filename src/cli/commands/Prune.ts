@@ -50,8 +50,8 @@ const readCriteria = (
   Effect.gen(function* () {
     if (olderThan === undefined && keep === undefined) {
       return yield* new UsageError({
-        message: "which runs shall go? `--older-than AGE` or `--keep N` says so",
-        hint: "`millrace prune --older-than 30d --dry-run` deletes nothing and says what would go"
+        message: "prune needs --older-than AGE or --keep N",
+        hint: "`millrace prune --older-than 30d --dry-run` says what would go, and deletes nothing"
       })
     }
     const age = olderThan === undefined ? undefined : yield* readAge("--older-than", olderThan)
