@@ -1,5 +1,5 @@
 /**
- * The room that a database file takes (docs/decisions/0013-room-in-the-file.md).
+ * The room that a database file takes (docs/decisions/0006-room-in-the-file.md).
  *
  * Owns: the limit of the file's size, what is said when it is reached, and giving back what deleted rows left free.
  * Everything here is on the writer's connection, so it never runs within a batch of the group commit.
