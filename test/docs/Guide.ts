@@ -153,7 +153,7 @@ type Ids = ReadonlyMap<string, string>
 /** The ids that make the lines fit, or undefined where none do. */
 const matchLines = (shown: ReadonlyArray<string>, actual: ReadonlyArray<string>, ids: Ids): Ids | undefined => {
   const [first, ...rest] = shown
-  if (first === undefined) return actual.length === 0 || actual.every((line) => line === "") ? ids : undefined
+  if (first === undefined) return actual.every((line) => line === "") ? ids : undefined
   if (first.trim() === any) {
     for (let skipped = 0; skipped <= actual.length; skipped++) {
       const found = matchLines(rest, actual.slice(skipped), ids)
