@@ -82,8 +82,8 @@ const noStats = Layer.succeed(SqliteStats, {
 })
 
 export const definitionOf = (text: string): WorkflowDefinition => {
-  const { definition } = parse({ file: "bench.wf", text })
-  if (definition === undefined) throw new Error(`not a workflow: ${text}`)
+  const { definition, diagnostics } = parse({ file: "bench.wf", text })
+  if (definition === undefined || diagnostics.length > 0) throw new Error(`not a workflow: ${text.slice(0, 200)}`)
   return definition
 }
 

@@ -2,7 +2,7 @@
  * What was measured, as a table, as JSON, and as docs/performance.md.
  */
 import { cpus, totalmem } from "node:os"
-import { type Measured, median, type Target, type Workload } from "./Workload.ts"
+import { type Measured, median, type Sample, type Target, type Workload } from "./Workload.ts"
 
 export interface Result {
   readonly name: string
@@ -88,6 +88,14 @@ const describe = (target: Target): string => {
     case "AtMost":
       return `≤ ${target.value} ${target.unit}`
   }
+}
+
+/** What a sample wrote otherwise than its workload says. */
+export const wrongWrites = ({ writes }: Workload, { commits, statements }: Sample): string | undefined => {
+  if (writes === undefined) return undefined
+  const isRight = commits === writes.commits && (writes.statements === undefined || statements === writes.statements)
+  const expected = `${writes.commits} commits and ${writes.statements ?? "any number of"} statements`
+  return isRight ? undefined : `${commits} commits and ${statements} statements, expected ${expected}`
 }
 
 // ---- as text

@@ -30,12 +30,17 @@ export interface Workload {
   readonly unit: string
   readonly count: number
   readonly target: Target | undefined
+  /** What it writes, exactly: the same in every run of it, on every machine. */
+  readonly writes?: { readonly commits: number; readonly statements?: number }
   readonly run: () => Promise<Sample>
   /** What it is held against, and the same amount of work done so. */
   readonly yardstick?: { readonly name: string; readonly run: () => Promise<Sample> }
   /** Fewer where it takes long or is steady. */
   readonly rounds?: number
 }
+
+/** How large the workloads are, in parts of their full size: for a smoke test. */
+export type Scale = (full: number) => number
 
 export interface Measured {
   readonly samples: ReadonlyArray<Sample>

@@ -1,20 +1,23 @@
 /**
  * Measures all workloads beside their yardsticks, each in a process of its own.
  *
- *     npm run bench                         all of them, as a table; writes bench-results.json and docs/performance.md with --write
+ *     npm run bench                         all of them, as a table
+ *     npm run bench -- --write              and into docs/performance.md; --json FILE: and as JSON
  *     npm run bench -- --only foreach       those whose name contains a text
  *     npm run bench -- --rounds 3           fewer or more rounds than the 7 of each
+ *     npm run bench -- --smoke              once, a fiftieth of the size, for what does not depend on the machine:
+ *                                           that all of them work, and write what they should
  */
 import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { line, type Result, resultOf, table } from "./Report.ts"
 import { page } from "./Page.ts"
-import { measure, type Workload } from "./Workload.ts"
+import { line, type Result, resultOf, table, wrongWrites } from "./Report.ts"
+import { measure, type Scale, type Workload } from "./Workload.ts"
 import { manyRuns } from "./workloads/Runs.ts"
 import { start } from "./workloads/Start.ts"
-import { responsive, steps } from "./workloads/Steps.ts"
+import { steps } from "./workloads/Steps.ts"
 import { waiting } from "./workloads/Waiting.ts"
 
 const { values: options } = parseArgs({
@@ -23,13 +26,15 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "7" },
     write: { type: "boolean", default: false },
     json: { type: "string" },
-    /** Internal: measure this one here, and print the result as JSON. */
+    smoke: { type: "boolean", default: false },
+    /** Used between processes: measure the one whose name begins so here, and print the result as JSON. */
     one: { type: "string" }
   }
 })
 
 const root = process.cwd()
-const workloads: ReadonlyArray<Workload> = [...steps, responsive, ...manyRuns, ...waiting, ...start(root)]
+const size: Scale = (full) => (options.smoke ? Math.max(2, Math.round(full / 50)) : full)
+const workloads: ReadonlyArray<Workload> = [...steps(size), ...manyRuns(size), ...waiting(size), ...start(size, root)]
 const rounds = Number(options.rounds)
 
 const measureHere = async (name: string): Promise<void> => {
@@ -59,5 +64,19 @@ const measureAll = (): void => {
   if (options.write) writeFileSync(join(root, "docs", "performance.md"), page(results))
 }
 
-if (options.one === undefined) measureAll()
-else await measureHere(options.one)
+const smoke = async (): Promise<void> => {
+  const wrong: Array<string> = []
+  for (const workload of workloads.filter(({ name }) => name.includes(options.only))) {
+    const sample = await workload.run()
+    await workload.yardstick?.run()
+    const problem = wrongWrites(workload, sample)
+    console.log(`${problem === undefined ? "ok" : "WRONG"}  ${workload.name}`)
+    if (problem !== undefined) wrong.push(`${workload.name}: ${problem}`)
+  }
+  for (const problem of wrong) console.error(problem)
+  process.exitCode = wrong.length === 0 ? 0 : 1
+}
+
+if (options.one !== undefined) await measureHere(options.one)
+else if (options.smoke) await smoke()
+else measureAll()

@@ -6,10 +6,9 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse } from "../../src/workflow/Parser.ts"
 import { inFolder } from "../Bed.ts"
-import { type Sample, timed, type Workload } from "../Workload.ts"
+import { type Sample, type Scale, timed, type Workload } from "../Workload.ts"
 
-const text = `workflow long {\n${"  call instant\n".repeat(10_000)}}\n`
-const half = `workflow long {\n${"  call instant\n".repeat(5_000)}}\n`
+const textOf = (calls: number): string => `workflow long {\n${"  call instant\n".repeat(calls)}}\n`
 
 const parsed = (source: string, times: number): Promise<Sample> =>
   timed(async () => {
@@ -30,23 +29,23 @@ const oneStep = 'workflow one { script hello { run = "true" } }\n'
 
 const program = (root: string): string => join(root, "dist", "cli", "bin.js")
 
-export const start = (root: string): ReadonlyArray<Workload> => [
+export const start = (size: Scale, root: string): ReadonlyArray<Workload> => [
   {
-    name: "parsing 10000 calls",
+    name: `parsing ${size(10_000)} calls`,
     unit: "ms",
     count: 1,
     rounds: 15,
     target: { _tag: "AtMost", value: 15, unit: "ms" },
-    run: () => parsed(text, 1)
+    run: () => parsed(textOf(size(10_000)), 1)
   },
   {
-    name: "parsing 10000 calls, by twice 5000",
-    unit: "files",
+    name: `parsing ${size(10_000)} calls in one file, by two of half`,
+    unit: "ms",
     count: 1,
     rounds: 15,
     target: { _tag: "AtLeast", ratio: 0.8 },
-    run: () => parsed(text, 1),
-    yardstick: { name: "twice 5000 calls", run: () => parsed(half, 2) }
+    run: () => parsed(textOf(size(10_000)), 1),
+    yardstick: { name: "two files of half", run: () => parsed(textOf(size(5_000)), 2) }
   },
   {
     name: "a one-step workflow by the command line, cold start to exit",

@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { SqliteStats } from "../../src/persistence/SqlitePersistence.ts"
 import { completeRun, definitionOf, type Durability, onBed } from "../Bed.ts"
 import { rawSteps } from "../Raw.ts"
-import { type Sample, timed, type Workload } from "../Workload.ts"
+import { type Sample, type Scale, timed, type Workload } from "../Workload.ts"
 
 const calls = (count: number): string => `workflow calls { ${"call instant ".repeat(count)} }`
 
@@ -45,68 +45,69 @@ const timedRuns = (durability: Durability, runs: number, steps: number): Promise
   )
 }
 
-const against = (durability: Exclude<Durability, "memory">, runs: number, steps: number) => ({
+type OnDisk = Exclude<Durability, "memory">
+
+const against = (durability: OnDisk, runs: number, steps: number) => ({
   name: `raw ${durability}, two commits a step`,
   run: () => rawSteps(durability, runs, steps)
 })
 
-const sequential = (
-  durability: Durability,
-  steps: number,
-  yardstick: Exclude<Durability, "memory">,
-  ratio: number | undefined
-): Workload => ({
+const sequential = (durability: Durability, steps: number, yardstick: OnDisk, ratio: number | undefined): Workload => ({
   name: `one run of ${steps} calls, ${durability}`,
   unit: "steps",
   count: steps,
   target: ratio === undefined ? undefined : { _tag: "AtLeast", ratio },
+  // A step's end and the start of the next are one commit: BEGIN, the commit's count, two rows, COMMIT. The definition
+  // is stored before it, the run created with its first step, and its end joins the last step's.
+  ...(durability === "memory" ? {} : { writes: { commits: steps + 2, statements: 5 * steps + 7 } }),
   run: () => timedRuns(durability, 1, steps),
   yardstick: against(yardstick, 1, steps)
 })
 
-const together = (durability: Exclude<Durability, "memory">, ratio: number): Workload => ({
-  name: `50 runs of 100 calls at once, ${durability}`,
+const together = (durability: OnDisk, runs: number, steps: number, ratio: number): Workload => ({
+  name: `${runs} runs of ${steps} calls at once, ${durability}`,
   unit: "steps",
-  count: 5_000,
+  count: runs * steps,
   target: { _tag: "AtLeast", ratio },
-  run: () => timedRuns(durability, 50, 100),
-  yardstick: against(durability, 50, 100)
+  run: () => timedRuns(durability, runs, steps),
+  yardstick: against(durability, runs, steps)
 })
 
 /** A run of ten times as many steps, against ten of the shorter: the cost of a step must not grow with its number. */
-const growing = (durability: Durability): Workload => ({
-  name: `one run of 10000 calls, ${durability}, by ten of 1000`,
+const growing = (durability: Durability, steps: number): Workload => ({
+  name: `one run of ${10 * steps} calls, ${durability}, by ten of ${steps}`,
   unit: "steps",
-  count: 10_000,
+  count: 10 * steps,
   rounds: 3,
   target: { _tag: "AtLeast", ratio: 0.9 },
-  run: () => timedRuns(durability, 1, 10_000),
+  run: () => timedRuns(durability, 1, 10 * steps),
   yardstick: {
-    name: "ten runs of 1000 calls, one after another",
+    name: `ten runs of ${steps} calls, one after another`,
     run: async () => {
       const samples: Array<Sample> = []
-      for (let n = 0; n < 10; n++) samples.push(await timedRuns(durability, 1, 1_000))
+      for (let n = 0; n < 10; n++) samples.push(await timedRuns(durability, 1, steps))
       return { took: samples.reduce((sum, { took }) => sum + took, 0) }
     }
   }
 })
 
-export const steps: ReadonlyArray<Workload> = [
-  sequential("FULL", 1_000, "FULL", 1.2),
-  sequential("NORMAL", 1_000, "NORMAL", 0.4),
-  sequential("memory", 1_000, "NORMAL", 0.8),
-  sequential("OFF", 1_000, "OFF", undefined),
-  together("FULL", 6),
-  together("NORMAL", 0.8),
-  growing("memory"),
-  growing("NORMAL")
-]
-
-/** The event loop's delay while 50 runs of 100 calls are at work. */
-export const responsive: Workload = {
-  name: "event loop delay at p99 under 50 runs of 100 calls, FULL",
+/** The event loop's delay while many runs are at work. */
+const responsive = (runs: number, steps: number): Workload => ({
+  name: `event loop delay at p99 under ${runs} runs of ${steps} calls, FULL`,
   unit: "ms",
   count: 1,
   target: { _tag: "AtMost", value: 20, unit: "ms" },
-  run: async () => ({ took: (await timedRuns("FULL", 50, 100)).delay ?? Number.NaN })
-}
+  run: async () => ({ took: (await timedRuns("FULL", runs, steps)).delay ?? Number.NaN })
+})
+
+export const steps = (size: Scale): ReadonlyArray<Workload> => [
+  sequential("FULL", size(1_000), "FULL", 1.2),
+  sequential("NORMAL", size(1_000), "NORMAL", 0.4),
+  sequential("memory", size(1_000), "NORMAL", 0.8),
+  sequential("OFF", size(1_000), "OFF", undefined),
+  together("FULL", size(50), size(100), 6),
+  together("NORMAL", size(50), size(100), 0.8),
+  growing("memory", size(1_000)),
+  growing("NORMAL", size(1_000)),
+  responsive(size(50), size(100))
+]

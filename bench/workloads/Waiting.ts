@@ -9,9 +9,9 @@ import { WorkflowFiles } from "../../src/engine/interpreter/WorkflowFiles.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import type { RunId } from "../../src/persistence/Records.ts"
 import { type BedServices, definitionOf, inFolder, onBed } from "../Bed.ts"
-import type { Sample, Workload } from "../Workload.ts"
+import type { Sample, Scale, Workload } from "../Workload.ts"
 
-const gated = definitionOf("workflow gated { gate ok { kind = human_approval } call instant }")
+const gated = definitionOf("workflow gated { gate human_approval { } call instant }")
 
 /** A waiting run is let go at once. */
 const settings = { maxResident: 0 }
@@ -34,24 +34,24 @@ const heap = (): number => {
   return process.memoryUsage().heapUsed
 }
 
-/** Bytes of heap a run, of the second 10,000. */
-const heapOfWaiting = (): Promise<Sample> =>
+/** KB of heap a run, of the second half. */
+const heapOfWaiting = (count: number): Promise<Sample> =>
   onBed(
     { durability: "NORMAL", settings },
     Effect.gen(function* () {
-      yield* letGo(10_000)
+      yield* letGo(count)
       const before = heap()
-      yield* letGo(10_000)
-      return { took: (heap() - before) / 10_000 / 1_024 }
+      yield* letGo(count)
+      return { took: (heap() - before) / count / 1_024 }
     })
   )
 
-const answerAll = (): Promise<Sample> =>
+const answerAll = (count: number): Promise<Sample> =>
   onBed(
     { durability: "FULL", settings: { ...settings, maxConcurrentRuns: 1_000, claimBatch: 500 } },
     Effect.gen(function* () {
       const engine = yield* Engine
-      const runs = yield* letGo(10_000)
+      const runs = yield* letGo(count)
       const started = performance.now()
       yield* Effect.forEach(runs, (run) => Effect.zipRight(answer(run, { approved: true }), engine.await(run)), {
         concurrency: "unbounded",
@@ -62,7 +62,7 @@ const answerAll = (): Promise<Sample> =>
   )
 
 /** How late gates with a timeout end, ms at p99: half of them have been let go by then. */
-const lateness = (): Promise<Sample> =>
+const lateness = (count: number): Promise<Sample> =>
   onBed(
     { durability: "FULL" },
     Effect.gen(function* () {
@@ -70,13 +70,13 @@ const lateness = (): Promise<Sample> =>
       const engine = yield* Engine
       const persistence = yield* Persistence
       const late = yield* Effect.forEach(
-        Array.from({ length: 200 }, (_, n) => 500 + n * 12),
+        Array.from({ length: count }, (_, n) => 500 + (n * 2_500) / count),
         (timeout) =>
           Effect.gen(function* () {
-            const text = `workflow late { gate g { kind = human_approval timeout = "${timeout}ms" on_timeout = continue } }`
+            const text = `workflow late { gate human_approval { timeout = "${Math.round(timeout)}ms" on_timeout = continue } }`
             const run = yield* engine.await(yield* files.start(definitionOf(text)))
             const gate = (yield* persistence.steps(run.id)).find(({ kind }) => kind === "gate")
-            return (gate?.endedAt ?? Number.NaN) - (gate?.startedAt ?? Number.NaN) - timeout
+            return (gate?.endedAt ?? Number.NaN) - (gate?.startedAt ?? Number.NaN) - Math.round(timeout)
           }),
         { concurrency: "unbounded" }
       )
@@ -85,13 +85,12 @@ const lateness = (): Promise<Sample> =>
     })
   )
 
-const long = definitionOf(
-  `workflow long { ${"call instant ".repeat(10_000)} gate ok { kind = human_approval } call first }`
-)
-
-/** From an engine that has just opened the database to the first new step of a run with 10,000 that have ended. */
-const resumed = (): Promise<Sample> =>
+/** From an engine that has just opened the database to the first new step of a run with many that have ended. */
+const resumed = (count: number): Promise<Sample> =>
   inFolder(async (folder) => {
+    const calls = "call instant ".repeat(count)
+    const long = definitionOf(`workflow long { ${calls} gate human_approval { } call first }`)
+    let reached = Number.NaN
     const id = await onBed(
       { durability: "NORMAL", folder, settings },
       Effect.gen(function* () {
@@ -119,8 +118,6 @@ const resumed = (): Promise<Sample> =>
     )
   })
 
-let reached = Number.NaN
-
 const figure = (name: string, unit: string, value: number, run: () => Promise<Sample>, rounds = 3): Workload => ({
   name,
   unit,
@@ -130,9 +127,12 @@ const figure = (name: string, unit: string, value: number, run: () => Promise<Sa
   run
 })
 
-export const waiting: ReadonlyArray<Workload> = [
-  figure("heap of a run let go at a gate, the second 10000 of 20000", "KB", 0.3, heapOfWaiting, 1),
-  figure("10000 runs let go at a gate: all answered and finished, FULL", "ms", 2_500, answerAll),
-  figure("resume of a run with 10000 completed steps to the first new step", "ms", 200, resumed),
-  figure("gate timeouts of 0.5 to 3 s: how late, at p99", "ms", 50, lateness)
-]
+export const waiting = (size: Scale): ReadonlyArray<Workload> => {
+  const many = size(10_000)
+  return [
+    figure(`heap of a run let go at a gate, the second ${many}`, "KB", 0.3, () => heapOfWaiting(many), 1),
+    figure(`${many} runs let go at a gate: all answered and finished, FULL`, "ms", 2_500, () => answerAll(many)),
+    figure(`resume of a run with ${many} completed steps to the first new step`, "ms", 200, () => resumed(many)),
+    figure("gate timeouts of 0.5 to 3 s: how late, at p99", "ms", 50, () => lateness(size(200)))
+  ]
+}

@@ -1,8 +1,8 @@
 /**
- * The fiber of an attempt, and the scope that is its own.
+ * Fibers that begin in their parent's turn, and the scope of an attempt.
  *
- * What runs at once must cost next to nothing: the fiber runs in its parent's turn up to its first wait, and a scope is
- * made only when something is acquired (design.md, "Costs to know").
+ * What runs at once must cost next to nothing: a fiber runs up to its first wait as it is forked, so that what it writes
+ * joins its parent's commit, and a scope is made only when something is acquired (design.md, "Costs to know").
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,6 +12,10 @@ import type * as Fiber from "effect/Fiber"
 import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+
+/** Forks an effect that has run up to its first wait when this succeeds; interruptible or not as its parent is. */
+export const forkNow = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
+  Effect.map(Effect.runtime<R>(), (runtime) => Runtime.runFork(runtime, effect))
 
 /**
  * Forks an effect that gets a Scope of its own, closed when it ends. It is interruptible, inherits what a forked fiber

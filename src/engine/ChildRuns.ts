@@ -34,10 +34,17 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     const taken = Effect.suspend(() => residents.take(run, lookout.claim(run), false))
     return Effect.catchTags(taken, { RunAlreadyOwned: refused, RunAlreadyEnded: refused })
   }
+  /** The newest message seen when a child's record was made: any later one reaches it once it is resident. */
+  const seen = new WeakMap<RunRecord, number>()
   return {
     get: (child) => patiently(persistence.get(child)),
-    create: (child) => [{ _tag: "Create", run: child }],
+    create: (child) => {
+      seen.set(child, lookout.lastInbox)
+      return [{ _tag: "Create", run: child }]
+    },
     start: (child) => {
+      if (seen.get(child) === lookout.lastInbox && !residents.has(child.id))
+        return patiently(residents.beginChild(child))
       const claim = Effect.succeed({ run: child.id, generation: child.generation })
       return patiently(residents.take(child.id, claim, false))
     },

@@ -21,7 +21,7 @@ import {
   type PersistenceError,
   type PersistenceService,
   type RunAlreadyEnded,
-  RunAlreadyExists,
+  type RunAlreadyExists,
   type RunAlreadyOwned,
   type RunNotFound
 } from "../persistence/Persistence.ts"
@@ -217,18 +217,8 @@ class EngineState {
   #start(record: RunRecord): Effect.Effect<RunId, RunAlreadyExists | PersistenceError> {
     return Effect.suspend(() => {
       const run: RunRecord = { ...record, owner: this.id, generation: 1, seq: 0, readyAt: null }
-      const created = Effect.as(this.#create(run, createTries), { run: run.id, generation: run.generation })
-      const started = Effect.catchTag(this.#given(run.id, created), "RunNotFound", Effect.die)
-      return Effect.as(started, run.id)
-    })
-  }
-
-  /** An answer that was lost is found out by trying again: the run is there, under its own id. */
-  #create(run: RunRecord, tries: number): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
-    return Effect.catchAll(this.persistence.create(run), (error) => {
-      if (error instanceof RunAlreadyExists) return error.run === run.id ? Effect.void : Effect.fail(error)
-      if (!error.transient || tries <= 1) return Effect.fail(error)
-      return Effect.zipRight(this.#deadlines.sleep(createDelay), this.#create(run, tries - 1))
+      this.lookout.give(run.id)
+      return Effect.as(this.residents.begin(run), run.id)
     })
   }
 
@@ -255,7 +245,9 @@ class EngineState {
     return Effect.suspend(() => {
       const change = Deferred.unsafeMake<void>(FiberId.none)
       this.#waiters.add(change)
-      const record = Effect.zipRight(this.residents.untilGone(run), this.persistence.get(run))
+      const record = Effect.flatMap(this.residents.untilGone(run), (ended) =>
+        ended === undefined ? this.persistence.get(run) : Effect.succeed(ended)
+      )
       const looked = Effect.tap(record, ({ status }) => (isEnded(status) ? Effect.void : this.#nextChange(change)))
       const unlisten = Effect.sync(() => this.#waiters.delete(change))
       return Effect.flatMap(Effect.ensuring(looked, unlisten), (record) =>
@@ -277,9 +269,7 @@ class EngineState {
   }
 }
 
-const createTries = 5
 /** ms */
-const createDelay = 100
 const awaitInterval = 1_000
 
 /** A broken invariant ends the process: what it would write next cannot be trusted. */

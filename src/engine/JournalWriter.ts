@@ -23,11 +23,22 @@ import {
   type LeaseLost,
   PersistenceError,
   type PersistenceService,
+  type RunAlreadyExists,
   type SeqConflict
 } from "../persistence/Persistence.ts"
-import { stepKey, type StepPath, type StepRecord } from "../persistence/Records.ts"
+import { type RunRecord, stepKey, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { SilentReason } from "./StopReason.ts"
+
+/** Of a run that its first commit creates. */
+export interface Creation {
+  readonly run: RunRecord
+  /** Told once how that ended. */
+  readonly done: (exit: Exit.Exit<void, RunAlreadyExists | PersistenceError>) => void
+}
+
+/** Tries before a new run is given up: its caller may start it again. */
+const creationTries = 5
 
 export interface WriterOptions {
   readonly persistence: PersistenceService
@@ -35,6 +46,8 @@ export interface WriterOptions {
   readonly clock: Clock.Clock
   readonly generation: number
   readonly loaded: LoadedRun
+  /** Present: the run is not in the store yet. */
+  readonly creation?: Creation
   readonly checkInvariants: boolean
   /** Whether the engine's own lease still holds, by the monotonic clock. */
   readonly leaseHolds: () => boolean
@@ -60,14 +73,21 @@ export class JournalWriter {
   #scheduled = false
   readonly #scheduler: Scheduler.Scheduler
   #lost = false
+  #creation: Creation | undefined
   readonly #durable: RunJournal | undefined
 
   constructor(private readonly options: WriterOptions) {
     this.journal = options.loaded.journal
     this.#seq = this.journal.run.seq
+    this.#creation = options.creation
     this.#scheduler = FiberRefs.getOrDefault(options.runtime.fiberRefs, FiberRef.currentScheduler)
     this.#durable = options.checkInvariants ? copyOf(this.journal) : undefined
     for (const step of this.journal.steps.values()) this.#index(step)
+  }
+
+  /** The commits that are durable. */
+  get seq(): number {
+    return this.#seq
   }
 
   get generation(): number {
@@ -96,6 +116,19 @@ export class JournalWriter {
     this.#lost = true
     this.#changes = []
     this.#events = []
+    this.#created(Exit.fail(notOwned))
+  }
+
+  /** Whether the run is to be created by its first commit, which has not been tried. */
+  get isUncreated(): boolean {
+    return this.#creation !== undefined && !this.#busy
+  }
+
+  /** Only the first time counts. */
+  #created(exit: Exit.Exit<void, RunAlreadyExists | PersistenceError>): void {
+    const creation = this.#creation
+    this.#creation = undefined
+    creation?.done(exit)
   }
 
   /**
@@ -137,12 +170,15 @@ export class JournalWriter {
   #start(): void {
     if (this.#busy || this.#scheduled) return
     this.#scheduled = true
-    this.#scheduler.scheduleTask(() => {
-      this.#scheduled = false
-      if (this.#busy || (!this.#isPending && this.#waiting.length === 0)) return
-      this.#busy = true
-      Runtime.runFork(this.options.runtime)(this.#writeAll)
-    }, 0)
+    // A fiber that was resumed in this turn goes on first: it may write itself.
+    this.#scheduler.scheduleTask(() => this.#scheduler.scheduleTask(() => this.#begin(), 0), 0)
+  }
+
+  #begin(): void {
+    this.#scheduled = false
+    if (this.#busy || (!this.#isPending && this.#waiting.length === 0)) return
+    this.#busy = true
+    Runtime.runFork(this.options.runtime)(this.#writeAll)
   }
 
   readonly #writeAll: Effect.Effect<void> = Effect.suspend(() => {
@@ -180,6 +216,7 @@ export class JournalWriter {
         this.#lose(reason)
         return Effect.void
       }
+      this.#created(Exit.void)
       this.#seq += 1
       return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
     })
@@ -190,7 +227,13 @@ export class JournalWriter {
     if (this.#lost || !this.options.leaseHolds()) return Effect.succeed({ _tag: "LeaseLost" })
     const { persistence, generation } = this.options
     const run = this.journal.run.id
-    const commit = Effect.suspend(() => persistence.commit({ run, generation, expectedSeq: this.#seq, changes }))
+    const creation = this.#creation
+    const commit = Effect.suspend(
+      (): Effect.Effect<void, CommitError> =>
+        creation === undefined
+          ? persistence.commit({ run, generation, expectedSeq: this.#seq, changes })
+          : persistence.create(creation.run, changes)
+    )
     return Effect.flatMap(Effect.exit(commit), (exit) => {
       if (Exit.isSuccess(exit)) return written
       const failure = Cause.failureOption(exit.cause)
@@ -203,7 +246,7 @@ export class JournalWriter {
 
   #failed(
     changes: ReadonlyArray<Change>,
-    error: LeaseLost | SeqConflict | PersistenceError,
+    error: CommitError,
     unsure: boolean,
     failures: number
   ): Effect.Effect<SilentReason | undefined> {
@@ -213,8 +256,14 @@ export class JournalWriter {
       case "SeqConflict":
         // The generation still holds, so only this writer can have made the commit after the expected one.
         return Effect.succeed(unsure && error.actual === this.#seq + 1 ? undefined : { _tag: "LeaseLost" })
+      case "RunAlreadyExists":
+        // Under its own id it was created by an earlier try, with these changes.
+        if (error.run === this.journal.run.id) return written
+        this.#created(Exit.fail(error))
+        return Effect.succeed({ _tag: "LeaseLost" })
       case "PersistenceError": {
-        if (!error.transient) return Effect.succeed({ _tag: "StorageFailed", error })
+        const isHopeless = this.#creation !== undefined && failures + 1 >= creationTries
+        if (!error.transient || isHopeless) return Effect.succeed({ _tag: "StorageFailed", error })
         const delay = Math.min(1_000, 10 * 2 ** Math.min(failures, 7))
         return Effect.zipRight(
           this.#report(error, failures),
@@ -238,6 +287,7 @@ export class JournalWriter {
 
   #lose(reason: SilentReason): void {
     if (this.#lost) return
+    if (reason._tag === "StorageFailed") this.#created(Exit.fail(reason.error))
     this.abandon()
     this.options.lost(reason)
   }
@@ -257,6 +307,13 @@ export class JournalWriter {
     )
   }
 }
+
+type CommitError = LeaseLost | SeqConflict | RunAlreadyExists | PersistenceError
+
+const notOwned = new PersistenceError({
+  reason: "Busy",
+  message: "the run was not created: the engine's lease has ended; it is renewed when the store answers"
+})
 
 const written: Effect.Effect<undefined> = Effect.succeed(undefined)
 

@@ -68,6 +68,11 @@ export class Lookout {
     this.#nudge = new Nudge(options.deadlines)
   }
 
+  /** The newest message that has been looked at. */
+  get lastInbox(): number {
+    return this.#lastInbox
+  }
+
   // ---- what others say
 
   nudge(): void {

@@ -13,12 +13,18 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import type { LoadedRun } from "../persistence/Journal.ts"
-import { type Claim, PersistenceError, type PersistenceService, type RunNotFound } from "../persistence/Persistence.ts"
-import { type EngineId, type InboxRow, isEnded, type RunId } from "../persistence/Records.ts"
+import { emptyJournal, type LoadedRun } from "../persistence/Journal.ts"
+import {
+  type Claim,
+  PersistenceError,
+  type PersistenceService,
+  type RunAlreadyExists,
+  type RunNotFound
+} from "../persistence/Persistence.ts"
+import { type EngineId, type InboxRow, isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EventBus } from "./Events.ts"
-import { JournalWriter } from "./JournalWriter.ts"
+import { type Creation, JournalWriter } from "./JournalWriter.ts"
 import type { Lease } from "./Lease.ts"
 import type { ProgramSource } from "./Program.ts"
 import { RunContext, type RunHost } from "./RunContext.ts"
@@ -42,7 +48,8 @@ interface Slot {
   readonly early: Array<InboxRow>
   /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
   settled: Deferred.Deferred<void>
-  readonly gone: Deferred.Deferred<void>
+  /** Done when the run has left: with its record, if it ended here. */
+  readonly gone: Deferred.Deferred<RunRecord | undefined>
 }
 
 export interface ResidentsOptions {
@@ -136,11 +143,31 @@ export class Residents {
     else slot?.early.push(row)
   }
 
-  #enter<E>(
-    run: RunId,
-    claim: Effect.Effect<Claim, E>,
-    isAsked: boolean
-  ): Effect.Effect<void, E | RunNotFound | PersistenceError> {
+  /** Makes a new run of this engine resident; its first commit creates it. Succeeds when that is durable. */
+  begin(record: RunRecord): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
+    return Effect.suspend(() => {
+      if (this.#isStopping) return Effect.interrupt
+      const created = Deferred.unsafeMake<void, RunAlreadyExists | PersistenceError>(FiberId.none)
+      const creation: Creation = { run: record, done: (exit) => Deferred.unsafeDone(created, exit) }
+      return Effect.zipRight(this.#enterNew(record, creation), Deferred.await(created))
+    }).pipe(Effect.uninterruptible)
+  }
+
+  /** Makes a run resident that this engine's store has just been given, as its record says: there is nothing to load. */
+  beginChild(record: RunRecord): Effect.Effect<void, PersistenceError> {
+    return Effect.uninterruptible(
+      Effect.suspend(() => (this.#isStopping ? Effect.interrupt : this.#enterNew(record, undefined)))
+    )
+  }
+
+  #enterNew(record: RunRecord, creation: Creation | undefined): Effect.Effect<void, PersistenceError> {
+    const slot = this.#newSlot(record.id)
+    const claim: Claim = { run: record.id, generation: record.generation }
+    const loaded: LoadedRun = { journal: emptyJournal(record), inbox: [] }
+    return this.#settling(record.id, slot, this.#settle(slot, claim, loaded, creation !== undefined, creation))
+  }
+
+  #newSlot(run: RunId): Slot {
     const slot: Slot = {
       resident: undefined,
       isLeaving: false,
@@ -149,6 +176,15 @@ export class Residents {
       gone: Deferred.unsafeMake(FiberId.none)
     }
     this.#slots.set(run, slot)
+    return slot
+  }
+
+  #enter<E>(
+    run: RunId,
+    claim: Effect.Effect<Claim, E>,
+    isAsked: boolean
+  ): Effect.Effect<void, E | RunNotFound | PersistenceError> {
+    const slot = this.#newSlot(run)
     const entered = Effect.flatMap(claim, (claimed) => this.#load(slot, claimed, isAsked))
     return Effect.uninterruptible(this.#settling(run, slot, entered))
   }
@@ -176,11 +212,22 @@ export class Residents {
   }
 
   /** Makes a claimed run resident, or parks it. */
-  #settle(slot: Slot, claim: Claim, loaded: LoadedRun, isAsked: boolean): Effect.Effect<void, PersistenceError> {
+  #settle(
+    slot: Slot,
+    claim: Claim,
+    loaded: LoadedRun,
+    isAsked: boolean,
+    creation?: Creation
+  ): Effect.Effect<void, PersistenceError> {
     return Effect.suspend(() => {
       const { run: record } = loaded.journal
       const { settings, sources } = this.options
-      const run = new RunContext(claim.run, this.#writer(slot, claim, loaded), this.options.host(), loaded.inbox)
+      const run = new RunContext(
+        claim.run,
+        this.#writer(slot, claim, loaded, creation),
+        this.options.host(),
+        loaded.inbox
+      )
       if (isAsked) run.timesAsked = 1
       if (record.startedAt === null && run.find("Cancel") !== undefined) return this.#endUnstarted(slot, run)
       if (record.recoveries > settings.maxRecoveries && record.status !== "needs_resume") {
@@ -233,7 +280,7 @@ export class Residents {
     this.options.changed()
   }
 
-  #writer(slot: Slot, claim: Claim, loaded: LoadedRun): JournalWriter {
+  #writer(slot: Slot, claim: Claim, loaded: LoadedRun, creation: Creation | undefined): JournalWriter {
     const { bus, clock, lease, persistence, runtime, settings, violated } = this.options
     return new JournalWriter({
       persistence,
@@ -241,6 +288,7 @@ export class Residents {
       clock,
       generation: claim.generation,
       loaded,
+      ...(creation === undefined ? {} : { creation }),
       checkInvariants: settings.checkInvariants,
       leaseHolds: () => lease.holds,
       publish: (events) => bus.publish(events),
@@ -255,9 +303,11 @@ export class Residents {
   #leave(slot: Slot, { run, waiting }: Resident): Effect.Effect<void> {
     slot.isLeaving = true
     waiting.stop()
+    // Stopped before its first commit: it is in no store.
+    if (run.writer.isUncreated) run.writer.abandon()
     if (run.silent?._tag === "LeaseLost") this.#publishLoss(run)
     return Effect.flatMap(this.#release(run), (isReleased) => {
-      if (isReleased) return Effect.sync(() => this.#vacate(run.id, slot))
+      if (isReleased) return Effect.sync(() => this.#vacate(run.id, slot, endedRecord(run)))
       // A message came while the run was being let go.
       slot.resident = undefined
       slot.isLeaving = false
@@ -298,17 +348,17 @@ export class Residents {
     return this.options.persistence.release({ run: run.id, generation: run.writer.generation, readyAt, lastInbox })
   }
 
-  #vacate(run: RunId, slot: Slot): void {
+  #vacate(run: RunId, slot: Slot, ended?: RunRecord): void {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
-    Deferred.unsafeDone(slot.gone, Effect.void)
+    Deferred.unsafeDone(slot.gone, Effect.succeed(ended))
     this.options.changed()
   }
 
-  /** Waits until a run is not here (any longer). */
-  untilGone(run: RunId): Effect.Effect<void> {
+  /** Waits until a run is not here (any longer); its record, if it ended here meanwhile. */
+  untilGone(run: RunId): Effect.Effect<RunRecord | undefined> {
     return Effect.suspend(() => {
       const slot = this.#slots.get(run)
-      return slot === undefined ? Effect.void : Deferred.await(slot.gone)
+      return slot === undefined ? Effect.succeed(undefined) : Deferred.await(slot.gone)
     })
   }
 
@@ -347,6 +397,10 @@ export class Residents {
     return Effect.forEach(residents, ({ run }) => this.untilGone(run.id), { concurrency: "unbounded", discard: true })
   }
 }
+
+/** As the store has it: the end of a run is its last write. */
+const endedRecord = ({ record, writer }: RunContext): RunRecord | undefined =>
+  isEnded(record.status) && !writer.isLost ? { ...record, seq: writer.seq } : undefined
 
 /** Whoever goes on finds the messages. */
 const readyAtOnce = (run: RunContext) => ({ readyAt: run.now(), lastInbox: Number.MAX_SAFE_INTEGER })

@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Change } from "../persistence/Journal.ts"
 import type { StepPath } from "../persistence/Records.ts"
+import { forkNow } from "./AttemptFiber.ts"
 import { Branch } from "./Branch.ts"
 import { closeRows, endLeftovers } from "./Leftovers.ts"
 import type { BodyEnd, Program } from "./Program.ts"
@@ -55,7 +56,7 @@ export class RunMain {
   readonly main: Effect.Effect<void> = Effect.uninterruptible(
     Effect.gen(this, function* () {
       if (this.run.silent !== undefined) return
-      if (this.#cancelledBeforeStart()) return yield* this.run.flush
+      if (this.#cancelledBeforeStart()) return yield* this.run.flushNow
       this.#begin()
       const unlisten = this.run.listen("run", () => this.#takeMessages())
       const disarm = this.#armDeadline()
@@ -65,7 +66,7 @@ export class RunMain {
       if (outcome !== undefined && (yield* this.#runAlways(outcome))) this.#end(outcome)
       unlisten()
       this.#park()
-      yield* this.run.flush
+      yield* this.run.flushNow
     })
   ).pipe(Effect.catchAllCause((cause) => this.#crashed(cause)))
 
@@ -228,7 +229,7 @@ export class RunMain {
       ),
       Effect.interruptible(run)
     )
-    return Effect.flatMap(Effect.forkDaemon(begun), (fiber) =>
+    return Effect.flatMap(forkNow(begun), (fiber) =>
       Effect.async<Exit.Exit<A>>((resume) =>
         fiber.addObserver((exit) => {
           this.#fiber = undefined

@@ -63,6 +63,15 @@ export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord => {
   return releases(patch.status) ? { ...next, owner: null, readyAt: null } : next
 }
 
+/** The record after a commit of these changes. */
+export const committed = (run: RunRecord, changes: ReadonlyArray<Change>): RunRecord => {
+  const patched = changes.reduce(
+    (record, change) => (change._tag === "Run" ? patchRun(record, change.patch) : record),
+    run
+  )
+  return { ...patched, seq: run.seq + 1 }
+}
+
 /** Applies a change to a run's own journal; messages, inbox rows and children are other records. */
 export const apply = (journal: RunJournal, change: Change): void => {
   switch (change._tag) {

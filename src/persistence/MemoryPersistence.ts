@@ -85,7 +85,8 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
   const read = <A>(body: () => A) => Effect.sync(body)
   return Persistence.of({
     commit: (commit) => (commit.changes.some(wakes) ? waking : write)(() => commitChanges(store, commit)),
-    create: (run) => waking(() => create(store, run)),
+    create: (run, first) =>
+      (run.owner === null || first?.some(wakes) === true ? waking : write)(() => create(store, run, first)),
     renewEngine: (engine) => read(() => renewEngine(store, engine)),
     expireEngine: (engine, leaseUntil) => read(() => expireEngine(store, engine, leaseUntil)),
     claim: (run, options) => write(() => claim(store, run, options)),
@@ -137,7 +138,6 @@ const commitChanges = (store: MemoryStore, commit: Commit) => {
   const refused = fenceCommit(stored?.journal.run, commit) ?? refusedChildren(store, commit.changes)
   if (stored === undefined || refused !== undefined) return Either.left(refused ?? leaseLost(commit))
   applyAll(store, stored, commit.changes)
-  patch(stored, { seq: commit.expectedSeq + 1 })
   return Either.right(undefined)
 }
 
@@ -158,6 +158,7 @@ const refusedChildren = (store: MemoryStore, changes: ReadonlyArray<Change>): Pe
   return undefined
 }
 
+/** One commit. */
 const applyAll = (store: MemoryStore, stored: StoredRun, changes: ReadonlyArray<Change>): void => {
   for (const change of changes) {
     apply(stored.journal, change)
@@ -165,6 +166,7 @@ const applyAll = (store: MemoryStore, stored: StoredRun, changes: ReadonlyArray<
     if (change._tag === "Create" && !store.runs.has(change.run.id)) insertRun(store, change.run)
     if (change._tag === "Notify") notify(store, change.run, change.message, change.at)
   }
+  patch(stored, { seq: stored.journal.run.seq + 1 })
 }
 
 const notify = (store: MemoryStore, run: RunId, message: InboxMessage, at: number): void => {
@@ -172,13 +174,20 @@ const notify = (store: MemoryStore, run: RunId, message: InboxMessage, at: numbe
   if (target !== undefined && !isEnded(target.journal.run.status)) deliver(store, target, message, at)
 }
 
-const create = (store: MemoryStore, run: RunRecord): Result<void, RunAlreadyExists> => {
+const create = (
+  store: MemoryStore,
+  run: RunRecord,
+  first?: ReadonlyArray<Change>
+): Result<void, RunAlreadyExists | PersistenceError> => {
   const other = existing(store, run)
   if (other !== undefined) {
     const { workflow, idempotencyKey } = run
     return Either.left(new RunAlreadyExists({ workflow, idempotencyKey: idempotencyKey ?? "", run: other }))
   }
-  insertRun(store, run)
+  const refused = refusedChildren(store, first ?? [])
+  if (refused !== undefined) return Either.left(refused)
+  const stored = insertRun(store, run)
+  if (first !== undefined) applyAll(store, stored, first)
   return Either.right(undefined)
 }
 

@@ -73,9 +73,11 @@ export const existing = (store: MemoryStore, run: RunRecord): RunId | undefined 
   return run.idempotencyKey === null ? undefined : store.keys.get(runKey(run.workflow, run.idempotencyKey))
 }
 
-export const insertRun = (store: MemoryStore, run: RunRecord): void => {
-  store.runs.set(run.id, { journal: emptyJournal(run), inbox: new Map() })
+export const insertRun = (store: MemoryStore, run: RunRecord): StoredRun => {
+  const stored: StoredRun = { journal: emptyJournal(run), inbox: new Map() }
+  store.runs.set(run.id, stored)
   if (run.idempotencyKey !== null) store.keys.set(runKey(run.workflow, run.idempotencyKey), run.id)
+  return stored
 }
 
 export const deleteRun = (store: MemoryStore, id: RunId): void => {

@@ -59,7 +59,10 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
       const creates = commit.changes.flatMap((change) => (change._tag === "Create" ? [change.run.id] : []))
       return (commit.changes.some(wakes) ? waking : submit)({ run: commit.run, creates, write })
     },
-    create: (run) => waking({ run: run.id, creates: [run.id], write: (fences) => Writes.create(fences, run) }),
+    create: (run, first) => {
+      const write = (fences: Fences) => Writes.create(fences, run, first)
+      return (isNews(run, first) ? waking : submit)({ run: run.id, creates: [run.id], write })
+    },
     renewEngine: (engine) => submit({ run: undefined, urgent: true, write: () => Writes.renewEngine(engine) }),
     expireEngine: (engine, lease) => submit({ run: undefined, write: () => Writes.expireEngine(engine, lease) }),
     claim: (run, options) => submit({ run, write: (fences) => Writes.claim(fences, run, options) }),
@@ -86,6 +89,9 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
         : submit({ run: undefined, write: () => Writes.pruneDefinitions(options) })
   }
 }
+
+/** Nobody looks for a run that has its owner already. */
+const isNews = (run: RunRecord, first: ReadonlyArray<Change> = []): boolean => run.owner === null || first.some(wakes)
 
 const wakes = (change: Change): boolean => change._tag === "Create" || change._tag === "Notify"
 

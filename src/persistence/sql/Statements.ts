@@ -13,7 +13,8 @@ const marks = (count: number): string => Array.from({ length: count }, () => "?"
 export const fenceColumns = "id, status, owner, generation, seq, recoveries"
 export const selectFence = `SELECT ${fenceColumns} FROM runs WHERE id = ?`
 
-export const insertRun = `INSERT INTO runs (${runColumnNames.join(", ")}) VALUES (${marks(runColumnNames.length)})`
+export const insertRun = `INSERT INTO runs (${runColumnNames.join(", ")}) VALUES (${marks(runColumnNames.length)})
+  ON CONFLICT DO NOTHING`
 export const selectRun = "SELECT * FROM runs WHERE id = ?"
 export const selectRunByKey =
   "SELECT * FROM runs WHERE workflow = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"

@@ -7,7 +7,7 @@
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type { Change, RunPatch } from "../Journal.ts"
-import { releases } from "../Journal.ts"
+import { committed, releases } from "../Journal.ts"
 import type {
   Claim,
   ClaimOptions,
@@ -133,23 +133,28 @@ function* createChild(fences: Fences, run: RunRecord): Write<void, never> {
   return Exit.fail(new PersistenceError({ reason: "Corrupt", message }))
 }
 
-export function* create(fences: Fences, run: RunRecord): Write<void, RunAlreadyExists> {
-  const other = yield* existing(fences, run)
-  if (other !== undefined) {
+export function* create(
+  fences: Fences,
+  run: RunRecord,
+  changes?: ReadonlyArray<Change>
+): Write<void, RunAlreadyExists> {
+  const record = changes === undefined ? run : committed(run, changes)
+  const [inserted] = yield { sql: Sql.insertRun, params: encodeRun(record), counts: true }
+  if (inserted?.["changes"] !== 1) {
     const { workflow, idempotencyKey } = run
-    return Exit.fail(new RunAlreadyExists({ workflow, idempotencyKey: idempotencyKey ?? "", run: other }))
+    return Exit.fail(
+      new RunAlreadyExists({ workflow, idempotencyKey: idempotencyKey ?? "", run: yield* existing(run) })
+    )
   }
-  yield* query(Sql.insertRun, ...encodeRun(run))
-  const { id, status, owner, generation, seq, recoveries } = run
-  writeFence(fences, { id, status, owner, generation, seq, recoveries })
-  return Exit.void
+  fences.delete(run.id)
+  return changes === undefined ? Exit.void : yield* applyChanges(fences, run.id, changes)
 }
 
-function* existing(fences: Fences, run: RunRecord): Operation<RunId | undefined> {
-  if ((yield* readFence(fences, run.id)) !== undefined) return run.id
-  if (run.idempotencyKey === null) return undefined
-  const row = yield* first(Sql.selectRunByKey, run.workflow, run.idempotencyKey)
-  return row === undefined ? undefined : runId(row["id"])
+/** The run that has this one's id, or else its idempotency key. */
+function* existing({ id, workflow, idempotencyKey }: RunRecord): Operation<RunId> {
+  if ((yield* first(Sql.selectFence, id)) !== undefined) return id
+  const row = yield* first(Sql.selectRunByKey, workflow, idempotencyKey)
+  return runId(row?.["id"])
 }
 
 function* notify(fences: Fences, run: RunId, message: InboxMessage, at: number): Operation<void> {

@@ -38,6 +38,37 @@ export const commitCases: ReadonlyArray<Case> = [
     yield* same(inbox, [])
   }),
 
+  requirement("I1: a run is created together with its first commit", function* (store) {
+    const owned = { owner: ann, generation: 1, readyAt: null }
+    const run = runRecord("A", { ...owned, idempotencyKey: "k" })
+    const changes: ReadonlyArray<Change> = [
+      { _tag: "Run", patch: { status: "running", startedAt: now } },
+      step("/one"),
+      { _tag: "Create", run: runRecord("C") }
+    ]
+    yield* store.create(run, changes)
+    const { journal } = yield* store.load(run.id)
+    yield* same(journal.run, { ...run, status: "running", startedAt: now, seq: 1 })
+    yield* same(journal.steps, new Map([["/one#1", stepRecord("/one")]]))
+    yield* same((yield* store.get(runId("C"))).status, "pending")
+    yield* store.commit({ run: run.id, generation: 1, expectedSeq: 1, changes: [step("/two")] })
+    const other = runRecord("B", { ...owned, idempotencyKey: "k" })
+    const refused = yield* refusal(
+      store.create(other, [step("/one"), { _tag: "Create", run: runRecord("D") }]),
+      "RunAlreadyExists"
+    )
+    yield* same(refused.run, run.id)
+    yield* same(yield* store.steps(other.id), [])
+    yield* refusal(store.get(runId("D")), "RunNotFound")
+  }),
+
+  requirement("a run whose first commit ends it has no owner", function* (store) {
+    const run = runRecord("A", { owner: ann, generation: 1 })
+    yield* store.create(run, [{ _tag: "Run", patch: { status: "completed", endedAt: now } }])
+    const { status, owner, readyAt, seq } = yield* store.get(run.id)
+    yield* same([status, owner, readyAt, seq], ["completed", null, null, 1])
+  }),
+
   requirement("I6: after any commits, load gives their fold", function* (store) {
     for (let seed = 1; seed <= 10; seed++) {
       const random = new PCGRandom(seed)
