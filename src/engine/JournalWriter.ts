@@ -232,7 +232,7 @@ export class JournalWriter {
       (): Effect.Effect<void, CommitError> =>
         creation === undefined
           ? persistence.commit({ run, generation, expectedSeq: this.#seq, changes })
-          : persistence.create(creation.run, changes)
+          : persistence.createWith(creation.run, changes)
     )
     return Effect.flatMap(Effect.exit(commit), (exit) => {
       if (Exit.isSuccess(exit)) return written

@@ -85,8 +85,8 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
   const read = <A>(body: () => A) => Effect.sync(body)
   return Persistence.of({
     commit: (commit) => (commit.changes.some(wakes) ? waking : write)(() => commitChanges(store, commit)),
-    create: (run, first) =>
-      (run.owner === null || first?.some(wakes) === true ? waking : write)(() => create(store, run, first)),
+    create: (run) => (run.owner === null ? waking : write)(() => create(store, run)),
+    createWith: (run, changes) => (changes.some(wakes) ? waking : write)(() => create(store, run, changes)),
     renewEngine: (engine) => read(() => renewEngine(store, engine)),
     expireEngine: (engine, leaseUntil) => read(() => expireEngine(store, engine, leaseUntil)),
     claim: (run, options) => write(() => claim(store, run, options)),
@@ -251,7 +251,7 @@ const reopen = (store: MemoryStore, options: Parameters<PersistenceService["reop
     const refused = fenceReopen(run, leaseOf(store, run), options) ?? refusedChildren(store, options.changes)
     if (refused !== undefined) return Either.left(refused)
     const generation = run.generation + 1
-    patch(stored, { owner: options.engine, generation, seq: run.seq + 1, readyAt: null })
+    patch(stored, { owner: options.engine, generation, readyAt: null })
     applyAll(store, stored, options.changes)
     return Either.right<Claim>({ run: options.run, generation })
   })

@@ -173,13 +173,12 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
     /** The one write of a run's owner: all changes or none (I1). Concurrent calls may share a transaction. */
     readonly commit: (commit: Commit) => Effect.Effect<void, LeaseLost | SeqConflict | PersistenceError>
 
-    /**
-     * Inserts a run with its owner, generation and `seq` as given; `first`: with the changes of its first commit, in the
-     * same transaction, which counts as one.
-     */
-    readonly create: (
+    /** Inserts a run with its owner, generation and `seq` as given. */
+    readonly create: (run: RunRecord) => Effect.Effect<void, RunAlreadyExists | PersistenceError>
+    /** `create` and the first `commit` of its owner, with these changes, in one transaction. */
+    readonly createWith: (
       run: RunRecord,
-      first?: ReadonlyArray<Change>
+      changes: ReadonlyArray<Change>
     ) => Effect.Effect<void, RunAlreadyExists | PersistenceError>
 
     /** Inserts or renews an engine's row. Inserting forgets those whose lease ended a day ago and that own no run. */

@@ -129,6 +129,7 @@ export const intercept = (store: PersistenceService, { write, read }: Intercepto
   Persistence.of({
     commit: (commit) => write("commit", store.commit(commit)),
     create: (run) => write("create", store.create(run)),
+    createWith: (run, changes) => write("create", store.createWith(run, changes)),
     renewEngine: (engine) => write("renewEngine", store.renewEngine(engine)),
     expireEngine: (engine, leaseUntil) => write("expireEngine", store.expireEngine(engine, leaseUntil)),
     claim: (run, options) => write("claim", store.claim(run, options)),

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import type { Change, RunJournal } from "../Journal.ts"
 import { apply, emptyJournal } from "../Journal.ts"
 import type { ClaimReadyOptions, PersistenceService } from "../Persistence.ts"
-import { Persistence, PersistenceError, RunNotFound } from "../Persistence.ts"
+import { Persistence, PersistenceError, type RunAlreadyExists, RunNotFound } from "../Persistence.ts"
 import type { ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
@@ -45,7 +45,16 @@ export interface SqlBackend {
 export const make = (backend: SqlBackend): PersistenceService =>
   Persistence.of({ ...writes(backend), ...queries(backend), changes: Stream.fromPubSub(backend.hints) })
 
-type Names = "create" | "commit" | "renewEngine" | "expireEngine" | "claim" | "claimReady" | "release" | "reopen"
+type Names =
+  | "create"
+  | "createWith"
+  | "commit"
+  | "renewEngine"
+  | "expireEngine"
+  | "claim"
+  | "claimReady"
+  | "release"
+  | "reopen"
 type WriteNames = Names | "send" | "setDismissed" | "storeDefinition" | "prune" | "pruneDefinitions"
 
 const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
@@ -59,10 +68,8 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
       const creates = commit.changes.flatMap((change) => (change._tag === "Create" ? [change.run.id] : []))
       return (commit.changes.some(wakes) ? waking : submit)({ run: commit.run, creates, write })
     },
-    create: (run, first) => {
-      const write = (fences: Fences) => Writes.create(fences, run, first)
-      return (isNews(run, first) ? waking : submit)({ run: run.id, creates: [run.id], write })
-    },
+    create: (run) => (run.owner === null ? waking : submit)(creating(run)),
+    createWith: (run, changes) => (changes.some(wakes) ? waking : submit)(creating(run, changes)),
     renewEngine: (engine) => submit({ run: undefined, urgent: true, write: () => Writes.renewEngine(engine) }),
     expireEngine: (engine, lease) => submit({ run: undefined, write: () => Writes.expireEngine(engine, lease) }),
     claim: (run, options) => submit({ run, write: (fences) => Writes.claim(fences, run, options) }),
@@ -90,8 +97,11 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
   }
 }
 
-/** Nobody looks for a run that has its owner already. */
-const isNews = (run: RunRecord, first: ReadonlyArray<Change> = []): boolean => run.owner === null || first.some(wakes)
+const creating = (run: RunRecord, changes?: ReadonlyArray<Change>): Request<void, RunAlreadyExists> => ({
+  run: run.id,
+  creates: [run.id],
+  write: (fences) => Writes.create(fences, run, changes)
+})
 
 const wakes = (change: Change): boolean => change._tag === "Create" || change._tag === "Notify"
 

@@ -46,7 +46,7 @@ export const commitCases: ReadonlyArray<Case> = [
       step("/one"),
       { _tag: "Create", run: runRecord("C") }
     ]
-    yield* store.create(run, changes)
+    yield* store.createWith(run, changes)
     const { journal } = yield* store.load(run.id)
     yield* same(journal.run, { ...run, status: "running", startedAt: now, seq: 1 })
     yield* same(journal.steps, new Map([["/one#1", stepRecord("/one")]]))
@@ -54,7 +54,7 @@ export const commitCases: ReadonlyArray<Case> = [
     yield* store.commit({ run: run.id, generation: 1, expectedSeq: 1, changes: [step("/two")] })
     const other = runRecord("B", { ...owned, idempotencyKey: "k" })
     const refused = yield* refusal(
-      store.create(other, [step("/one"), { _tag: "Create", run: runRecord("D") }]),
+      store.createWith(other, [step("/one"), { _tag: "Create", run: runRecord("D") }]),
       "RunAlreadyExists"
     )
     yield* same(refused.run, run.id)
@@ -64,7 +64,7 @@ export const commitCases: ReadonlyArray<Case> = [
 
   requirement("a run whose first commit ends it has no owner", function* (store) {
     const run = runRecord("A", { owner: ann, generation: 1 })
-    yield* store.create(run, [{ _tag: "Run", patch: { status: "completed", endedAt: now } }])
+    yield* store.createWith(run, [{ _tag: "Run", patch: { status: "completed", endedAt: now } }])
     const { status, owner, readyAt, seq } = yield* store.get(run.id)
     yield* same([status, owner, readyAt, seq], ["completed", null, null, 1])
   }),
