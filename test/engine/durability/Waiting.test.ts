@@ -253,8 +253,8 @@ describe("a parent", () => {
         yield* one.engine.await(run)
         // The first commit of a run that is asked for creates it; a child is created by its parent's.
         expect([...seen.values()]).toEqual([
-          ["running", "waiting", "running", "completed"],
-          ["pending", "running", "waiting", "running", "completed"]
+          ["pending", "running", "waiting", "running", "completed"],
+          ["running", "waiting", "running", "completed"]
         ])
         yield* one.close
       })
