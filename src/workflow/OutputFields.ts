@@ -74,12 +74,17 @@ const checkType = (type: FieldType, value: unknown, path: string, found: Array<M
   if (type._tag === "Object" && type.fields !== undefined) {
     checkFields(type.fields, value, path, found)
   } else if (!fits(type, value)) {
-    const got = type._tag === "Enum" && typeof value === "string" ? JSON.stringify(value.slice(0, 100)) : kind(value)
-    found.push({ path, message: `expected ${describe(type)}, got ${got}` })
+    found.push({ path, message: `expected ${describe(type)}, got ${shown(type, value)}` })
   } else if (type._tag === "Array" && type.items !== undefined && Array.isArray(value)) {
     const { items } = type
     value.forEach((element, index) => checkType(items, element, `${path}[${index}]`, found))
   }
+}
+
+/** A text that is none of those listed is told, whole or not at all: half of a secret would not be hidden. */
+const shown = (type: FieldType, value: unknown): string => {
+  if (type._tag !== "Enum" || typeof value !== "string") return kind(value)
+  return value.length <= 100 ? JSON.stringify(value) : `a text of ${value.length} characters`
 }
 
 const fits = (type: FieldType, value: unknown): boolean => {
