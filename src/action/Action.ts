@@ -47,6 +47,8 @@ export interface ActionCall {
   readonly heartbeat: (details?: unknown) => Effect.Effect<void>
   /** The file that keeps one of the attempt's output streams. */
   readonly logFile: (stream: "stdout" | "stderr") => Effect.Effect<string, ActionFailed>
+  /** The file that keeps the standard output as it is, where secrets are hidden in its log. */
+  readonly plainFile: Effect.Effect<string, ActionFailed>
   /** Records the process group that works for this attempt, durable before the effect succeeds. */
   readonly processStarted: (process: ProcessIdentity) => Effect.Effect<void>
   /** A warning that belongs to this step: logged, and shown with it. */

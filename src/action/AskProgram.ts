@@ -11,6 +11,7 @@ import { parse } from "../workflow/Json.ts"
 import * as LogFile from "./LogFile.ts"
 import * as Process from "./Process.ts"
 import { ScriptEnvironment } from "./Resolvers.ts"
+import { RunSecrets } from "./RunSecrets.ts"
 
 /** The largest answer, in bytes. */
 export const maxAnswerBytes = 16 * 1024 * 1024
@@ -33,6 +34,8 @@ export const ask = (question: Question): Effect.Effect<unknown, string, Scope.Sc
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const provider = yield* ScriptEnvironment
+    const { redactor } = yield* RunSecrets
+    const plain = join(folder, "plain")
     const exit = yield* Process.run({
       command: [question.file],
       cwd: question.cwd,
@@ -40,6 +43,8 @@ export const ask = (question: Question): Effect.Effect<unknown, string, Scope.Sc
       stdin: `${JSON.stringify(question.input)}\n`,
       stdout: join(folder, "stdout"),
       stderr: join(folder, "stderr"),
+      redactor,
+      plain,
       outputLimit: maxAnswerBytes
     }).pipe(
       Effect.mapError(({ message }) => message),
@@ -49,7 +54,7 @@ export const ask = (question: Question): Effect.Effect<unknown, string, Scope.Sc
       })
     )
     if (exit.code !== 0) return yield* failure(exit)
-    const { text } = yield* readable(LogFile.readEnd(exit.stdout.file, maxAnswerBytes))
+    const { text } = yield* readable(LogFile.readEnd(plain, maxAnswerBytes))
     const answer = parse(text)
     return answer === undefined ? yield* Effect.fail("its output is no valid JSON") : answer
   })

@@ -1,11 +1,13 @@
 /**
  * The output of a process in a file: written as it comes, read back in bounded parts. The file is the only copy, so
- * that 100 MB of output take no memory. Bytes that are not UTF-8 are replaced when they are read, never in the file.
+ * that 100 MB of output take no memory; where secrets are hidden in it, a second one may keep them. Bytes that are not
+ * UTF-8 are replaced when they are read, never in the file.
  */
-import { createWriteStream } from "node:fs"
+import { createWriteStream, type WriteStream } from "node:fs"
 import { open } from "node:fs/promises"
 import { Socket } from "node:net"
 import * as Effect from "effect/Effect"
+import type { Redactor } from "../workflow/Redactor.ts"
 
 /** One stream of a process on its way to its file. */
 export interface Capture {
@@ -22,14 +24,29 @@ export type CaptureFault =
   | { readonly _tag: "TooLarge"; readonly limit: number }
   | { readonly _tag: "Unwritable"; readonly detail: string }
 
+export interface CaptureOptions {
+  /** Replaced. */
+  readonly file: string
+  /** The most that is taken, in bytes. */
+  readonly limit: number
+  /** Called with each part that comes. */
+  readonly onData?: (() => void) | undefined
+  /** What is hidden in the file. */
+  readonly redactor?: Redactor | undefined
+  /** Another file, for the owner's eyes only, that keeps what came as it is; replaced. */
+  readonly plain?: string | undefined
+}
+
 /**
- * Copies what comes out of the descriptor `fd` of a pipe to `file`, replacing it. The pipe is always emptied: after
- * a fault, and beyond `limit` bytes, what comes is dropped, so that the writing process never blocks. `onData` is called
- * with each part that comes.
+ * Copies what comes out of the descriptor `fd` of a pipe to a file. The pipe is always emptied: after a fault, and
+ * beyond the limit, what comes is dropped, so that the writing process never blocks.
  */
-export const capture = (fd: number, file: string, limit: number, onData?: () => void): Capture => {
+export const capture = (fd: number, { file, limit, onData, plain, redactor }: CaptureOptions): Capture => {
   const pipe = new Socket({ fd, readable: true, writable: false })
   const log = createWriteStream(file)
+  const copy = plain === undefined ? undefined : createWriteStream(plain, { mode: 0o600 })
+  const files = copy === undefined ? [log] : [log, copy]
+  const redacted = redactor?.stream()
   let bytes = 0
   let fault: CaptureFault | undefined
   const ended = new Promise<CaptureFault | undefined>((resolve) => {
@@ -38,28 +55,39 @@ export const capture = (fd: number, file: string, limit: number, onData?: () => 
       pipe.resume()
       resolve(fault)
     }
-    log.on("error", (error) => fail({ _tag: "Unwritable", detail: error.message }))
-    log.on("close", () => resolve(fault))
-    log.on("drain", () => pipe.resume())
+    for (const stream of files) {
+      stream.on("error", (error) => fail({ _tag: "Unwritable", detail: error.message }))
+      stream.on("close", () => files.every(({ closed }) => closed) && resolve(fault))
+      stream.on("drain", () => files.every(({ writableNeedDrain }) => !writableNeedDrain) && pipe.resume())
+    }
     pipe.on("data", (chunk: Buffer) => {
       bytes += chunk.length
       onData?.()
       if (bytes > limit) fail({ _tag: "TooLarge", limit })
-      if (fault === undefined && !log.write(chunk)) pipe.pause()
+      if (fault !== undefined) return
+      copy?.write(chunk)
+      log.write(redacted?.push(chunk) ?? chunk)
+      if (files.some(({ writableNeedDrain }) => writableNeedDrain)) pipe.pause()
     })
     pipe.on("error", (error) => fail({ _tag: "Unwritable", detail: error.message }))
-    pipe.on("close", () => log.end())
+    pipe.on("close", () => {
+      copy?.end()
+      log.end(redacted?.end())
+    })
   })
   const stop = async () => {
     pipe.destroy()
     await ended
-    await new Promise<void>((resolve) => {
-      if (log.closed) resolve()
-      else log.once("close", resolve).end()
-    })
+    await Promise.all(files.map(closing))
   }
   return { file, bytes: () => bytes, ended, stop }
 }
+
+const closing = (stream: WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.closed) resolve()
+    else stream.once("close", resolve).end()
+  })
 
 /** A text read from a file; `whole` is false where the file holds more. */
 export interface Part {

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { Redactor } from "../workflow/Redactor.ts"
 import type { ProcessIdentity } from "./Action.ts"
 import { obstacle } from "./Executable.ts"
 import * as Lifeline from "./Lifeline.ts"
@@ -47,6 +48,10 @@ export interface ProcessOptions {
   /** The files that the streams go to; replaced. */
   readonly stdout: string
   readonly stderr: string
+  /** What is hidden in both. */
+  readonly redactor?: Redactor | undefined
+  /** Where the standard output goes as it is, beside its file; replaced. */
+  readonly plain?: string | undefined
   /** Called with the group's leader before the program begins. */
   readonly started?: (process: ProcessIdentity) => Effect.Effect<void>
   /** Called whenever the program prints something. */
@@ -229,11 +234,12 @@ const commandLine = ({ command, env }: ProcessOptions): ReadonlyArray<string> =>
 }
 
 const startCaptures = (lifeline: Lifeline.Lifeline, options: ProcessOptions): Captures => {
-  const limit = options.outputLimit ?? defaultOutputLimit
+  const { onOutput: onData, plain, redactor } = options
+  const shared = { limit: options.outputLimit ?? defaultOutputLimit, onData, redactor }
   const { stderr, stdout } = lifeline.descriptors
   return {
-    stdout: LogFile.capture(stdout.read, options.stdout, limit, options.onOutput),
-    stderr: LogFile.capture(stderr.read, options.stderr, limit, options.onOutput)
+    stdout: LogFile.capture(stdout.read, { ...shared, file: options.stdout, plain }),
+    stderr: LogFile.capture(stderr.read, { ...shared, file: options.stderr })
   }
 }
 

@@ -2,14 +2,18 @@
  * What a program's run means to its step: flow output, context, metadata, or why it failed
  * (spec/engine.md, "script"; spec/language.md, "Flow output").
  */
+import { rm } from "node:fs/promises"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { type FlowOutput, parseFlowOutput } from "../workflow/FlowOutput.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import { type ActionCall, ActionFailed, type ActionOutput } from "./Action.ts"
 import { field, isObject } from "../workflow/Json.ts"
+import type { Redactor } from "../workflow/Redactor.ts"
 import * as LogFile from "./LogFile.ts"
 import * as Process from "./Process.ts"
+import { RunSecrets } from "./RunSecrets.ts"
 
 /** Code points of stdout that are a script's context, and of stderr that a failure shows. */
 export const contextLength = 2_000
@@ -35,23 +39,48 @@ export interface ProgramOutput {
 /** A program to run for a call: what `Process` needs beside the log files. */
 export type Program = Pick<Process.ProcessOptions, "command" | "cwd" | "env" | "stdin">
 
-/** Runs the program of an attempt; exit ≠ 0, death by a signal and a start that fails are failures of the attempt. */
+/**
+ * Runs the program of an attempt; exit ≠ 0, death by a signal and a start that fails are failures of the attempt. Where
+ * the run has secrets, the logs are without them; the result is read from what was printed.
+ */
 export const runProgram = (call: ActionCall, program: Program): Effect.Effect<ProgramOutput, ActionFailed> =>
+  Effect.flatMap(RunSecrets, ({ redactor }) => {
+    if (redactor === undefined) return runAttempt(call, program)
+    return Effect.flatMap(call.plainFile, (plain) =>
+      Effect.onExit(runAttempt(call, program, { redactor, plain }), (exit) =>
+        Exit.isSuccess(exit) && exit.value.file === plain ? Effect.void : removeFile(plain)
+      )
+    )
+  })
+
+interface Hiding {
+  readonly redactor: Redactor
+  readonly plain: string
+}
+
+const runAttempt = (call: ActionCall, program: Program, hiding?: Hiding): Effect.Effect<ProgramOutput, ActionFailed> =>
   Effect.gen(function* () {
-    const stdout = yield* call.logFile("stdout")
+    const log = yield* call.logFile("stdout")
     const stderr = yield* call.logFile("stderr")
     const onOutput = yield* progress(call)
-    const exit = yield* Process.run({ ...program, stdout, stderr, started: call.processStarted, onOutput }).pipe(
+    const options = { ...program, ...hiding, stdout: log, stderr, started: call.processStarted, onOutput }
+    const exit = yield* Process.run(options).pipe(
       Effect.mapError((error) => new ActionFailed({ message: error.message }))
     )
     if (exit.code !== 0) return yield* failure(exit)
+    const stdout = hiding?.plain ?? log
     const { text, whole } = yield* readable(LogFile.readEnd(stdout, flowOutputLimit))
     const { output, warnings } = parseFlowOutput(text)
     for (const warning of warnings) yield* call.warn(warning)
-    const head = whole ? firstCharacters(text) : (yield* readable(LogFile.readHead(stdout, contextLength))).text
+    const first = whole ? text : (yield* readable(LogFile.readHead(stdout, contextLength + 1))).text
+    const head = firstCharacters(first)
+    // Half of a secret would not be hidden.
+    const uncut = head === first ? head : (hiding?.redactor.uncut(head) ?? head)
     const file = exit.stdout.bytes > largeOutputBytes ? stdout : undefined
-    return { flow: output, ignored: warnings, head, file, durationMs: exit.durationMs }
+    return { flow: output, ignored: warnings, head: uncut, file, durationMs: exit.durationMs }
   })
+
+const removeFile = (file: string): Effect.Effect<void> => Effect.promise(() => rm(file, { force: true }))
 
 /** What is printed is progress: a program that is not silent is alive. */
 const progress = (call: ActionCall): Effect.Effect<() => void> =>

@@ -12,6 +12,7 @@ export type RunPatch = Partial<
   Pick<
     RunRecord,
     | "status"
+    | "settings"
     | "startedAt"
     | "endedAt"
     | "summary"

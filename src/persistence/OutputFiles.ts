@@ -1,5 +1,6 @@
 /**
- * Output files in a folder: `outputs/<sha256>` and `logs/<run>/<path>/<epoch>.<attempt>.<stream>`.
+ * Output files in a folder: `outputs/<sha256>`, `logs/<run>/<path>/<epoch>.<attempt>.<stream>`, and the same below
+ * `plain/` for what is not to be shown.
  *
  * A name that is durable names a whole file: content is written and synced under a temporary name, renamed, and the
  * folder synced, before anyone learns of it. A name is given up in the same way: the file is moved aside first, looked
@@ -12,7 +13,7 @@ import type { Stats } from "node:fs"
 import * as NodeFs from "node:fs/promises"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
-import type { AttemptLog, KeptOutput } from "./OutputStore.ts"
+import type { AttemptLog, AttemptOutput, KeptOutput } from "./OutputStore.ts"
 import { OutputStore } from "./OutputStore.ts"
 import { fileError } from "./FileError.ts"
 import type { PersistenceError } from "./Persistence.ts"
@@ -39,13 +40,20 @@ export const layerTemporary: Layer.Layer<OutputStore, PersistenceError> = Layer.
 export const makeFiles = (folder: string): OutputService => {
   const outputs = NodePath.join(folder, "outputs")
   const logs = NodePath.join(folder, "logs")
+  const plain = NodePath.join(folder, "plain")
   return OutputStore.of({
     keep: (file) => attempted(() => keep(outputs, file)),
-    logFile: (options) => attempted(() => logFile(logs, options)),
+    logFile: (output) => attempted(() => outputFile(logs, output, output.stream)),
+    plainFile: (output) => attempted(() => outputFile(plain, output, "stdout")),
     logs: (run) => attempted(() => listLogs(NodePath.join(logs, segment(run)))),
     remove: (runs) =>
       attempted(async () => {
-        for (const run of runs) await NodeFs.rm(NodePath.join(logs, segment(run)), { recursive: true, force: true })
+        for (const run of runs) {
+          // The logs last: as long as they are there, a prune that was interrupted finds the run again.
+          for (const tree of [plain, logs]) {
+            await NodeFs.rm(NodePath.join(tree, segment(run)), { recursive: true, force: true })
+          }
+        }
       }),
     logged: attempted(() => loggedRuns(logs)),
     kept: (before) => attempted(() => keptBefore(outputs, before)),
@@ -181,12 +189,13 @@ const makeFolder = async (folder: string): Promise<void> => {
   }
 }
 
-const logFile = async (logs: string, options: Parameters<OutputService["logFile"]>[0]): Promise<string> => {
-  const name = segment(options.path)
-  const folder = NodePath.join(logs, segment(options.run), name)
+const outputFile = async (tree: string, output: AttemptOutput, stream: string): Promise<string> => {
+  const { attempt, epoch, path, run, shown = path } = output
+  const name = shown === path ? segment(path) : hashOfText(path)
+  const folder = NodePath.join(tree, segment(run), name)
   await makeFolder(folder)
-  if (name.startsWith(hashed)) await NodeFs.writeFile(NodePath.join(folder, pathFile), options.path)
-  const file = NodePath.join(folder, `${options.epoch}.${options.attempt}.${options.stream}`)
+  if (name.startsWith(hashed)) await NodeFs.writeFile(NodePath.join(folder, pathFile), shown)
+  const file = NodePath.join(folder, `${epoch}.${attempt}.${stream}`)
   await NodeFs.rm(file, { force: true })
   return file
 }
@@ -234,12 +243,17 @@ const namesIn = async (folder: string): Promise<ReadonlyArray<string>> => {
   }
 }
 
-/** A path or id as one name: file systems take 255 bytes, so a long one is a hash, and the folder holds its text. */
+/**
+ * A path or id as one name: file systems take 255 bytes, so a long one is a hash, and the folder holds its text. A path
+ * that holds a secret is a hash as well, beside the path as it may be shown.
+ */
 const segment = (text: string): string => {
   const encoded = Array.from(Buffer.from(text), encodeByte).join("")
   if (encoded.length <= 200) return encoded === "" ? "%" : encoded
-  return hashed + Crypto.createHash("sha256").update(text).digest("hex")
+  return hashOfText(text)
 }
+
+const hashOfText = (text: string): string => hashed + Crypto.createHash("sha256").update(text).digest("hex")
 
 /** No encoded name starts so. */
 const hashed = "%sha256-"

@@ -1,12 +1,24 @@
 /**
- * Files beside the database: large outputs under their content's hash, and the output of each attempt as it came.
+ * Files beside the database: large outputs under their content's hash, and what each attempt printed. Where a run has
+ * secrets its logs are without them, and the standard output is kept as it came in a file of its own.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { PersistenceError } from "./Persistence.ts"
 import type { RunId, StepPath } from "./Records.ts"
 
+/** An attempt whose output is kept. */
+export interface AttemptOutput {
+  readonly run: RunId
+  readonly path: StepPath
+  /** The path as it may be shown, where that is another. */
+  readonly shown?: string
+  readonly epoch: number
+  readonly attempt: number
+}
+
 export interface AttemptLog {
+  /** As it may be shown. */
   readonly path: StepPath
   readonly epoch: number
   readonly attempt: number
@@ -22,16 +34,14 @@ export class OutputStore extends Context.Tag("millrace/OutputStore")<
     /** Copies a file under the hash of its content, written and synced before the effect succeeds; its new path. */
     readonly keep: (file: string) => Effect.Effect<string, PersistenceError>
     /** Where an attempt's stream goes; the folder exists when the effect succeeds. A lost attempt's file is replaced. */
-    readonly logFile: (options: {
-      readonly run: RunId
-      readonly path: StepPath
-      readonly epoch: number
-      readonly attempt: number
-      readonly stream: "stdout" | "stderr"
-    }) => Effect.Effect<string, PersistenceError>
+    readonly logFile: (
+      output: AttemptOutput & { readonly stream: "stdout" | "stderr" }
+    ) => Effect.Effect<string, PersistenceError>
+    /** Where an attempt's standard output goes as it came, for later steps only: no log, and read by nobody else. */
+    readonly plainFile: (output: AttemptOutput) => Effect.Effect<string, PersistenceError>
     /** The logs of a run, by path, epoch, attempt and stream. */
     readonly logs: (run: RunId) => Effect.Effect<ReadonlyArray<AttemptLog>, PersistenceError>
-    /** Deletes the logs of runs that are pruned. */
+    /** Deletes the outputs of runs that are pruned. */
     readonly remove: (runs: ReadonlyArray<RunId>) => Effect.Effect<void, PersistenceError>
     /** The runs that have logs. */
     readonly logged: Effect.Effect<ReadonlyArray<RunId>, PersistenceError>

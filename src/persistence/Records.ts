@@ -76,6 +76,9 @@ export const noTotals: Totals = {
   cache_creation_input_tokens: 0
 }
 
+/** As `workflow/Secrets` has it. */
+export const Secrets = Schema.Struct({ inputs: Schema.Array(Schema.String), values: Schema.Array(Schema.String) })
+
 /** What a run was started with; a resume anywhere uses these, never the resuming process's own. */
 export const RunSettings = Schema.Struct({
   failFast: Schema.Boolean,
@@ -88,7 +91,9 @@ export const RunSettings = Schema.Struct({
   identity: Null(Schema.String),
   pluginDirs: Schema.Array(Schema.String),
   /** Values injected by the run context; they win over inputs. */
-  values: Texts
+  values: Texts,
+  /** What is hidden wherever anything of the run is shown (`Redaction`); absent: nothing. */
+  secrets: Schema.optionalWith(Secrets, { exact: true })
 })
 export type RunSettings = typeof RunSettings.Type
 

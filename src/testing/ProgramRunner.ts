@@ -82,6 +82,7 @@ export const noOutputs = Layer.succeed(
   OutputStore.of({
     keep: () => Effect.dieMessage("there are no output files here"),
     logFile: () => Effect.dieMessage("there are no logs here"),
+    plainFile: () => Effect.dieMessage("there are no outputs here"),
     logs: () => Effect.succeed([]),
     remove: () => Effect.void,
     logged: Effect.succeed([]),

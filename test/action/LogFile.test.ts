@@ -1,9 +1,11 @@
-import { writeFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { readEnd, readHead, readTrimmedTail } from "../../src/action/LogFile.ts"
+import { ownEnvironment, run } from "../../src/action/Process.ts"
+import { redactorOf } from "../../src/workflow/Redactor.ts"
 import { temporaryFolder, write } from "./support.ts"
 
 describe("a log file", () => {
@@ -33,6 +35,45 @@ describe("a log file", () => {
       expect(yield* readEnd(file, 3)).toEqual({ text: "x", whole: false })
       expect(yield* readEnd(file, 9)).toEqual({ text: "😀😀x", whole: true })
       expect(yield* Effect.flip(readEnd(`${file}.gone`, 9))).toBeInstanceOf(Error)
+    })
+  )
+})
+
+describe("the output of a process", () => {
+  const printed = (script: string) =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = (name: string) => join(folder, name)
+      const files = { stdout: file("out"), stderr: file("err"), plain: file("plain") }
+      const redactor = redactorOf(["hunter2-long"])
+      const options = {
+        command: ["/bin/sh", "-c", script],
+        cwd: folder,
+        env: ownEnvironment(),
+        redactor,
+        ...files
+      } as const
+      const exit = yield* run(options)
+      const text = (name: string) => readFileSync(name, "utf8")
+      return { exit, stdout: text(files.stdout), stderr: text(files.stderr), plain: text(files.plain), files }
+    })
+
+  it.scopedLive("is kept without secrets, though they come in parts, and as it is in a file of its own", () =>
+    Effect.gen(function* () {
+      const script = "printf 'a hunter2-lo'; sleep 0.1; printf 'ng b hunter2'; printf 'x hunter2-long' >&2"
+      const { exit, files, plain, stderr, stdout } = yield* printed(script)
+      expect([stdout, stderr, plain]).toEqual(["a *** b hunter2", "x ***", "a hunter2-long b hunter2"])
+      expect(exit.stdout.bytes).toBe(24)
+      expect(statSync(files.plain).mode & 0o777).toBe(0o600)
+    })
+  )
+
+  it.scopedLive("is kept whole when it is large", () =>
+    Effect.gen(function* () {
+      const line = "0123456789 hunter2-long "
+      const { plain, stdout } = yield* printed(`i=0; while [ $i -lt 20000 ]; do echo '${line}'; i=$((i + 1)); done`)
+      expect(plain).toBe(`${line}\n`.repeat(20_000))
+      expect(stdout).toBe("0123456789 *** \n".repeat(20_000))
     })
   )
 })

@@ -8,6 +8,8 @@ import type { ItemRequest } from "../../src/action/ItemProvider.ts"
 import { functionGate, programGate } from "../../src/action/ProjectGates.ts"
 import { functionItems, programItems } from "../../src/action/ProjectItems.ts"
 import { ScriptEnvironment } from "../../src/action/Resolvers.ts"
+import { RunSecrets } from "../../src/action/RunSecrets.ts"
+import { redactorOf } from "../../src/workflow/Redactor.ts"
 import { runId, stepPath } from "../../src/testing/SampleRecords.ts"
 import { run } from "./projectSupport.ts"
 import { eventually, processesWith, temporaryFolder, write, writeScript } from "./support.ts"
@@ -118,6 +120,17 @@ describe("an executable gate", () => {
         reason: "red"
       })
       expect(yield* verdict(folder, source('"pending"'))).toEqual({ _tag: "Pending" })
+    })
+  )
+
+  it.scopedLive("is told a secret, and tells none where it fails, though its words are cut", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const hiding = Effect.provideService(RunSecrets, { redactor: redactorOf(["hunter2-long"]) })
+      const cut = "#!/bin/sh\nprintf 'hunter2-long%1990s' x >&2\nexit 1\n"
+      expect((yield* hiding(message(folder, cut))).startsWith("exit code 1: ***   ")).toBe(true)
+      const source = `#!/bin/sh\nprintf '{"verdict": "approved", "feedback": "hunter2-long"}'\n`
+      expect(yield* hiding(verdict(folder, source))).toEqual({ _tag: "Approved", feedback: "hunter2-long" })
     })
   )
 

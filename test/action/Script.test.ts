@@ -2,12 +2,15 @@ import { existsSync, readFileSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as fc from "fast-check"
 import type { ActionCall } from "../../src/action/Action.ts"
 import { ScriptEnvironment } from "../../src/action/Resolvers.ts"
+import { RunSecrets } from "../../src/action/RunSecrets.ts"
 import { scriptExecutor } from "../../src/action/Script.ts"
 import type { ScriptNode, Texts } from "../../src/workflow/Definition.ts"
-import { makeCall, temporaryFolder, write, writeScript } from "./support.ts"
+import { redactorOf } from "../../src/workflow/Redactor.ts"
+import { eventually, makeCall, temporaryFolder, write, writeScript } from "./support.ts"
 
 interface Given {
   readonly inputs?: Texts
@@ -293,6 +296,73 @@ END`
       const folder = yield* temporaryFolder
       const failed = yield* Effect.flip(script(folder, "cat <<'END'\n{{x}}\nEND", { inputs: { x: "1" } }).effect)
       expect(failed.permanent).toBe(true)
+    })
+  )
+})
+
+describe("a script of a run with secrets", () => {
+  const secret = "hunter2-long"
+  const hiding = (folder: string, run: string) => {
+    const { effect, recorded } = script(folder, run, { inputs: { token: secret } })
+    return { effect: Effect.provideService(effect, RunSecrets, { redactor: redactorOf([secret]) }), recorded }
+  }
+  const plain = (folder: string) => join(folder, "stdout.plain")
+
+  it.scopedLive("hands on what it printed, and has a log without them", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const block = '{"context": "with {{token}}", "markers": ["{{token}}"]}'
+      const { effect } = hiding(folder, `cat <<END\n<<<FLOW_OUTPUT>>>\n${block}\n<<<END_FLOW_OUTPUT>>>\nEND`)
+      expect(yield* effect).toMatchObject({ context: `with ${secret}`, markers: [secret] })
+      expect(readFileSync(join(folder, "stdout.log"), "utf8")).toContain('{"context": "with ***", "markers": ["***"]}')
+      expect(existsSync(plain(folder))).toBe(false)
+    })
+  )
+
+  it.scopedLive("keeps a large output for later steps beside its log", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const output = yield* hiding(folder, "echo {{token}}; printf '%3000s' x").effect
+      expect(output.outputFile).toBe(plain(folder))
+      expect(readFileSync(plain(folder), "utf8").startsWith(`${secret}\n`)).toBe(true)
+      expect(readFileSync(join(folder, "stdout.log"), "utf8").startsWith("***\n")).toBe(true)
+    })
+  )
+
+  it.scopedLive("has no half of one at the end of its context", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      for (const [before, length] of [
+        [1_995, 1_995],
+        [1_988, 2_000],
+        [1_989, 1_989],
+        [2_000, 2_000]
+      ] as const) {
+        const { context } = yield* hiding(folder, `printf '%${before}s' x; printf %s {{token}}; printf '%3000s' y`)
+          .effect
+        expect([before, context?.length]).toEqual([before, length])
+      }
+    })
+  )
+
+  it.scopedLive("fails without them, also where stderr is cut, and leaves nothing of its output", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const run = "echo {{token}}; printf %s {{token}} >&2; printf '%1994s' x >&2; exit 3"
+      const { message: shown } = yield* Effect.flip(hiding(folder, run).effect)
+      expect(shown.startsWith("exit code 3: ***   ")).toBe(true)
+      expect(existsSync(plain(folder))).toBe(false)
+    })
+  )
+
+  it.scopedLive("leaves nothing of its output when it is interrupted", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const fiber = yield* Effect.fork(hiding(folder, "echo {{token}}; touch started; sleep 30").effect)
+      expect(yield* eventually(() => existsSync(join(folder, "started")))).toBe(true)
+      yield* Fiber.interrupt(fiber)
+      expect(existsSync(plain(folder))).toBe(false)
+      expect(readFileSync(join(folder, "stdout.log"), "utf8")).toBe("***\n")
     })
   )
 })

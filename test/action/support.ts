@@ -74,6 +74,7 @@ export const makeCall = (
     lastHeartbeat: undefined,
     heartbeat: (details) => Effect.sync(() => void recorded.heartbeats.push(details)),
     logFile: (stream) => Effect.succeed(join(folder, `${stream}.log`)),
+    plainFile: Effect.succeed(join(folder, "stdout.plain")),
     processStarted: (process) => Effect.sync(() => void recorded.processes.push(process)),
     warn: (message) => Effect.sync(() => void recorded.warnings.push(message)),
     interruptGrace: Effect.succeed(100),

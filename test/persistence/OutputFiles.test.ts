@@ -63,6 +63,29 @@ describe("output files", () => {
     })
   )
 
+  it.scoped("that are not to be shown stand apart, and are deleted with their run", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder((it) => it)
+      const files = makeFiles(folder)
+      const path = "/pipeline:p/t:hunter2/a"
+      const output = { ...attempt(path), shown: "/pipeline:p/t:***/a" }
+      const plain = yield* files.plainFile(output)
+      const log = yield* files.logFile(output)
+      for (const file of [plain, log]) NodeFs.writeFileSync(file, "x")
+      expect(yield* files.logs(runId("R"))).toMatchObject([{ path: "/pipeline:p/t:***/a", file: log, bytes: 1 }])
+      // Another path that is shown alike has a folder of its own.
+      expect(yield* files.logFile({ ...output, ...attempt("/pipeline:p/t:hunter3/a") })).not.toBe(log)
+      const all = NodeFs.readdirSync(folder, { recursive: true, encoding: "utf8" })
+      expect(all.filter((name) => name.includes("hunter2"))).toEqual([])
+      const texts = all
+        .filter((name) => name.endsWith("path"))
+        .map((name) => NodeFs.readFileSync(NodePath.join(folder, name), "utf8"))
+      expect(new Set(texts)).toEqual(new Set(["/pipeline:p/t:***/a"]))
+      yield* files.remove([runId("R")])
+      expect([plain, log].filter((file) => NodeFs.existsSync(file))).toEqual([])
+    })
+  )
+
   it.scoped("of a lost attempt are replaced, and deleted with their run", () =>
     Effect.gen(function* () {
       const files = yield* temporaryFolder(makeFiles)

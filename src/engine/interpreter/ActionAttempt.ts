@@ -14,6 +14,8 @@ import {
   type ProcessIdentity
 } from "../../action/Action.ts"
 import type { OutputStore } from "../../persistence/OutputStore.ts"
+import type { PersistenceError } from "../../persistence/Persistence.ts"
+import { shownStepPath } from "../../persistence/Redaction.ts"
 import { noResult, type StepResult } from "../../persistence/Records.ts"
 import type { ActionRef, Texts } from "../../workflow/Definition.ts"
 import { applySchema, type OutputSchema } from "../../workflow/OutputSchema.ts"
@@ -227,10 +229,17 @@ class Call implements ActionCall {
     return this.attemptState.abandon
   }
   get logFile() {
-    return (stream: "stdout" | "stderr"): Effect.Effect<string, ActionFailed> => {
-      const { epoch, path } = this.attemptState.step
-      const file = { run: this.run, path, epoch, attempt: this.attempt, stream }
-      return Effect.mapError(this.outputs.logFile(file), ({ message }) => new ActionFailed({ message }))
-    }
+    return (stream: "stdout" | "stderr"): Effect.Effect<string, ActionFailed> =>
+      Effect.mapError(this.outputs.logFile({ ...this.#output, stream }), outputFailed)
+  }
+  get plainFile(): Effect.Effect<string, ActionFailed> {
+    return Effect.mapError(this.outputs.plainFile(this.#output), outputFailed)
+  }
+  get #output() {
+    const { epoch, path } = this.attemptState.step
+    const shown = shownStepPath(this.attemptState.run.record, path)
+    return { run: this.run, path, shown, epoch, attempt: this.attempt }
   }
 }
+
+const outputFailed = ({ message }: PersistenceError): ActionFailed => new ActionFailed({ message })

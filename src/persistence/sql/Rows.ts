@@ -68,6 +68,7 @@ export const encodeRun = (run: RunRecord): ReadonlyArray<SqlValue> => runColumns
 export const encodePatch = (patch: RunPatch): ReadonlyArray<readonly [column: string, value: SqlValue]> => {
   const set: Array<readonly [string, SqlValue]> = []
   if (patch.status !== undefined) set.push(["status", patch.status])
+  if (patch.settings !== undefined) set.push(["settings", json(patch.settings)])
   if (patch.startedAt !== undefined) set.push(["started_at", patch.startedAt])
   if (patch.endedAt !== undefined) set.push(["ended_at", patch.endedAt])
   if (patch.summary !== undefined) set.push(["summary", patch.summary])

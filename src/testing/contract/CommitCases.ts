@@ -27,7 +27,8 @@ export const commitCases: ReadonlyArray<Case> = [
     const run = yield* ownedRun(store, "A")
     const { id: row } = yield* store.send(run.id, { _tag: "Pause" }, now)
     const item = itemRecord("/each", "file:a")
-    const patch = { iteration: 3, error: "late", result: { deep: [1, null] } }
+    const settings = { ...run.settings, secrets: { inputs: ["token"], values: ["hunter2"] } }
+    const patch = { iteration: 3, error: "late", result: { deep: [1, null] }, settings }
     yield* store.commit(
       commitTo(run, { _tag: "Run", patch }, step("/one"), { _tag: "Item", item }, { _tag: "Consume", ids: [row] })
     )
