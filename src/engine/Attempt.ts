@@ -96,7 +96,8 @@ export class Attempt {
     })
   }
 
-  warn(message: string): Effect.Effect<void> {
+  warn(text: string): Effect.Effect<void> {
+    const message = this.run.shown(text)
     return Effect.zipRight(
       Effect.logWarning(message).pipe(Effect.annotateLogs({ run: this.run.id, step: this.step.path })),
       Effect.sync(() => this.run.append([], [{ _tag: "StepWarning", ...this.run.about(this.step), message }]))

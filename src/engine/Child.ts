@@ -4,11 +4,13 @@
  * - C1 A child is created in the commit that records who dispatched it.
  * - C2 A child tells its parent by rows (`ChildEnded`, `ChildWaiting`, `ChildRunning`), so the parent may be let go.
  * - C3 A parent that stops waiting for good cancels the child and waits for its end, its always included.
+ * - C6 What a child gives, or waits for, is shown by its parent only when that hides the child's secrets too.
  */
 import * as Effect from "effect/Effect"
 import type { BlockedOn, RunId, RunRecord, RunSettings, StepPath, StepRecord } from "../persistence/Records.ts"
 import { isEnded } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
+import { type Secrets, withValues } from "../workflow/Secrets.ts"
 import type { Branch } from "./Branch.ts"
 import { awaitWithin } from "./Deadlines.ts"
 import * as RunTotals from "./Totals.ts"
@@ -27,11 +29,15 @@ export interface ChildRequest {
   readonly key: string
   /** Laid over the parent's settings. */
   readonly settings: Partial<RunSettings>
+  /** The child's own; what its parent hides it hides too. */
+  readonly secrets?: Secrets | undefined
 }
 
 /** The record of a child that has not started: owned by its parent's engine. */
 export const childRecord = (parent: RunContext, request: ChildRequest): RunRecord => {
   const { record } = parent
+  const secrets = withValues(request.secrets, record.settings.secrets?.values ?? [])
+  const { secrets: _own, ...inherited } = record.settings
   return newRun({
     id: parent.host.newRunId(),
     workflow: request.workflow,
@@ -44,7 +50,12 @@ export const childRecord = (parent: RunContext, request: ChildRequest): RunRecor
     trigger: record.trigger,
     inputs: request.inputs,
     payload: request.payload,
-    settings: { ...record.settings, runTimeout: null, ...request.settings },
+    settings: {
+      ...inherited,
+      runTimeout: null,
+      ...request.settings,
+      ...(secrets === undefined ? {} : { secrets })
+    },
     createdAt: parent.now(),
     target: record.target,
     idempotencyKey: `${parent.id}${request.path}/${request.key}`,
@@ -96,21 +107,31 @@ const untilEnded = (options: AwaitedChild, isCancelled: boolean, seen: number): 
     const asked = run.timesAsked
     const { children } = run.host
     consumeNews(options)
-    return Effect.flatMap(children.get(options.child, isCancelled ? undefined : options.dispatched), (child) => {
-      if (child === undefined) return Effect.succeed(undefined)
-      if (isEnded(child.status)) {
-        if (child.epoch >= options.epoch) return Effect.succeed(child)
-        return Effect.zipRight(children.reopen(options.child), untilEnded(options, isCancelled, asked))
+    const found = children.get(options.child, isCancelled ? undefined : options.dispatched)
+    return Effect.flatMap(
+      Effect.tap(found, (child) => learnFrom(run, child)),
+      (child) => {
+        if (child === undefined) return Effect.succeed(undefined)
+        if (isEnded(child.status)) {
+          if (child.epoch >= options.epoch) return Effect.succeed(child)
+          return Effect.zipRight(children.reopen(options.child), untilEnded(options, isCancelled, asked))
+        }
+        const isParked = child.status === "needs_resume" && asked === seen
+        if (isParked && isCancelled) return Effect.succeed(child)
+        const ensured = isParked ? Effect.void : children.ensure(options.child)
+        return Effect.zipRight(
+          Effect.zipRight(ensured, untilNews(options, child)),
+          untilEnded(options, isCancelled, asked)
+        )
       }
-      const isParked = child.status === "needs_resume" && asked === seen
-      if (isParked && isCancelled) return Effect.succeed(child)
-      const ensured = isParked ? Effect.void : children.ensure(options.child)
-      return Effect.zipRight(
-        Effect.zipRight(ensured, untilNews(options, child)),
-        untilEnded(options, isCancelled, asked)
-      )
-    })
+    )
   })
+
+/** C6 */
+const learnFrom = (run: RunContext, child: RunRecord | undefined): Effect.Effect<void> => {
+  const values = child?.settings.secrets?.values
+  return values === undefined ? Effect.void : run.learn({ inputs: [], values })
+}
 
 /** Waits until the child has something to tell, or, where it lives elsewhere, may have. */
 const untilNews = (options: AwaitedChild, child: RunRecord): Effect.Effect<void> => {

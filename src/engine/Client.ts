@@ -22,6 +22,7 @@ import {
   RunId,
   type RunRecord
 } from "../persistence/Records.ts"
+import { shownBlockedOn, shownText } from "../persistence/Redaction.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 
 /** Several gates wait, and the answer names none of them. */
@@ -77,13 +78,14 @@ export const answer = (
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const runner = yield* ChildRunner
-    const gate = yield* chooseGate(yield* persistence.get(run), options.gate)
-    yield* checkSelections(gate, options.selections ?? [])
+    const asked = yield* persistence.get(run)
+    const { gate, shown } = yield* chooseGate(asked, options.gate)
+    const selections = yield* selectedKeys(asked, { gate, shown }, options.selections ?? [])
     const now = yield* Clock.currentTimeMillis
     const given: GateAnswer = {
       approved: options.approved,
       feedback: options.feedback ?? null,
-      selections: options.selections ?? [],
+      selections,
       by: options.by ?? null,
       at: now
     }
@@ -92,39 +94,57 @@ export const answer = (
     yield* isThisEngine(runner)
       ? sent
       : Effect.catchTag(sent, "RunNotFound", () => sendElsewhere(runner, gate, message))
-    return { run: gate.run, gate: gate.name }
+    return { run: gate.run, gate: shown.name }
   })
 
-/** The gates that a run is blocked on, those of its children included. */
+/** The gates that a run is blocked on, those of its children included; as they may be shown. */
 export const waitingGates = (run: RunRecord): ReadonlyArray<BlockedOn> =>
-  run.blockedOn.filter((blocker) => blocker._tag === "gate")
+  gatesIn(run).map((gate) => shownBlockedOn(run, gate))
 
+const gatesIn = (run: RunRecord): ReadonlyArray<BlockedOn> => run.blockedOn.filter((blocker) => blocker._tag === "gate")
+
+/** A gate, and what may be shown of it. */
+interface OpenGate {
+  readonly gate: BlockedOn
+  readonly shown: BlockedOn
+}
+
+const openGate = (run: RunRecord, gate: BlockedOn): OpenGate => ({ gate, shown: shownBlockedOn(run, gate) })
+
+/** Asked for by name or path, as they are or as they are shown. */
 const chooseGate = (
   run: RunRecord,
   wanted: string | undefined
-): Effect.Effect<BlockedOn, NotWaiting | AmbiguousGate | RunAlreadyEnded | PersistenceError, Persistence> =>
+): Effect.Effect<OpenGate, NotWaiting | AmbiguousGate | RunAlreadyEnded | PersistenceError, Persistence> =>
   Effect.gen(function* () {
-    const gates = isEnded(run.status) ? [] : [...(yield* openGates(run)), ...(yield* gatesElsewhere(run))]
-    const fitting = wanted === undefined ? gates : gates.filter((gate) => gate.name === wanted || gate.path === wanted)
+    const gates = isEnded(run.status) ? [] : [...(yield* findGates(run)), ...(yield* gatesElsewhere(run))]
+    const isWanted = ({ name, path }: BlockedOn) => wanted === undefined || name === wanted || path === wanted
+    const fitting = gates.filter(({ gate, shown }) => isWanted(gate) || isWanted(shown))
     const [gate] = fitting
-    if (gate === undefined) return yield* new NotWaiting({ run: run.id, path: wanted ?? "", answered: false })
+    if (gate === undefined) {
+      return yield* new NotWaiting({ run: run.id, path: shownText(run, wanted ?? ""), answered: false })
+    }
     if (fitting.length > 1) {
-      const described = ({ name, path, run: of }: BlockedOn) =>
+      const described = ({ shown: { name, path, run: of } }: OpenGate) =>
         `${name} (${path}${of === run.id ? "" : ` of run ${of}`})`
       return yield* new AmbiguousGate({ run: run.id, gates: fitting.map(described) })
     }
     return gate
   })
 
-/** From the rows, not from `blockedOn`: a gate waits as soon as its row does, also while other branches are at work. */
+/** The gates at which a run and those below it wait, as they may be shown. */
 export const openGates = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn>, PersistenceError, Persistence> =>
+  Effect.map(findGates(run), (gates) => gates.map(({ shown }) => shown))
+
+/** From the rows, not from `blockedOn`: a gate waits as soon as its row does, also while other branches are at work. */
+const findGates = (run: RunRecord): Effect.Effect<ReadonlyArray<OpenGate>, PersistenceError, Persistence> =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const steps = yield* persistence.steps(run.id)
     const own = steps
       .filter((step) => step.kind === "gate" && step.status === "waiting" && !step.superseded)
-      .map(
-        (step): BlockedOn => ({
+      .map((step) =>
+        openGate(run, {
           _tag: "gate",
           run: run.id,
           path: step.path,
@@ -137,12 +157,12 @@ export const openGates = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn
         })
       )
     const children = yield* persistence.list({ parent: run.id, status: openStatuses, limit: maxChildren })
-    const theirs = yield* Effect.forEach(children, openGates)
+    const theirs = yield* Effect.forEach(children, findGates)
     return [...own, ...theirs.flat()]
   })
 
 /** The gates of children that live elsewhere: only the run's own record tells of them here. */
-const gatesElsewhere = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn>, PersistenceError, Persistence> =>
+const gatesElsewhere = (run: RunRecord): Effect.Effect<ReadonlyArray<OpenGate>, PersistenceError, Persistence> =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     if (isThisEngine(yield* ChildRunner)) return []
@@ -151,7 +171,8 @@ const gatesElsewhere = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn>,
         Effect.as(false),
         Effect.catchTag("RunNotFound", () => Effect.succeed(true))
       )
-    return yield* Effect.filter(waitingGates(run), isElsewhere)
+    const gates = yield* Effect.filter(gatesIn(run), isElsewhere)
+    return gates.map((gate) => openGate(run, gate))
   })
 
 const sendElsewhere = (
@@ -168,12 +189,20 @@ const openStatuses = ["pending", "running", "waiting", "cancelling"] as const
 /** Children looked at for open gates. */
 const maxChildren = 1_000
 
-const checkSelections = (gate: BlockedOn, selections: ReadonlyArray<string>): Effect.Effect<void, InvalidSelection> => {
-  const options = gate.options.map((option) => option.key)
-  const unknown = selections.filter((selection) => !options.includes(selection))
-  return unknown.length === 0
-    ? Effect.void
-    : Effect.fail(new InvalidSelection({ run: gate.run, gate: gate.name, unknown, options }))
+/** The keys of what is selected, by key or as it is shown. */
+const selectedKeys = (
+  run: RunRecord,
+  { gate, shown }: OpenGate,
+  selections: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<string>, InvalidSelection> => {
+  const keys = selections.map(
+    (selected) => gate.options.find(({ key }, at) => key === selected || shown.options[at]?.key === selected)?.key
+  )
+  const known = keys.filter((key) => key !== undefined)
+  if (known.length === keys.length) return Effect.succeed(known)
+  const unknown = selections.filter((_, at) => keys[at] === undefined).map((text) => shownText(run, text))
+  const options = shown.options.map(({ key }) => key)
+  return Effect.fail(new InvalidSelection({ run: gate.run, gate: shown.name, unknown, options }))
 }
 
 /** Asks a run to end: its steps are interrupted, its always runs, it ends cancelled. Asking twice changes nothing. */

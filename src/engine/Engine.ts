@@ -21,11 +21,12 @@ import {
   type PersistenceError,
   type PersistenceService,
   type RunAlreadyEnded,
-  type RunAlreadyExists,
+  RunAlreadyExists,
   type RunAlreadyOwned,
   type RunNotFound
 } from "../persistence/Persistence.ts"
 import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import { shownText } from "../persistence/Redaction.ts"
 import { withChildRunner } from "./ChildrenElsewhere.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 import { childRuns } from "./ChildRuns.ts"
@@ -38,6 +39,7 @@ import { Lookout } from "./Lookout.ts"
 import type { ProgramSource } from "./Program.ts"
 import { Residents } from "./Residents.ts"
 import type { RunContext, RunHost } from "./RunContext.ts"
+import { SecretListener } from "./SecretListener.ts"
 import { ulid } from "./Ulid.ts"
 
 export { type ProgramSource, ProgramUnavailable } from "./Program.ts"
@@ -100,7 +102,7 @@ const makeEngine = Effect.gen(function* () {
   const runtime = yield* Effect.runtime<never>()
   const random = yield* Effect.random
   const draw = () => Effect.runSync(random.next)
-  const engine = new EngineState(persistence, settings, clock, runtime, draw, yield* ChildRunner)
+  const engine = new EngineState(persistence, settings, clock, runtime, draw, yield* ChildRunner, yield* SecretListener)
   yield* engine.lease.renew
   yield* Effect.forkScoped(engine.lease.keep)
   yield* Effect.forkScoped(engine.lookout.listen)
@@ -127,7 +129,8 @@ class EngineState {
     private readonly clock: Clock.Clock,
     private readonly runtime: Runtime.Runtime<never>,
     private readonly draw: () => number,
-    runner: ChildRunnerService
+    runner: ChildRunnerService,
+    secrets: (values: ReadonlyArray<string>) => void
   ) {
     const id = EngineId.make(ulid(clock.unsafeCurrentTimeMillis(), draw))
     const host = currentHost()
@@ -159,6 +162,7 @@ class EngineState {
     const children = isThisEngine(runner) ? own : withChildRunner({ own, runner, persistence, deadlines, interval })
     this.#host = {
       settings,
+      secrets,
       clock,
       deadlines,
       children,
@@ -218,7 +222,10 @@ class EngineState {
     return Effect.suspend(() => {
       const run: RunRecord = { ...record, owner: this.id, generation: 1, seq: 0, readyAt: null }
       this.lookout.give(run.id)
-      return Effect.as(this.residents.begin(run), run.id)
+      const begun = Effect.mapError(this.residents.begin(run), (error) =>
+        error instanceof RunAlreadyExists ? shown(run, error) : error
+      )
+      return Effect.as(begun, run.id)
     })
   }
 
@@ -268,6 +275,10 @@ class EngineState {
     return Effect.raceAll([Deferred.await(change), hint, this.#deadlines.sleep(awaitInterval)])
   }
 }
+
+/** A key may be made of what is secret. */
+const shown = (record: RunRecord, { idempotencyKey, run, workflow }: RunAlreadyExists): RunAlreadyExists =>
+  new RunAlreadyExists({ workflow, run, idempotencyKey: shownText(record, idempotencyKey) })
 
 /** ms */
 const awaitInterval = 1_000

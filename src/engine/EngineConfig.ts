@@ -37,6 +37,8 @@ export interface EngineSettings {
   readonly maxAttempts: number
   readonly maxIterations: number
   readonly maxFanOut: number
+  /** Values that a run hides, those of its children included. */
+  readonly maxSecrets: number
   /** Bytes of a step's structured output, as JSON. */
   readonly maxOutputBytes: number
   /** Events that a slow subscriber may lag behind before it misses some. */
@@ -64,6 +66,7 @@ export const defaults: EngineSettings = {
   maxAttempts: 1_000,
   maxIterations: 100_000,
   maxFanOut: 100_000,
+  maxSecrets: 1_000,
   maxOutputBytes: 16 * 1024 * 1024,
   eventCapacity: 4_096,
   checkInvariants: false

@@ -113,7 +113,7 @@ const ask = (spec: GateSpec, row: StepRecord, deadline: number): Effect.Effect<G
   if (resolver === undefined) return Effect.succeed(pending)
   const { run } = spec.branch
   const logged = (error: GateResolverFailed) => {
-    const message = `gate '${spec.name}': the resolver failed: ${error.message}`
+    const message = run.shown(`gate '${spec.name}': the resolver failed: ${error.message}`)
     run.append([], [{ _tag: "StepWarning", ...run.about(row), message }])
     return Effect.as(Effect.logWarning(message), pending)
   }
@@ -189,9 +189,12 @@ const answered = (spec: GateSpec, row: StepRecord, answer: GateAnswer, changes: 
         gate: gateRecord,
         result: { ...noResult, context: selectionContext(answer) }
       }
-    : { ...row, status: "failed", gate: gateRecord, error: answer.feedback ?? `gate '${spec.name}' was rejected` }
+    : { ...row, status: "failed", gate: gateRecord, error: rejection(spec, answer) }
   return end(spec, ended, changes, answer.approved)
 }
+
+const rejection = ({ branch, name }: GateSpec, { feedback }: GateAnswer): string =>
+  feedback === null ? `gate '${name}' was rejected` : branch.run.shown(feedback)
 
 const timedOut = (spec: GateSpec, row: StepRecord): StepRecord =>
   spec.onTimeout === "fail"

@@ -22,7 +22,9 @@ import {
   type RunNotFound
 } from "../persistence/Persistence.ts"
 import { type EngineId, type InboxRow, isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import { shownText } from "../persistence/Redaction.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
+import { shownEvents } from "./EventRedaction.ts"
 import type { EventBus } from "./Events.ts"
 import { type Creation, JournalWriter } from "./JournalWriter.ts"
 import type { Lease } from "./Lease.ts"
@@ -281,6 +283,7 @@ export class Residents {
   }
 
   #writer(slot: Slot, claim: Claim, loaded: LoadedRun, creation: Creation | undefined): JournalWriter {
+    const { journal } = loaded
     const { bus, clock, lease, persistence, runtime, settings, violated } = this.options
     return new JournalWriter({
       persistence,
@@ -291,9 +294,9 @@ export class Residents {
       ...(creation === undefined ? {} : { creation }),
       checkInvariants: settings.checkInvariants,
       leaseHolds: () => lease.holds,
-      publish: (events) => bus.publish(events),
+      publish: (events) => bus.publish(shownEvents(journal.run, events)),
       lost: (reason) => slot.resident?.run.stopSilently(reason),
-      violated
+      violated: (message) => violated(shownText(journal.run, message))
     })
   }
 

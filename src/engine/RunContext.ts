@@ -21,6 +21,9 @@ import type {
   StepRecord
 } from "../persistence/Records.ts"
 import { isTerminal, blankStep, noResult, stepId } from "../persistence/Records.ts"
+import { redactorFor, shownText } from "../persistence/Redaction.ts"
+import type { Redactor } from "../workflow/Redactor.ts"
+import { joined, type Secrets } from "../workflow/Secrets.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
@@ -68,6 +71,8 @@ export interface RunHost {
   readonly children: Children
   readonly newRunId: () => RunId
   readonly settings: EngineSettings
+  /** Told of what a run hides. */
+  readonly secrets: (values: ReadonlyArray<string>) => void
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
   /** Every branch of the run is parked. */
@@ -105,6 +110,8 @@ export class RunContext {
     this.#nextPosition = last + 1
     this.#isReplaying = last > 0
     for (const row of inbox) this.deliver(row)
+    const { secrets } = this.record.settings
+    if (secrets !== undefined) host.secrets(secrets.values)
   }
 
   get record(): RunRecord {
@@ -113,6 +120,34 @@ export class RunContext {
 
   get settings(): EngineSettings {
     return this.host.settings
+  }
+
+  /** What hides the run's secrets; undefined where it has none. */
+  get redactor(): Redactor | undefined {
+    return redactorFor(this.record)
+  }
+
+  /** A text as records and messages may hold it: errors, reasons. What feeds later steps is recorded as it is. */
+  shown(text: string): string {
+    return shownText(this.record, text)
+  }
+
+  /** Hides more from now on: the secrets of a child, those of a record that was made without them. */
+  learn(secrets: Secrets | undefined): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { settings } = this.record
+      const all = joined(settings.secrets, secrets)
+      if (all === undefined || all === settings.secrets) return Effect.void
+      const { maxSecrets } = this.settings
+      if (all.values.length > maxSecrets) {
+        return Effect.logWarning(
+          `run ${this.id} hides no more than ${maxSecrets} values: it may show secrets of others`
+        )
+      }
+      this.append([{ _tag: "Run", patch: { settings: { ...settings, secrets: all } } }])
+      this.host.secrets(all.values)
+      return Effect.void
+    })
   }
 
   /** Wall-clock time, ms. */

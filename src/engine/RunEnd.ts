@@ -30,7 +30,8 @@ export const recordEnd = (run: RunContext, outcome: Outcome, cancelReason: strin
 }
 
 /** Parks a run: nobody claims it until somebody asks for it by id, or an engine starts that knows it anew. */
-export const parkRun = (run: RunContext, message: string): void => {
+export const parkRun = (run: RunContext, why: string): void => {
+  const message = run.shown(why)
   const status: RunStatus = "needs_resume"
   const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn: [] }))
   const event: EngineEvent = { _tag: "RunWaiting", timestamp: run.now(), run: run.id, on: [`needs resume: ${message}`] }

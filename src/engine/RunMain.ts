@@ -12,6 +12,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import { RunSecrets } from "../action/RunSecrets.ts"
 import type { Change } from "../persistence/Journal.ts"
 import type { StepPath } from "../persistence/Records.ts"
 import { forkNow } from "./AttemptFiber.ts"
@@ -210,9 +211,13 @@ export class RunMain {
       return { status: "failed", error, result: null }
     }
     if (reason !== undefined) return { status: "cancelled", error: null, result: null }
-    if (Exit.isSuccess(exit)) return exit.value
+    if (Exit.isSuccess(exit)) return this.#shown(exit.value)
     if (Cause.isInterruptedOnly(exit.cause)) return { status: "failed", error: "the run was interrupted", result: null }
     return { status: "failed", error: this.#panicked(exit.cause), result: null }
+  }
+
+  #shown(outcome: Outcome): Outcome {
+    return outcome.error === null ? outcome : { ...outcome, error: this.run.shown(outcome.error) }
   }
 
   /**
@@ -220,7 +225,8 @@ export class RunMain {
    * before it leaves the replay to the primitives.
    */
   #fork<A>(effect: Effect.Effect<A>): Effect.Effect<Exit.Exit<A>> {
-    const run = Effect.suspend(() => (this.#mayBegin ? effect : Effect.interrupt))
+    const known = Effect.provideService(effect, RunSecrets, this.run)
+    const run = Effect.suspend(() => (this.#mayBegin ? known : Effect.interrupt))
     const begun = Effect.zipRight(
       Effect.withFiberRuntime<void>((fiber) =>
         Effect.sync(() => {
@@ -298,7 +304,7 @@ export class RunMain {
     const message = messageOf(defect) ?? "the engine met an unknown defect"
     const stack = defect instanceof Error ? (defect.stack ?? null) : null
     run.append([], [{ _tag: "Panicked", timestamp: run.now(), run: run.id, message, stack }])
-    return `defect: ${message}`
+    return `defect: ${run.shown(message)}`
   }
 
   /** A defect in the engine itself: the run is parked, since it would meet it again. */

@@ -292,18 +292,19 @@ class StepRun implements AttemptOwner {
 
   #failed(failure: AttemptFailure, timedOut: boolean): Effect.Effect<StepRecord> {
     const outcome = timedOut ? "timed_out" : "failed"
-    this.updateAttempt({ outcome, error: failure.message, endedAt: this.#run.now() })
+    const message = this.#run.shown(failure.message)
+    this.updateAttempt({ outcome, error: message, endedAt: this.#run.now() })
     const number = this.attempt.number
     const isLast = number > this.spec.retries || failure.permanent === true
     if (isLast || number >= this.#run.settings.maxAttempts) {
       const status: StepStatus = this.spec.failedAs === "skipped" ? "skipped" : timedOut ? "timed_out" : "failed"
       const result = failure.result === undefined ? {} : { result: failure.result }
-      this.#end({ status, error: failure.message, value: failure.value ?? null, ...result }, failure.totals)
+      this.#end({ status, error: message, value: failure.value ?? null, ...result }, failure.totals)
       return Effect.succeed(this.row)
     }
     return Effect.flatMap(this.spec.delay(number), (delay) => {
       this.row = { ...this.row, wakeAt: delay > 0 ? this.#run.now() + delay : null }
-      const event = { ...this.#run.about(this.row), attempt: number, error: failure.message }
+      const event = { ...this.#run.about(this.row), attempt: number, error: message }
       const changes: Array<Change> = [{ _tag: "Step", step: this.row }]
       const { totals } = failure
       if (totals !== undefined) {

@@ -11,7 +11,7 @@ import { describe, type StopReason } from "./StopReason.ts"
 
 /** Records a step, with its running attempt, as cancelled. */
 export const cancelRow = (run: RunContext, row: StepRecord, reason: StopReason | string): void => {
-  const text = typeof reason === "string" ? reason : describe(reason)
+  const text = run.shown(typeof reason === "string" ? reason : describe(reason))
   const attempts = row.attempts.map((attempt) =>
     attempt.outcome === "running" ? endAttempt(run, attempt, "cancelled", text) : attempt
   )

@@ -4,10 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { awaitChild, childRecord, stopChild } from "../engine/Child.ts"
+import { awaitChild, type ChildRequest, childRecord, stopChild } from "../engine/Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../engine/Step.ts"
-import { type AttemptRecord, noResult, type StepPath, type StepRecord, type Totals } from "../persistence/Records.ts"
+import { type AttemptRecord, noResult, type StepRecord, type Totals } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
+import { secretsIn } from "./PayloadSecrets.ts"
 import type { Workflow } from "./Workflow.ts"
 import { definitionKey, describeFailure, endOf, type Typed, WorkflowFailed } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
@@ -22,6 +23,7 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
     const name = `workflow:${workflow.name}`
     const branch = yield* currentBranch(name)
     const encoded = yield* encode(workflow.payload, payload)
+    const secrets = secretsIn(payload)
     const path = branch.next(name)
     const row = yield* step({
       branch,
@@ -34,7 +36,7 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
       timeout: null,
       heartbeat: null,
       failedAs: "failed",
-      dispatch: (_step, attempt) => dispatch(branch, path, workflow, encoded, attempt),
+      dispatch: (_step, attempt) => dispatch(branch, workflow, { path, payload: encoded, secrets }, attempt),
       attempt: (attempt) => runChild(branch, workflow, attempt),
       stopped: (row) => stopChild(branch, row)
     })
@@ -43,9 +45,8 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
 
 const dispatch = (
   branch: Branch,
-  path: StepPath,
   workflow: { readonly name: string; readonly version: string },
-  payload: unknown,
+  given: Pick<ChildRequest, "path" | "payload" | "secrets">,
   attempt: AttemptRecord
 ): Dispatch => {
   if (attempt.childRun !== null) return { attempt: {}, changes: [], started: Effect.void }
@@ -55,8 +56,7 @@ const dispatch = (
     title: workflow.name,
     definition: definitionKey(workflow),
     inputs: {},
-    payload,
-    path,
+    ...given,
     key: `${run.record.epoch}.${attempt.number}`,
     settings: {}
   })

@@ -23,6 +23,7 @@ import type { PersistenceError, RunNotFound } from "../persistence/Persistence.t
 import { Persistence } from "../persistence/Persistence.ts"
 import { RunId } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
+import { secretsIn } from "./PayloadSecrets.ts"
 import { definitionKey, describeFailure, endOf, type WorkflowFailed } from "./WorkflowEnd.ts"
 import { onBranch, WorkflowRun } from "./WorkflowRun.ts"
 
@@ -213,6 +214,8 @@ const start = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
   Effect.gen(function* () {
     const engine = yield* Engine
     const encoded = yield* encode(shape.payload, payload)
+    const settings = defaultSettings(engine.settings.stepTimeout)
+    const secrets = secretsIn(payload)
     const record = newRun({
       id: yield* engine.newRunId,
       workflow: shape.name,
@@ -221,7 +224,7 @@ const start = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
       payload: encoded,
       createdAt: yield* Clock.currentTimeMillis,
       idempotencyKey: shape.idempotencyKey?.(payload) ?? null,
-      settings: defaultSettings(engine.settings.stepTimeout)
+      settings: secrets === undefined ? settings : { ...settings, secrets }
     })
     return yield* Effect.catchTag(engine.start(record), "RunAlreadyExists", ({ run, idempotencyKey, workflow }) =>
       Effect.flatMap(samePayload(run, encoded), (same) =>

@@ -12,6 +12,7 @@ import {
   type StepRecord
 } from "../../persistence/Records.ts"
 import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
+import { declaredSecrets } from "../../workflow/Secrets.ts"
 import type { Branch } from "../Branch.ts"
 import { awaitChild, type ChildRequest, childRecord, stopChild } from "../Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
@@ -112,7 +113,8 @@ const prepareNew = (
     if (problem !== undefined) return unusable(problem)
     const inputs = withDefaults(resolved.definition, given)
     const identity = node.as ?? self.run.record.settings.identity
-    const request = { ...resolved.request, inputs, path, settings: { identity } }
+    const secrets = declaredSecrets(resolved.definition.inputs, inputs)
+    const request = { ...resolved.request, inputs, path, settings: { identity }, secrets }
     const warnings = undeclaredInputs(resolved.definition, given)
     const dispatched = (attempt: AttemptRecord) => newChild(self, request, attempt)
     const prepared: PreparedNew = {

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { isTerminal, type ItemRecord } from "../../persistence/Records.ts"
 import { defaults, type ForeachNode, type Texts } from "../../workflow/Definition.ts"
+import { declaredSecrets } from "../../workflow/Secrets.ts"
 import type { Branch } from "../Branch.ts"
 import type { FanOutSpec } from "../FanOut.ts"
 import { itemChildren } from "../ItemChildren.ts"
@@ -39,8 +40,9 @@ const fanOutSpec = (self: Interpreter, node: ForeachNode, child: ResolvedChild, 
   onCycle: node.onCycle ?? defaults.onCycle,
   onChildFail: node.onChildFail ?? defaults.onChildFail,
   work: itemChildren(attempt, (item) => {
-    const inputs = itemInputs(self, node.inputs ?? {}, item)
-    return { ...child.request, inputs: withDefaults(child.definition, inputs), settings: { identity: null } }
+    const inputs = withDefaults(child.definition, itemInputs(self, node.inputs ?? {}, item))
+    const secrets = declaredSecrets(child.definition.inputs, inputs)
+    return { ...child.request, inputs, settings: { identity: null }, secrets }
   })
 })
 

@@ -15,6 +15,8 @@ import { OutputStore } from "../../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type RunAlreadyExists } from "../../persistence/Persistence.ts"
 import type { RunId, RunSettings } from "../../persistence/Records.ts"
 import { isRequired, type Texts, type WorkflowDefinition } from "../../workflow/Definition.ts"
+import { shortestSecret } from "../../workflow/SecretForms.ts"
+import { declaredSecrets, joined, tooShort } from "../../workflow/Secrets.ts"
 import { nearest } from "../../workflow/Suggest.ts"
 import { Engine, ProgramUnavailable } from "../Engine.ts"
 import { defaultSettings, newRun } from "../NewRun.ts"
@@ -111,6 +113,9 @@ const make = (options: WorkflowFilesOptions) =>
           yield* checkInputs(definition, start.inputs ?? {})
           const key = yield* definitions.store(definition)
           const injected = yield* provider.contextOf(definition.name)
+          const inputs = withDefaults(definition, start.inputs ?? {})
+          const settings = { ...defaultSettings(engine.settings.stepTimeout), ...injected, ...start.settings }
+          const secrets = joined(declaredSecrets(definition.inputs, inputs), settings.secrets)
           return yield* engine.start(
             newRun({
               id: yield* engine.newRunId,
@@ -120,10 +125,10 @@ const make = (options: WorkflowFilesOptions) =>
               createdAt: yield* Clock.currentTimeMillis,
               dryRun: start.dryRun ?? false,
               trigger: start.trigger ?? definition.trigger,
-              inputs: withDefaults(definition, start.inputs ?? {}),
+              inputs,
               target: start.target ?? null,
               idempotencyKey: start.idempotencyKey ?? null,
-              settings: { ...defaultSettings(engine.settings.stepTimeout), ...injected, ...start.settings }
+              settings: secrets === undefined ? settings : { ...settings, secrets }
             })
           )
         })
@@ -139,6 +144,7 @@ const makeProgram = (
     Effect.mapError((error) =>
       error._tag === "PersistenceError" ? error : new ProgramUnavailable({ message: error.message })
     ),
+    Effect.tap((definition) => keepSecrets(run, definition)),
     Effect.map((definition) => {
       const interpreter = new Interpreter(run, services, definition)
       const body: Program["body"] = (branch) =>
@@ -147,6 +153,17 @@ const makeProgram = (
       return { body, always: (branch, status) => Effect.provide(interpreter.always(branch, status), context) }
     })
   )
+
+/** What the definition declares counts, whoever made the record. */
+const keepSecrets = (run: RunContext, { inputs: declarations }: WorkflowDefinition): Effect.Effect<void> => {
+  const { inputs, startedAt } = run.record
+  const told = startedAt === null ? tooShort(declarations, inputs) : []
+  const warned = Effect.forEach(told, (name) => Effect.logWarning(shortWarning(run, name)), { discard: true })
+  return Effect.zipRight(run.learn(declaredSecrets(declarations, inputs)), warned)
+}
+
+const shortWarning = ({ record }: RunContext, name: string): string =>
+  `the secret input '${name}' of workflow '${record.workflow}' has fewer than ${shortestSecret} characters: what steps print of it is shown`
 
 const endOf = ({ failure, visible }: Interpreter): BodyEnd => ({
   status: failure === undefined ? "completed" : "failed",
