@@ -5,6 +5,7 @@ import * as Client from "../engine/Client.ts"
 import { Engine } from "../engine/Engine.ts"
 import type { NotWaiting } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
+import { shownRun } from "../persistence/Redaction.ts"
 import { type AnyError, CommandFailed, UsageError } from "./CliError.ts"
 import { argument, flag, text } from "./CommandLine.ts"
 import { ExitCode } from "./ExitCode.ts"
@@ -51,7 +52,7 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
         ...(feedback === undefined ? {} : { feedback })
       }).pipe(
         Effect.catchTags({
-          NotWaiting: (error) => Effect.fail(notWaiting(found, error)),
+          NotWaiting: (error) => Effect.fail(notWaiting(shownRun(found), error)),
           AmbiguousGate: ({ message }) => Effect.fail(new UsageError({ message, hint: whichGate }))
         })
       )

@@ -150,7 +150,7 @@ export const defineCommand = <O extends OptionSet, A extends ArgumentSet>(defini
             const parsed = directive._tag === "UserDefined" ? directive.value : { options: {}, args: {} }
             const [extra] = directive._tag === "UserDefined" ? directive.leftover : []
             if (extra !== undefined)
-              return Effect.fail(usageError(name, `there is an argument too many: '${unwrap(extra)}'`))
+              return Effect.fail(usageError(name, `there is an argument too many: '${withoutValue(unwrap(extra))}'`))
             // SAFETY: both records have a value of the declared type for each of their keys.
             return Effect.succeed(run({ ...parsed.options, ...parsed.args } as ValuesOf<O, A>))
           })
@@ -158,6 +158,9 @@ export const defineCommand = <O extends OptionSet, A extends ArgumentSet>(defini
       })
   }
 }
+
+/** Behind a forgotten `--input` there may be a secret. */
+const withoutValue = (word: string): string => word.replace(/=.*$/s, "=…")
 
 /** `Args.all` cannot be given none. */
 const argumentsIn = (set: ArgumentSet): Args.Args<Record<string, unknown>> =>

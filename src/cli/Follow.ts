@@ -17,6 +17,7 @@ import { Engine } from "../engine/Engine.ts"
 import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
 import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import { shownRun, shownStep, shownStepPath, shownText } from "../persistence/Redaction.ts"
 import { CommandFailed } from "./CliError.ts"
 import { ExitCode } from "./ExitCode.ts"
 import { Gatekeeper, isForPerson, type KeepError } from "./Gatekeeper.ts"
@@ -112,7 +113,9 @@ class Follower {
   /** Shows what a run and those below it have done. */
   load(run: RunRecord): Effect.Effect<void, PersistenceError> {
     return Effect.gen(this, function* () {
-      this.view.load(run, yield* this.persistence.steps(run.id))
+      const steps = yield* this.persistence.steps(run.id)
+      const shown = steps.map((step) => shownStep(run, step))
+      this.view.load(shownRun(run), shown)
       for (const child of yield* this.persistence.list({ parent: run.id, limit: maxChildren })) {
         attach(this.view, child)
         yield* this.load(child)
@@ -253,7 +256,7 @@ class Follower {
 
   #end(run: RunRecord): void {
     this.#isOver = true
-    this.view.end(run)
+    this.view.end(shownRun(run))
   }
 
   #conclude(run: RunRecord): Effect.Effect<ExitCode, PersistenceError | CommandFailed> {
@@ -325,8 +328,12 @@ class Follower {
   }
 }
 
-const attach = (view: View, { id, inputs, parent }: RunRecord): void => {
-  if (parent !== null) view.attach(id, parent.run, parent.path, inputs["item.id"])
+const attach = (view: View, child: RunRecord): void => {
+  const { id, inputs, parent } = child
+  if (parent === null) return
+  const item = inputs["item.id"]
+  const path = shownStepPath(child, parent.path)
+  view.attach(id, parent.run, path, item === undefined ? undefined : shownText(child, item))
 }
 
 /** Between two looks whether a run can go on by itself, ms. */

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { messageOf } from "../engine/Step.ts"
 import { ExitCode } from "./ExitCode.ts"
-import { writeError } from "./Output.ts"
+import { withoutSecrets, writeError } from "./Output.ts"
 
 export interface GuardOptions {
   /** Gives the terminal back before the process ends at once. */
@@ -24,7 +24,8 @@ export const guardProcess = (options: GuardOptions): Effect.Effect<void, never, 
     writeError(`warning: something left a rejected promise behind: ${messageOf(reason) ?? String(reason)}`)
   const onException = (error: unknown) => {
     options.leave()
-    writeSync(2, `error: nobody caught: ${messageOf(error) ?? String(error)}\nhelp: ${options.hint()}\n`)
+    const said = withoutSecrets(messageOf(error) ?? String(error))
+    writeSync(2, `error: nobody caught: ${said}\nhelp: ${options.hint()}\n`)
     process.exit(ExitCode.failed)
   }
   const onExit = (code: number) => {

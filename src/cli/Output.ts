@@ -1,6 +1,7 @@
 /**
  * Writing to the two streams of the process: text for people, and never less than all of it.
  */
+import { type Redactor, redactorOf } from "../workflow/Redactor.ts"
 import { escapeText } from "../workflow/TerminalText.ts"
 
 type Stream = NodeJS.WriteStream
@@ -11,7 +12,20 @@ const writeTo = (stream: Stream, text: string): void => {
 
 export const write = (text: string): void => writeTo(process.stdout, text)
 export const writeLine = (text: string): void => write(`${text}\n`)
-export const writeError = (text: string): void => writeTo(process.stderr, `${text}\n`)
+/** What is said of what went wrong may cite anything: no secret that this process knows of gets through. */
+export const writeError = (text: string): void => writeTo(process.stderr, `${withoutSecrets(text)}\n`)
+
+const secrets = new Set<string>()
+let redactor: Redactor | undefined
+
+/** From now on these values are hidden in messages, and in what actions print by `console`. */
+export const hideSecrets = (values: Iterable<string>): void => {
+  const known = secrets.size
+  for (const value of values) secrets.add(value)
+  if (secrets.size > known) redactor = redactorOf(secrets)
+}
+
+export const withoutSecrets = (text: string): string => redactor?.text(text) ?? text
 
 /** Whether a stream shows colours: NO_COLOR, FORCE_COLOR and TERM decide, else whether it is a terminal. */
 export const hasColor = (stream: Stream): boolean => {

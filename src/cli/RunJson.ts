@@ -1,53 +1,17 @@
 /**
- * Runs as JSON: `runs --json` and `show --json`. Times are ms since the epoch; the values of secret inputs are
- * replaced, and all of them where the definition that says which are secret cannot be read.
+ * Runs as JSON: `runs --json` and `show --json`. Times are ms since the epoch. The records are those that may be shown
+ * (`engine/Runs`).
  */
-import * as Effect from "effect/Effect"
-import { Definitions } from "../engine/interpreter/Definitions.ts"
-import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
 import { type ItemRecord, type RunRecord, stepId, type StepRecord } from "../persistence/Records.ts"
-import type { Texts } from "../workflow/Definition.ts"
-import { redacted, redactSecrets, withoutSecrets } from "../workflow/Variables.ts"
 
-/** A run with what may be shown of it. */
-export interface ShownRun {
-  readonly run: RunRecord
-  readonly inputs: Texts
-  /** Those of the inputs whose values are shown. */
-  readonly open: Texts
-}
-
-/** Runs as they may be shown; each definition is read once. */
-export const showable = (
-  runs: ReadonlyArray<RunRecord>
-): Effect.Effect<ReadonlyArray<ShownRun>, PersistenceError, Persistence> =>
-  Effect.gen(function* () {
-    const definitions = new Definitions(yield* Persistence)
-    return yield* Effect.forEach(runs, (run) => {
-      if (Object.keys(run.inputs).length === 0) return Effect.succeed({ run, inputs: {}, open: {} })
-      return definitions.load(run.definition).pipe(
-        Effect.map(({ inputs }) => ({
-          run,
-          inputs: redactSecrets(run.inputs, inputs),
-          open: withoutSecrets(run.inputs, inputs)
-        })),
-        Effect.catchTag("UnreadableDefinition", () =>
-          Effect.succeed({ run, inputs: allRedacted(run.inputs), open: {} })
-        )
-      )
-    })
-  })
-
-const allRedacted = (inputs: Texts): Texts => Object.fromEntries(Object.keys(inputs).map((name) => [name, redacted]))
-
-export const runJson = ({ run, inputs }: ShownRun) => ({
+export const runJson = (run: RunRecord) => ({
   id: run.id,
   workflow: run.workflow,
   title: run.title,
   status: run.status,
   dryRun: run.dryRun,
   trigger: run.trigger,
-  inputs,
+  inputs: run.inputs,
   parentRunId: run.parent?.run ?? null,
   parentPath: run.parent?.path ?? null,
   rootRunId: run.root,

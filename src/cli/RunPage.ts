@@ -5,12 +5,14 @@
  * store finds it in secret values too, so what it finds is looked at again.
  */
 import * as Effect from "effect/Effect"
+import * as Runs from "../engine/Runs.ts"
 import { Persistence, type PersistenceError, type RunFilter } from "../persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../persistence/Records.ts"
+import { openInputs, shownRun } from "../persistence/Redaction.ts"
 import { anyValueHas } from "../persistence/Rules.ts"
-import { showable } from "./RunJson.ts"
 
 export interface RunPage {
+  /** As they may be shown. */
   readonly runs: ReadonlyArray<RunRecord>
   /** The next page has the runs before this one; undefined: there is none. */
   readonly next: RunId | undefined
@@ -28,16 +30,11 @@ export const readPage = (filter: RunFilter): Effect.Effect<RunPage, PersistenceE
     for (;;) {
       const wanted = text === undefined ? limit + 1 : Math.max(limit + 1, atOnce)
       const runs = yield* persistence.list({ ...filter, limit: wanted, ...(before === undefined ? {} : { before }) })
-      found.push(...(text === undefined ? runs : yield* thoseShowing(text, runs)))
+      const known = yield* Runs.knowing(runs)
+      found.push(...known.filter((run) => text === undefined || anyValueHas(openInputs(run), text)))
       before = runs.at(-1)?.id
       if (found.length > limit || runs.length < wanted) break
     }
-    const runs = found.slice(0, limit)
+    const runs = found.slice(0, limit).map(shownRun)
     return { runs, next: found.length > limit ? runs.at(-1)?.id : undefined }
   })
-
-const thoseShowing = (
-  text: string,
-  runs: ReadonlyArray<RunRecord>
-): Effect.Effect<ReadonlyArray<RunRecord>, PersistenceError, Persistence> =>
-  Effect.map(showable(runs), (shown) => shown.flatMap(({ open, run }) => (anyValueHas(open, text) ? [run] : [])))

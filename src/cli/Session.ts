@@ -3,6 +3,7 @@
  */
 import { Console as NodeConsole } from "node:console"
 import { existsSync } from "node:fs"
+import { Writable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
@@ -11,11 +12,13 @@ import * as LogLevel from "effect/LogLevel"
 import type { Project } from "../action/Project.ts"
 import { Engine } from "../engine/Engine.ts"
 import { EngineConfig } from "../engine/EngineConfig.ts"
+import * as Runs from "../engine/Runs.ts"
+import { SecretListener } from "../engine/SecretListener.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
 import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
 import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
-import { inline, writeError } from "./Output.ts"
+import { hasColor, hideSecrets, inline, writeError } from "./Output.ts"
 import { CommandFailed, UsageError } from "./CliError.ts"
 
 let lastLogged = ""
@@ -63,6 +66,7 @@ export const engineLayer = (project: Project) =>
     Layer.provideMerge(Engine.layer),
     Layer.provide(project.layer),
     Layer.provide(EngineConfig.layerWith({ watchdog: false })),
+    Layer.provide(SecretListener.layerWith(hideSecrets)),
     Layer.provide(limitLayer(project))
   )
 
@@ -76,15 +80,23 @@ const limitLayer = ({ config: { maxDatabaseBytes } }: Project) =>
 
 /** What actions print by `console` must not get between the lines of `--json`, nor into the tree. */
 export const divertConsole = (): void => {
-  globalThis.console = new NodeConsole(process.stderr, process.stderr)
+  // A console writes each of its messages at once, and whole.
+  const stderr = new Writable({
+    decodeStrings: false,
+    write: (text: string, _encoding, done) => {
+      writeError(text.replace(/\n$/, ""))
+      done()
+    }
+  })
+  globalThis.console = new NodeConsole({ stdout: stderr, stderr, colorMode: hasColor(process.stderr) })
 }
 
-/** A run by its id or the beginning of one. */
+/** A run by its id or the beginning of one; from now on no message tells its secrets. */
 export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | RunFault, Persistence> =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const id = wanted.toUpperCase()
-    return yield* Effect.catchTag(persistence.find(id), "RunNotFound", () =>
+    const found = yield* Effect.catchTag(persistence.find(id), "RunNotFound", () =>
       Effect.fail(
         new UsageError({
           message: `there is no run '${wanted}', or several begin like that`,
@@ -92,6 +104,9 @@ export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | R
         })
       )
     )
+    const [run = found] = yield* Runs.knowing([found])
+    hideSecrets(run.settings.secrets?.values ?? [])
+    return run
   })
 
 type RunFault = Exclude<Effect.Effect.Error<ReturnType<(typeof Persistence.Service)["find"]>>, RunNotFound>

@@ -1,8 +1,7 @@
 /**
- * The names that a run provides by itself, and what of its inputs may be shown
- * (spec/language.md, "Variables and templates").
+ * The names that a run provides by itself (spec/language.md, "Variables and templates").
  */
-import type { InputDeclaration, Texts } from "./Definition.ts"
+import type { Texts } from "./Definition.ts"
 import { isObject } from "./Json.ts"
 
 export interface BuiltinVariable {
@@ -51,22 +50,3 @@ export const variablesOf = (structured: unknown): Texts =>
 
 const isVariable = (entry: readonly [string, unknown]): entry is [string, string] =>
   typeof entry[1] === "string" && entry[0] !== "markers" && entry[0] !== "context"
-
-/** What is shown in place of a secret. */
-export const redacted = "[redacted]"
-
-/** A run's inputs as they may be shown: the values of those declared `secret` are replaced. */
-export const redactSecrets = (inputs: Texts, declarations: ReadonlyArray<InputDeclaration>): Texts => {
-  const secrets = secretNames(declarations)
-  if (secrets.size === 0) return inputs
-  return Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, secrets.has(name) ? redacted : value]))
-}
-
-/** Those of a run's inputs that are not declared `secret`. */
-export const withoutSecrets = (inputs: Texts, declarations: ReadonlyArray<InputDeclaration>): Texts => {
-  const secrets = secretNames(declarations)
-  return Object.fromEntries(Object.entries(inputs).filter(([name]) => !secrets.has(name)))
-}
-
-const secretNames = (declarations: ReadonlyArray<InputDeclaration>): ReadonlySet<string> =>
-  new Set(declarations.filter(({ secret }) => secret).map(({ name }) => name))

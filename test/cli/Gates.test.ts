@@ -165,7 +165,7 @@ describe("runs, show and logs", () => {
     }
     const [list, json, text, all] = texts
     expect(list?.stdout).toMatch(/^RUN +WORKFLOW +STATUS +STARTED +TOOK *\n\w{26} +w +completed /)
-    expect(JSON.parse(json?.stdout ?? "")).toMatchObject([{ id: run, workflow: "w", inputs: { token: "[redacted]" } }])
+    expect(JSON.parse(json?.stdout ?? "")).toMatchObject([{ id: run, workflow: "w", inputs: { token: "***" } }])
     expect(text?.stdout).toMatch(/ {2}\/s +completed .* 2 attempts/)
     expect(text?.stdout).toContain("    /inner  completed")
     const { steps } = JSON.parse(all?.stdout ?? "")

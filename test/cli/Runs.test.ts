@@ -63,7 +63,7 @@ describe("runs", () => {
       "--json"
     ])
     expect(json.stderr).toBe("")
-    expect(JSON.parse(json.stdout)).toMatchObject([{ id: four, inputs: { token: "[redacted]" } }])
+    expect(JSON.parse(json.stdout)).toMatchObject([{ id: four, inputs: { token: "***" } }])
     const more = await at.run([
       "runs",
       "--limit=1",
@@ -114,16 +114,29 @@ describe("runs", () => {
 describe("a secret input", () => {
   it("is not found by its text, nor by what is shown in its place", async () => {
     const at = place({ "w.wf": wf })
-    const [plain = "", hushed = ""] = await runAll(at, ["who=hush-hush"], ["token=very hush-hush"])
+    const plainly = ["who=hush-hush", "token=another"]
+    const [plain = "", hushed = "", both = ""] = await runAll(
+      at,
+      plainly,
+      ["token=very hush-hush"],
+      ["who=so hush-hush"]
+    )
     expect(await listed(at, "--text", "hush")).toEqual([plain])
-    for (const text of ["very", "redacted", "very hush-hush"]) expect(await listed(at, "--text", text)).toEqual([])
+    // What holds the secret is no more to be found than the secret.
+    for (const text of ["so", "*"]) expect([both, await listed(at, "--text", text)]).toEqual([both, []])
+    for (const text of ["very", "**", "very hush-hush"]) expect(await listed(at, "--text", text)).toEqual([])
     expect(await listed(at, "--text", "you")).toEqual([hushed])
   })
 
-  it("is not found where what says that it is one cannot be read: no input is", async () => {
+  it("of a run that began before records said what is secret is told by its definition; without it no input is found", async () => {
     const at = place({ "w.wf": wf })
     await runAll(at, ["token=very hush-hush"])
     const database = new Database(at.path("millrace.db"))
+    database.exec("UPDATE runs SET settings = json_remove(settings, '$.secrets')")
+    expect(await listed(at, "--text", "very")).toEqual([])
+    expect(await listed(at, "--text", "you")).toHaveLength(1)
+    const shown = await at.run(["runs", "--json"])
+    expect(JSON.parse(shown.stdout)).toMatchObject([{ inputs: { token: "***", who: "you" } }])
     database.exec("DELETE FROM definitions")
     database.close()
     for (const text of ["very", "you"]) expect(await listed(at, "--text", text)).toEqual([])

@@ -1,17 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { bin, type Place, place, plain, runIn, show, start } from "./support.ts"
-
-/** Runs the program in a real pseudo-terminal; `type` sends what a user would. */
-const onTerminal = (at: Place, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) => {
-  const words = [process.execPath, bin, ...args].map((word) => `'${word}'`).join(" ")
-  const command = `stty rows 20 cols 100; ${words}; echo "exit $?"`
-  return start([], {
-    cwd: at.folder,
-    env: { LC_ALL: "C.UTF-8", TERM: "xterm", ...env },
-    keepInput: true,
-    command: ["script", "-qec", command, "/dev/null"]
-  })
-}
+import { onTerminal, place, plain, runIn, show } from "./support.ts"
 
 describe("on a terminal", () => {
   it("a run is a live tree: a line for each step, a bar for a fan-out", async () => {

@@ -83,6 +83,7 @@ describe("the command line", () => {
     [["run", "x.wf", "--db", "a", "--db", "b"]],
     [["run"]],
     [["run", "a.wf", "b.wf"]],
+    [["run", "a.wf", "token=hunter2"]],
     [["run", "x.wf", "--input", "novalue"]],
     [["run", "x.wf", "--input", "a=1", "--input", "a=2"]],
     [["runs", "--limit", "many"]],

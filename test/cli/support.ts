@@ -112,6 +112,18 @@ export const place = (files: Readonly<Record<string, string | Uint8Array>> = {})
   }
 }
 
+/** Runs the program in a real pseudo-terminal; `type` sends what a user would. */
+export const onTerminal = (at: Place, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) => {
+  const words = [process.execPath, bin, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")
+  const command = `stty rows 20 cols 100; ${words}; echo "exit $?"`
+  return start([], {
+    cwd: at.folder,
+    env: { LC_ALL: "C.UTF-8", TERM: "xterm", ...env },
+    keepInput: true,
+    command: ["script", "-qec", command, "/dev/null"]
+  })
+}
+
 const escapes = new RegExp(`${String.fromCharCode(27)}\\[[0-9?]*[A-Za-z]|\\r`, "g")
 
 /** What a terminal printed, without its colours and movements. */

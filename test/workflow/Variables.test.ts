@@ -1,7 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { builtins, isBuiltin, redacted, redactSecrets, variablesOf } from "../../src/workflow/Variables.ts"
-
-const input = (name: string, secret: boolean) => ({ name, secret, boolean: false, required: false })
+import { builtins, isBuiltin, variablesOf } from "../../src/workflow/Variables.ts"
 
 describe("built-in names", () => {
   it("are the listed ones and everything below item.", () => {
@@ -24,19 +22,5 @@ describe("variablesOf", () => {
 
   it("finds none in what is no object", () => {
     expect([variablesOf(["a"]), variablesOf("a"), variablesOf(undefined), variablesOf(null)]).toEqual([{}, {}, {}, {}])
-  })
-})
-
-describe("redactSecrets", () => {
-  it("replaces the values of inputs that are declared secret", () => {
-    expect(redactSecrets({ a: "1", token: "t" }, [input("a", false), input("token", true), input("x", true)])).toEqual({
-      a: "1",
-      token: redacted
-    })
-  })
-
-  it("gives inputs without secrets as they are", () => {
-    const inputs = { a: "1" }
-    expect(redactSecrets(inputs, [input("a", false)])).toBe(inputs)
   })
 })

@@ -3,8 +3,10 @@ import { once } from "node:events"
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
 import { type AttemptLog, OutputStore } from "../../persistence/OutputStore.ts"
-import { Persistence } from "../../persistence/Persistence.ts"
+import * as Runs from "../../engine/Runs.ts"
 import { isUserStep, type RunRecord, type StepRecord } from "../../persistence/Records.ts"
+import { redactorFor, shownStepPath } from "../../persistence/Redaction.ts"
+import type { Redactor } from "../../workflow/Redactor.ts"
 import { nearest } from "../../workflow/Suggest.ts"
 import { CommandFailed, UsageError } from "../CliError.ts"
 import { argument, defineCommand, optionalArgument } from "../CommandLine.ts"
@@ -24,13 +26,13 @@ export const command = defineCommand({
       const database = yield* existingDatabase({ home, db })
       return yield* Effect.gen(function* () {
         const run = yield* findRun(wanted)
-        const persistence = yield* Persistence
         const outputs = yield* OutputStore
-        const steps = (yield* persistence.steps(run.id)).filter(({ kind }) => isUserStep(kind))
-        const logs = inOrder(yield* outputs.logs(run.id), steps)
+        const steps = (yield* Runs.steps(run.id)).filter(({ kind }) => isUserStep(kind))
+        const found = (yield* outputs.logs(run.id)).map((log) => ({ ...log, path: shownStepPath(run, log.path) }))
+        const logs = inOrder(found, steps)
         const chosen = step === undefined ? logs : yield* logsOf(run, logs, steps, step)
         if (chosen.length === 0) writeLine(step === undefined ? "no step printed anything" : `${step} printed nothing`)
-        yield* Effect.forEach(chosen, show, { discard: true })
+        yield* Effect.forEach(chosen, (log) => show(log, redactorFor(run)), { discard: true })
         return ExitCode.done
       }).pipe(Effect.provide(questionLayer(database)))
     })
@@ -67,24 +69,29 @@ const unknownStep = (run: RunRecord, steps: ReadonlyArray<StepRecord>, wanted: s
   })
 }
 
-const show = (log: AttemptLog): Effect.Effect<void, CommandFailed> => {
+const show = (log: AttemptLog, redactor: Redactor | undefined): Effect.Effect<void, CommandFailed> => {
   const paint = paintFor(hasColor(process.stdout))
   const epoch = log.epoch > 1 ? `, epoch ${log.epoch}` : ""
   const title = `== ${inline(log.path)}  attempt ${log.attempt}${epoch}  ${log.stream}  ${log.bytes} bytes`
   writeLine(paint("bold", title))
   return Effect.tryPromise({
-    try: () => copy(log.file),
+    try: () => copy(log.file, redactor),
     catch: (error) => new CommandFailed({ message: error instanceof Error ? error.message : String(error) })
   })
 }
 
 /** Piece by piece: it may be larger than memory. */
-const copy = async (file: string): Promise<void> => {
+const copy = async (file: string, redactor: Redactor | undefined): Promise<void> => {
+  const redacted = redactor?.stream()
   let last = 10
-  for await (const chunk of createReadStream(file)) {
-    const bytes = Buffer.from(chunk)
+  const print = async (bytes: Buffer) => {
     last = bytes.at(-1) ?? last
     if (!process.stdout.write(bytes)) await once(process.stdout, "drain")
   }
+  for await (const chunk of createReadStream(file)) {
+    const bytes = Buffer.from(chunk)
+    await print(redacted?.push(bytes) ?? bytes)
+  }
+  if (redacted !== undefined) await print(redacted.end())
   if (last !== 10) write("\n")
 }

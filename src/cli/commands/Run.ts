@@ -50,7 +50,8 @@ const readInputs = (words: ReadonlyArray<string>): Effect.Effect<Texts, UsageErr
     const inputs = new Map<string, string>()
     for (const word of words) {
       const equals = word.indexOf("=")
-      if (equals <= 0) return refuse(`--input needs NAME=VALUE, not '${word}'`)
+      // Not cited: a value whose name was forgotten may be a secret.
+      if (equals <= 0) return refuse(`--input needs NAME=VALUE; number ${words.indexOf(word) + 1} has no name`)
       const name = word.slice(0, equals)
       if (inputs.has(name)) return refuse(`the input '${name}' is given twice`)
       inputs.set(name, word.slice(equals + 1))

@@ -10,7 +10,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { howToSeeMore } from "../Hints.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { duration, inline, moment, shorten, table, writeError, writeLine } from "../Output.ts"
-import { runJson, showable } from "../RunJson.ts"
+import { runJson } from "../RunJson.ts"
 import { readPage } from "../RunPage.ts"
 import { findRun, questionLayer } from "../Session.ts"
 import { readSince } from "../Times.ts"
@@ -49,7 +49,7 @@ export const command = defineCommand({
       return yield* Effect.gen(function* () {
         const before = values.before === undefined ? undefined : yield* readBefore(values.before)
         const { next, runs } = yield* readPage({ ...filter, ...(before === undefined ? {} : { before }) })
-        if (json) writeLine(JSON.stringify((yield* showable(runs)).map(runJson), undefined, 2))
+        if (json) writeLine(JSON.stringify(runs.map(runJson), undefined, 2))
         else if (runs.length === 0) writeLine("no runs")
         else writeLine(table([headings, ...runs.map(row)]))
         if (next !== undefined) (json ? writeError : writeLine)(howToSeeMore(nextPage(values, next)))

@@ -1,7 +1,8 @@
 /** `show`: a run, its steps and its items. */
 import * as Effect from "effect/Effect"
 import { openGates } from "../../engine/Client.ts"
-import { Persistence, type PersistenceError } from "../../persistence/Persistence.ts"
+import * as Runs from "../../engine/Runs.ts"
+import type { Persistence, PersistenceError, RunNotFound } from "../../persistence/Persistence.ts"
 import {
   isEnded,
   isUserStep,
@@ -10,12 +11,13 @@ import {
   type StepRecord,
   type Totals
 } from "../../persistence/Records.ts"
+import { shownRun } from "../../persistence/Redaction.ts"
 import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { howToAnswer } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { duration, hasColor, inline, type Paint, paintFor, shorten, writeLine } from "../Output.ts"
-import { itemJson, runJson, showable, type ShownRun, stepJson } from "../RunJson.ts"
+import { itemJson, runJson, stepJson } from "../RunJson.ts"
 import { findRun, questionLayer } from "../Session.ts"
 import { styleOf } from "../Summary.ts"
 
@@ -29,35 +31,35 @@ export const command = defineCommand({
     Effect.gen(function* () {
       const database = yield* existingDatabase({ home, db })
       return yield* Effect.gen(function* () {
-        const run = yield* findRun(wanted)
+        const found = yield* findRun(wanted)
+        const run = shownRun(found)
         if (json) yield* showJson(run)
-        else yield* showText(run, database)
+        else yield* showText(run, yield* waitLines(found, database))
         return ExitCode.done
       }).pipe(Effect.provide(questionLayer(database)))
     })
 })
 
-const showJson = (run: RunRecord): Effect.Effect<void, PersistenceError, Persistence> =>
+type ShowError = RunNotFound | PersistenceError
+
+const showJson = (run: RunRecord): Effect.Effect<void, ShowError, Persistence> =>
   Effect.gen(function* () {
-    const persistence = yield* Persistence
-    const steps = yield* persistence.steps(run.id)
-    const items = yield* persistence.items(run.id)
-    const [shown] = yield* showable([run])
+    const steps = yield* Runs.steps(run.id)
+    const items = yield* Runs.items(run.id)
     const json = {
-      run: shown === undefined ? null : runJson(shown),
+      run: runJson(run),
       steps: steps.filter(({ kind }) => isUserStep(kind)).map((step) => stepJson(run, step)),
       items: items.map(itemJson)
     }
     writeLine(JSON.stringify(json, undefined, 2))
   })
 
-const showText = (run: RunRecord, database: string): Effect.Effect<void, PersistenceError, Persistence> =>
+const showText = (run: RunRecord, waits: ReadonlyArray<string>): Effect.Effect<void, ShowError, Persistence> =>
   Effect.gen(function* () {
     const paint = paintFor(hasColor(process.stdout))
-    for (const shown of yield* showable([run])) for (const line of head(shown, paint)) writeLine(line)
+    for (const line of head(run, paint)) writeLine(line)
     writeLine("")
     for (const line of yield* stepLines(run, 1, paint)) writeLine(line)
-    const waits = isEnded(run.status) ? [] : yield* waitLines(run, database)
     if (waits.length > 0) writeLine("")
     for (const line of waits) writeLine(line)
   })
@@ -68,12 +70,14 @@ const waitLines = (
   database: string
 ): Effect.Effect<ReadonlyArray<string>, PersistenceError, Persistence> =>
   Effect.gen(function* () {
+    if (isEnded(run.status)) return []
     const gates = yield* openGates(run)
-    const others = run.blockedOn.filter(({ _tag }) => _tag !== "gate").map(({ name }) => `it waits for ${inline(name)}`)
+    const waits = shownRun(run).blockedOn.filter(({ _tag }) => _tag !== "gate")
+    const others = waits.map(({ name }) => `it waits for ${inline(name)}`)
     return gates.length === 0 ? others : [...others, ...howToAnswer(run, gates, yield* dbArgument(database))]
   })
 
-const head = ({ run, inputs }: ShownRun, paint: Paint): ReadonlyArray<string> => {
+const head = (run: RunRecord, paint: Paint): ReadonlyArray<string> => {
   const title = run.title === "" || run.title === run.workflow ? "" : ` (${inline(run.title)})`
   const rows: ReadonlyArray<readonly [string, string | null]> = [
     ["run", run.id],
@@ -85,7 +89,9 @@ const head = ({ run, inputs }: ShownRun, paint: Paint): ReadonlyArray<string> =>
     ["usage", usage(run.totals)],
     ["error", run.error === null ? null : inline(run.error)],
     ["cancelled", run.cancelReason === null ? null : inline(run.cancelReason)],
-    ...Object.entries(inputs).map(([name, value]) => [`input ${inline(name)}`, shorten(inline(value), 100)] as const)
+    ...Object.entries(run.inputs).map(
+      ([name, value]) => [`input ${inline(name)}`, shorten(inline(value), 100)] as const
+    )
   ]
   return rows.filter(([, value]) => value !== null).map(([name, value]) => `${paint("dim", name.padEnd(10))} ${value}`)
 }
@@ -110,12 +116,11 @@ const stepLines = (
   run: RunRecord,
   depth: number,
   paint: Paint
-): Effect.Effect<ReadonlyArray<string>, PersistenceError, Persistence> =>
+): Effect.Effect<ReadonlyArray<string>, ShowError, Persistence> =>
   Effect.gen(function* () {
-    const persistence = yield* Persistence
-    const steps = (yield* persistence.steps(run.id)).filter(({ kind, superseded }) => isUserStep(kind) && !superseded)
-    const items = yield* persistence.items(run.id)
-    const children = depth < maxDepth ? yield* persistence.list({ parent: run.id, limit: maxChildren }) : []
+    const steps = (yield* Runs.steps(run.id)).filter(({ kind, superseded }) => isUserStep(kind) && !superseded)
+    const items = yield* Runs.items(run.id)
+    const children = depth < maxDepth ? yield* Runs.list({ parent: run.id, limit: maxChildren }) : []
     const lines: Array<string> = []
     for (const step of steps) {
       lines.push(`${"  ".repeat(depth)}${stepLine(step, paint)}`)
