@@ -16,6 +16,7 @@ export const semanticCodes = {
   "script-not-executable": "the script's file lacks its execute bit",
   "script-unsafe-path": "a script's path that is absolute or leads out of the project",
   "shell-template": "a `{{name}}` in a shell command where no reference to a variable fits",
+  "short-secret": "a secret that is too short to be hidden in what steps print (warning)",
   "skip-without-order": "`skip_dependents` without `ordered = true`",
   "snippet-missing": "no prompt snippet has this name",
   "unknown-action": "an action that nothing executes",

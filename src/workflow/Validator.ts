@@ -5,8 +5,9 @@
  * Pure: all knowledge about the outside is the host's (`ValidatorHost`). Owns the order of things: the workflow
  * itself, then each workflow that it calls, once. The rules: `ValidatorNodes` and its neighbours.
  */
-import type { WorkflowDefinition } from "./Definition.ts"
+import type { InputDeclaration, WorkflowDefinition } from "./Definition.ts"
 import { type Diagnostic, sort } from "./Diagnostic.ts"
+import { isFindable, shortestSecret } from "./SecretForms.ts"
 import type { Host, WorkflowFile } from "./ValidatorHost.ts"
 import { NodeRules } from "./ValidatorNodes.ts"
 import { type Cycle, follow, maxChain, type References } from "./ValidatorReferences.ts"
@@ -88,7 +89,19 @@ const checkInputs = (subject: Subject, definition: WorkflowDefinition): void => 
       subject.error("duplicate-input", `the input ${shown(input.name)} is declared twice`, { node: input })
     }
     seen.add(input.name)
+    checkSecret(subject, input)
   }
+}
+
+/** Other values are looked at when the run begins. */
+const checkSecret = (subject: Subject, input: InputDeclaration): void => {
+  const { boolean, default: otherwise = "", name, secret } = input
+  if (!secret || (!boolean && (otherwise === "" || isFindable(otherwise)))) return
+  const place = boolean ? { node: input } : { node: input, option: "default" }
+  const message = boolean
+    ? `the secret input ${shown(name)} is boolean: what steps print of it is shown`
+    : `the default of the secret input ${shown(name)} is too short: what steps print of it is shown`
+  subject.warning("short-secret", message, place, `values of ${shortestSecret} characters or more are hidden`)
 }
 
 const checkTargets = (subject: Subject, definition: WorkflowDefinition): void => {

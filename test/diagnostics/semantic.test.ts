@@ -35,6 +35,18 @@ const pages: Readonly<Record<string, readonly [text: string, world: World]>> = {
 }`,
     {}
   ],
+  "secrets that cannot be hidden": [
+    `workflow main {
+  inputs {
+    token secret = true required
+    pin secret = true default = "123"
+    key secret = true default = ""
+    quiet boolean secret = true
+  }
+  call a
+}`,
+    {}
+  ],
   "other workflows": [
     `workflow main {
   call workflow deplyo
