@@ -33,6 +33,8 @@ export const newRun = (given: Given): RunRecord => ({
   readyAt: null,
   recoveries: 0,
   dismissed: false,
+  continues: null,
+  continuedAs: null,
   ...given
 })
 

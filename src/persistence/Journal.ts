@@ -37,6 +37,11 @@ export type Change =
   | { readonly _tag: "Consume"; readonly ids: ReadonlyArray<number> }
   /** Creates a child, as `Persistence.create` would. */
   | { readonly _tag: "Create"; readonly run: RunRecord }
+  /**
+   * Creates the run that goes on from this one's end. It takes over this run's idempotency key, and what `isHandedOn`
+   * of its inbox. Only in a commit that ends the run.
+   */
+  | { readonly _tag: "Continue"; readonly run: RunRecord }
   /** Inserts into another run's inbox and sets its `readyAt` to `at` (now); nothing if that run ended or is gone. */
   | { readonly _tag: "Notify"; readonly run: RunId; readonly message: InboxMessage; readonly at: number }
 
@@ -84,6 +89,9 @@ export const apply = (journal: RunJournal, change: Change): void => {
       return
     case "Item":
       return putItem(journal, change.item)
+    case "Continue":
+      journal.run = { ...journal.run, idempotencyKey: null, continuedAs: change.run.id }
+      return
     case "Consume":
     case "Create":
     case "Notify":

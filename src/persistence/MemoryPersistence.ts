@@ -42,9 +42,11 @@ import {
   fenceCommit,
   fenceOwner,
   fenceReopen,
+  isHandedOn,
   isLive,
   isWanted,
-  leaseLost
+  leaseLost,
+  wakes
 } from "./Rules.ts"
 
 export interface MemoryPersistence {
@@ -115,8 +117,6 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
   })
 }
 
-const wakes = (change: Change): boolean => change._tag === "Create" || change._tag === "Notify"
-
 const recordOf = (store: MemoryStore, id: RunId | undefined): RunRecord | undefined =>
   id === undefined ? undefined : store.runs.get(id)?.journal.run
 
@@ -161,12 +161,24 @@ const refusedChildren = (store: MemoryStore, changes: ReadonlyArray<Change>): Pe
 /** One commit. */
 const applyAll = (store: MemoryStore, stored: StoredRun, changes: ReadonlyArray<Change>): void => {
   for (const change of changes) {
+    if (change._tag === "Continue") continueAs(store, stored, change.run)
     apply(stored.journal, change)
     if (change._tag === "Consume") for (const id of change.ids) stored.inbox.delete(id)
     if (change._tag === "Create" && !store.runs.has(change.run.id)) insertRun(store, change.run)
     if (change._tag === "Notify") notify(store, change.run, change.message, change.at)
   }
   patch(stored, { seq: stored.journal.run.seq + 1 })
+}
+
+const continueAs = (store: MemoryStore, stored: StoredRun, next: RunRecord): void => {
+  if (store.runs.has(next.id)) return
+  insertRun(store, next)
+  const target = store.runs.get(next.id)
+  for (const [id, row] of stored.inbox) {
+    if (!isHandedOn(row.message)) continue
+    stored.inbox.delete(id)
+    target?.inbox.set(id, { ...row, run: next.id })
+  }
 }
 
 const notify = (store: MemoryStore, run: RunId, message: InboxMessage, at: number): void => {

@@ -116,6 +116,16 @@ export type BlockedOn = typeof BlockedOn.Type
 export const RunParent = Schema.Struct({ run: RunId, path: StepPath })
 export type RunParent = typeof RunParent.Type
 
+/** Of a run that goes on where another one ended by continuing as new. */
+export const RunContinues = Schema.Struct({
+  /** The run that the chain began with. */
+  first: RunId,
+  previous: RunId,
+  /** Digest of the first run's encoded payload: what an idempotency key, which moves along the chain, stands for. */
+  payload: Schema.String
+})
+export type RunContinues = typeof RunContinues.Type
+
 export const RunRecord = Schema.Struct({
   id: RunId,
   workflow: Schema.String,
@@ -160,7 +170,11 @@ export const RunRecord = Schema.Struct({
   readyAt: Null(Time),
   /** Claims after a lost owner since the last progress. */
   recoveries: Schema.Number,
-  dismissed: Schema.Boolean
+  dismissed: Schema.Boolean,
+  /** Null for a run that began a chain, as most do. */
+  continues: Null(RunContinues),
+  /** The run that goes on from this one's end; it has its idempotency key and what was left in its inbox. */
+  continuedAs: Null(RunId)
 })
 export type RunRecord = typeof RunRecord.Type
 

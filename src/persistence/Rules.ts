@@ -5,8 +5,9 @@
  */
 import * as Either from "effect/Either"
 import type { ClaimReadyOptions, Commit } from "./Persistence.ts"
+import type { Change } from "./Journal.ts"
 import { LeaseLost, RunAlreadyEnded, RunAlreadyOwned, SeqConflict } from "./Persistence.ts"
-import type { EngineId, RunId, RunRecord, RunStatus } from "./Records.ts"
+import type { EngineId, InboxMessage, RunId, RunRecord, RunStatus } from "./Records.ts"
 import { isEnded } from "./Records.ts"
 
 /** Whether a watchdog that knows these workflows and definitions may claim a run. */
@@ -95,3 +96,11 @@ export const fenceReopen = (
     ? undefined
     : new RunAlreadyOwned({ run: run.id, owner: run.owner, leaseUntil: ownerLease ?? 0 })
 }
+
+/** Whether a commit with this change gives others something to look at: a run to take up, a message. */
+export const wakes = ({ _tag }: Change): boolean => _tag === "Create" || _tag === "Notify"
+
+/** The messages that concern whichever run a chain has come to, as against those to a step of one run. */
+export const handedOn = ["Signal", "Cancel", "Pause", "Unpause"] as const satisfies ReadonlyArray<InboxMessage["_tag"]>
+
+export const isHandedOn = ({ _tag }: InboxMessage): boolean => handedOn.some((tag) => tag === _tag)

@@ -14,6 +14,7 @@ import type { Case } from "./contract/Case.ts"
 import { claimCases } from "./contract/ClaimCases.ts"
 import { commitCases } from "./contract/CommitCases.ts"
 import { inboxCases } from "./contract/InboxCases.ts"
+import { chainCases } from "./contract/ChainCases.ts"
 import { pruneCases } from "./contract/PruneCases.ts"
 import { queryCases } from "./contract/QueryCases.ts"
 
@@ -31,6 +32,7 @@ export const persistenceContract = <E>(
 ): void => {
   const groups: ReadonlyArray<readonly [string, ReadonlyArray<Case>]> = [
     ["commits", commitCases],
+    ["chains", chainCases],
     ["claims", claimCases],
     ["inbox", inboxCases],
     ["queries", queryCases],

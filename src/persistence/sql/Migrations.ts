@@ -113,7 +113,13 @@ const references = (dialect: Dialect): ReadonlyArray<string> => [
   "CREATE INDEX runs_definition ON runs (definition)"
 ]
 
-const migrations: ReadonlyArray<(dialect: Dialect) => ReadonlyArray<string>> = [initial, references]
+/** Runs that continue as new ones. */
+const chains = (): ReadonlyArray<string> => [
+  "ALTER TABLE runs ADD COLUMN continues TEXT",
+  "ALTER TABLE runs ADD COLUMN continued_as TEXT"
+]
+
+const migrations: ReadonlyArray<(dialect: Dialect) => ReadonlyArray<string>> = [initial, references, chains]
 
 /** The newest version of the tables that this program reads and writes. */
 export const version = migrations.length

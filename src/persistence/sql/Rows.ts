@@ -57,7 +57,9 @@ const runColumns: ReadonlyArray<Column> = [
   { name: "seq", encode: (run) => run.seq },
   { name: "ready_at", encode: (run) => run.readyAt },
   { name: "recoveries", encode: (run) => run.recoveries },
-  { name: "dismissed", encode: (run) => flag(run.dismissed) }
+  { name: "dismissed", encode: (run) => flag(run.dismissed) },
+  { name: "continues", encode: (run) => (run.continues === null ? null : json(run.continues)) },
+  { name: "continued_as", encode: (run) => run.continuedAs }
 ]
 
 export const runColumnNames: ReadonlyArray<string> = runColumns.map((column) => column.name)
@@ -120,7 +122,9 @@ export const decodeRun = (row: Row): RunRecord => {
     seq: row["seq"],
     readyAt: row["ready_at"],
     recoveries: row["recoveries"],
-    dismissed: row["dismissed"] === 1
+    dismissed: row["dismissed"] === 1,
+    continues: row["continues"] === null ? null : parsed("continues"),
+    continuedAs: row["continued_as"]
   })
   return Either.getOrElse(decoded, (error) => {
     throw corrupt("runs", key, reasonOf(error))

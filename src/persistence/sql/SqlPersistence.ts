@@ -9,6 +9,7 @@ import { apply, emptyJournal } from "../Journal.ts"
 import type { ClaimReadyOptions, PersistenceService } from "../Persistence.ts"
 import { Persistence, PersistenceError, type RunAlreadyExists, RunNotFound } from "../Persistence.ts"
 import type { ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
+import { wakes } from "../Rules.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
 import type { GroupCommit, Request } from "./GroupCommit.ts"
@@ -65,7 +66,9 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
   return {
     commit: (commit) => {
       const write = (fences: Fences) => Writes.commit(fences, commit)
-      const creates = commit.changes.flatMap((change) => (change._tag === "Create" ? [change.run.id] : []))
+      const creates = commit.changes.flatMap((change) =>
+        change._tag === "Create" || change._tag === "Continue" ? [change.run.id] : []
+      )
       return (commit.changes.some(wakes) ? waking : submit)({ run: commit.run, creates, write })
     },
     create: (run) => (run.owner === null ? waking : submit)(creating(run)),
@@ -102,8 +105,6 @@ const creating = (run: RunRecord, changes?: ReadonlyArray<Change>): Request<void
   creates: [run.id],
   write: (fences) => Writes.create(fences, run, changes)
 })
-
-const wakes = (change: Change): boolean => change._tag === "Create" || change._tag === "Notify"
 
 /** Asks the reader first: a watchdog that finds nothing must not hold up those who write. */
 const claimReady = (

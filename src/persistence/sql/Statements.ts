@@ -7,6 +7,7 @@ import type { Dialect } from "./Dialect.ts"
 import { claimable, ended } from "./Migrations.ts"
 import type { Statement } from "./Operation.ts"
 import { runColumnNames } from "./Rows.ts"
+import { handedOn } from "../Rules.ts"
 
 const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ")
 
@@ -29,6 +30,11 @@ export const countCommit = (columns: ReadonlyArray<string>) =>
   WHERE id = ? AND generation = ? AND seq = ? AND owner IS NOT NULL`
 export const updateRun = (columns: ReadonlyArray<string>) =>
   `UPDATE runs SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`
+/** Its key is free for the run that goes on from it, which is inserted behind this. */
+export const continueRun = "UPDATE runs SET idempotency_key = NULL, continued_as = ? WHERE id = ?"
+export const handOnInbox = `UPDATE inbox SET run = ? WHERE run = ? AND kind IN (${handedOn
+  .map((kind) => `'${kind}'`)
+  .join(", ")})`
 export const updateOwner = "UPDATE runs SET owner = ?, generation = ?, recoveries = ?, ready_at = ? WHERE id = ?"
 export const releaseRun = "UPDATE runs SET owner = NULL, ready_at = ? WHERE id = ?"
 export const wakeRun = "UPDATE runs SET ready_at = ? WHERE id = ?"

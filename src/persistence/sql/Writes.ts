@@ -115,6 +115,11 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
         if (Exit.isFailure(created)) return created
         break
       }
+      case "Continue": {
+        const continued = yield* continueAs(fences, run, change.run)
+        if (Exit.isFailure(continued)) return continued
+        break
+      }
       case "Notify":
         yield* notify(fences, change.run, change.message, change.at)
     }
@@ -131,6 +136,13 @@ function* createChild(fences: Fences, run: RunRecord): Write<void, never> {
   if (failure.run === run.id) return Exit.void
   const message = `runs: child ${run.id} cannot be created: run ${failure.run} has its idempotency key`
   return Exit.fail(new PersistenceError({ reason: "Corrupt", message }))
+}
+
+function* continueAs(fences: Fences, run: RunId, next: RunRecord): Write<void, never> {
+  yield* query(Sql.continueRun, next.id, run)
+  const created = yield* createChild(fences, next)
+  if (Exit.isSuccess(created)) yield* query(Sql.handOnInbox, next.id, run)
+  return created
 }
 
 export function* create(
