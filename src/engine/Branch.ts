@@ -1,16 +1,23 @@
 /**
  * A branch: a scope of paths with one line of control (design.md, "Paths" and "Interruption carries no reason").
  *
- * Owns: the path of a scope, the occurrence counts of its keys, and the cell that says why it was interrupted.
+ * Owns: the path of a scope, the occurrence counts of its keys, the time that its code has come to, and the cell that
+ * says why it was interrupted.
+ * - T1 A branch's time is that of the rows that its code has passed: the same in every replay, and without a row.
  */
 import { encodeKey } from "../workflow/StepNames.ts"
-import type { StepPath } from "../persistence/Records.ts"
+import { isTerminal, type StepPath } from "../persistence/Records.ts"
+import { bodyPath, isOfBody } from "./Phases.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StopReason } from "./StopReason.ts"
 
 export class Branch {
   #stop: StopReason | undefined
   readonly #counts = new Map<string, number>()
+  /** The primitive that the code has come to: all before it have ended. */
+  #current: StepPath | undefined
+  /** The latest end of those before it, ms. */
+  #passed: number
 
   private constructor(
     readonly run: RunContext,
@@ -21,7 +28,15 @@ export class Branch {
     readonly iteration: number,
     /** `parallel:<path>` of the block that it is a branch of. */
     readonly group: string | null
-  ) {}
+  ) {
+    // What the parent is at now, the block that this is a branch of, ends behind it.
+    this.#passed = parent === undefined ? Number.NEGATIVE_INFINITY : parent.#passed
+  }
+
+  /** The branch of the phase. */
+  get root(): Branch {
+    return this.parent?.root ?? this
+  }
 
   static root(run: RunContext, scope: string): Branch {
     return new Branch(run, undefined, scope, 0, null)
@@ -55,11 +70,72 @@ export class Branch {
   }
 
   nextSegment(key: string): string {
+    this.#passed = this.#time
+    const segment = this.#numbered(key)
+    this.#current = this.at(segment)
+    return segment
+  }
+
+  #numbered(key: string): string {
     const encoded = encodeKey(key)
     const count = (this.#counts.get(encoded) ?? 0) + 1
     this.#counts.set(encoded, count)
     return count === 1 ? encoded : `${encoded}~${count}`
   }
+
+  // ---- where the code is
+
+  /** T1, ms since the epoch. */
+  get time(): number {
+    return Math.max(this.#time, this.#begin)
+  }
+
+  get #time(): number {
+    const ended = this.#current === undefined ? null : this.run.row(this.#current)?.endedAt
+    return Math.max(this.#passed, ended ?? Number.NEGATIVE_INFINITY)
+  }
+
+  /** When the phase of the branch began. */
+  get #begin(): number {
+    const body = isOfBody(this.at("")) ? undefined : this.run.row(bodyPath)
+    return body?.endedAt ?? this.run.record.startedAt ?? this.run.record.createdAt
+  }
+
+  /**
+   * Whether an earlier execution has gone past what the code has come to: the journal holds a row of this branch behind
+   * it, or the end of a block, or of the phase, that the branch is in.
+   */
+  get isOvertaken(): boolean {
+    return this.#isOver || this.#hasRowsAhead
+  }
+
+  get #isOver(): boolean {
+    const { scope } = this
+    // SAFETY: blocks have their row at the path of their scope.
+    const row = scope === "" ? this.run.row(bodyPath) : this.run.row(scope as StepPath)
+    return (row !== undefined && isTerminal(row.status)) || (this.parent !== undefined && this.parent.#isOver)
+  }
+
+  get #hasRowsAhead(): boolean {
+    const prefix = `${this.scope}/`
+    let passed = 0
+    let ahead = 0
+    for (const { path, position } of this.run.writer.live.values()) {
+      if (!path.startsWith(prefix) || path.startsWith("@", prefix.length)) continue
+      const [segment = ""] = path.slice(prefix.length).split("/", 1)
+      if (this.#wasGiven(segment)) passed = Math.max(passed, position)
+      else ahead = Math.max(ahead, position)
+    }
+    return ahead > passed
+  }
+
+  /** Whether the code has come to the primitive of this segment. */
+  #wasGiven(segment: string): boolean {
+    const [key = "", number = "1"] = segment.split("~")
+    return Number(number) <= (this.#counts.get(key) ?? 0)
+  }
+
+  // ---- stopping
 
   /** Says why this branch is interrupted; the first reason stays. */
   stop(reason: StopReason): void {

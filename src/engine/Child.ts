@@ -15,7 +15,7 @@ import type { Branch } from "./Branch.ts"
 import { awaitWithin } from "./Deadlines.ts"
 import * as RunTotals from "./Totals.ts"
 import { newRun } from "./NewRun.ts"
-import type { RunContext } from "./RunContext.ts"
+import type { Children, RunContext } from "./RunContext.ts"
 
 export interface ChildRequest {
   readonly workflow: string
@@ -91,7 +91,7 @@ export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undef
   })
 }
 
-/** Waits for a child's end. */
+/** Waits for a child's end. One that continued as new ends with the last run of its chain; its totals are those of all. */
 export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> =>
   Effect.flatMap(untilEnded(options, false, 0), (child) =>
     child === undefined ? Effect.dieMessage(`child run ${options.child} is nowhere`) : Effect.succeed(child)
@@ -112,6 +112,7 @@ const untilEnded = (options: AwaitedChild, isCancelled: boolean, seen: number): 
       Effect.tap(found, (child) => learnFrom(run, child)),
       (child) => {
         if (child === undefined) return Effect.succeed(undefined)
+        if (child.continuedAs !== null) return alongChain(options, child, child.continuedAs, isCancelled, seen)
         if (isEnded(child.status)) {
           if (child.epoch >= options.epoch) return Effect.succeed(child)
           return Effect.zipRight(children.reopen(options.child), untilEnded(options, isCancelled, asked))
@@ -132,6 +133,24 @@ const learnFrom = (run: RunContext, child: RunRecord | undefined): Effect.Effect
   const values = child?.settings.secrets?.values
   return values === undefined ? Effect.void : run.learn({ inputs: [], values })
 }
+
+const alongChain = (
+  { branch, path, epoch }: AwaitedChild,
+  { totals }: RunRecord,
+  child: RunId,
+  isCancelled: boolean,
+  seen: number
+): Effect.Effect<RunRecord | undefined> =>
+  Effect.map(untilEnded({ branch, path, epoch, child }, isCancelled, seen), (ended) =>
+    ended === undefined ? undefined : { ...ended, totals: RunTotals.add(totals, ended.totals) }
+  )
+
+/** The run that a child has come to: the last of its chain, where it continued as new. */
+export const newestOf = (children: Children, child: RunId): Effect.Effect<RunRecord | undefined> =>
+  Effect.flatMap(children.get(child), (record) => {
+    const next = record?.continuedAs ?? null
+    return next === null ? Effect.succeed(record) : newestOf(children, next)
+  })
 
 /** Waits until the child has something to tell, or, where it lives elsewhere, may have. */
 const untilNews = (options: AwaitedChild, child: RunRecord): Effect.Effect<void> => {

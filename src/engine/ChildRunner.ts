@@ -16,7 +16,8 @@ import * as Stream from "effect/Stream"
 import type { PersistenceService, StoredDefinition } from "../persistence/Persistence.ts"
 import type { InboxMessage, RunId, RunRecord } from "../persistence/Records.ts"
 import type { Engine } from "./Engine.ts"
-import { reopen } from "./Reopen.ts"
+import { sendAlong } from "./Chain.ts"
+import { reopenFailed } from "./Reopen.ts"
 
 /** The place where a child lives could not do what it was asked; it is asked again. */
 export class ChildRunnerFailed extends Schema.TaggedError<ChildRunnerFailed>()("ChildRunnerFailed", {
@@ -90,12 +91,12 @@ export const otherEngine = ({ accepts, engine, persistence }: OtherEngine): Chil
     resume: (child) =>
       failing(Effect.catchTags(engine.take(child), { RunAlreadyOwned: nothing, RunAlreadyEnded: nothing })),
     reopen: (child) => {
-      const opened = Effect.suspend(() => reopen(persistence, engine.id, child, { _tag: "Failed" }))
+      const opened = reopenFailed(persistence, engine.id, child)
       return failing(Effect.catchTag(engine.adopt(child, opened), "RunNotEnded", nothing))
     },
     send: (child, message) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const sent = Effect.asVoid(persistence.send(child, message, now))
+        const sent = Effect.asVoid(sendAlong(persistence, child, (id) => persistence.send(id, message, now)))
         return failing(Effect.catchTag(sent, "RunAlreadyEnded", nothing))
       }),
     changed: (child) => failing(untilChanged(engine, persistence, child))

@@ -8,7 +8,8 @@ import { PersistenceError, type PersistenceService } from "../persistence/Persis
 import type { EngineId, RunId, RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { Lookout } from "./Lookout.ts"
-import { reopen } from "./Reopen.ts"
+import { reopenFailed } from "./Reopen.ts"
+import { sendAlong } from "./Chain.ts"
 import type { Residents } from "./Residents.ts"
 import type { Children } from "./RunContext.ts"
 
@@ -53,7 +54,7 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     reopen: (child) => patiently(reopenChild(options, child)),
     cancel: (child) => {
       const message = { _tag: "Cancel", reason: "parent", text: null } as const
-      const sent = Effect.suspend(() => persistence.send(child, message, now()))
+      const sent = sendAlong(persistence, child, (id) => persistence.send(id, message, now()))
       return patiently(Effect.catchTag(Effect.asVoid(sent), "RunAlreadyEnded", () => Effect.void))
     },
     elsewhere: () => undefined
@@ -76,14 +77,15 @@ const untilAnswered = <A, E extends { readonly _tag: string }>(
   })
 
 const reopenChild = ({ id, persistence, residents }: ChildRunsOptions, child: RunId) => {
-  const opened = Effect.suspend(() => reopen(persistence, id, child, { _tag: "Failed" }))
+  const opened = reopenFailed(persistence, id, child)
   return residents.take(child, opened, false).pipe(
     // Somebody else opened it meanwhile: its parent looks again.
     Effect.catchTags({
       RunAlreadyOwned: () => Effect.void,
       SeqConflict: () => Effect.void,
       RunNotEnded: () => Effect.void,
-      StepNotFound: Effect.die
+      StepNotFound: Effect.die,
+      RunContinued: Effect.die
     })
   )
 }

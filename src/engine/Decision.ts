@@ -20,7 +20,7 @@ export interface DecisionSpec<A> {
  * Interrupts if the branch is being stopped and nothing is recorded.
  */
 export const decide = <A>(spec: DecisionSpec<A>): Effect.Effect<A> =>
-  Effect.flatMap(journaled(spec.branch.run, spec.path, spec.kind, spec.name), (row) => {
+  Effect.flatMap(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     // SAFETY: the journal gives back what the same decision wrote, as JSON.
     if (row !== undefined) return Effect.succeed(row.value as A)
     if (spec.branch.stopReason !== undefined) return Effect.interrupt

@@ -27,7 +27,7 @@ export interface WaitSpec {
 
 /** Waits, and gives the wait's row: `completed`, or `timed_out` where a message did not come in time. */
 export const durableWait = (spec: WaitSpec): Effect.Effect<StepRecord> =>
-  Effect.flatMap(journaled(spec.branch.run, spec.path, spec.kind, spec.name), (row) => {
+  Effect.flatMap(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     if (spec.branch.stopReason !== undefined) return stopRow(spec.branch, row)
     return Effect.uninterruptibleMask((restore) => {

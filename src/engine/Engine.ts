@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
+import type * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import {
@@ -38,7 +39,8 @@ import { Lease } from "./Lease.ts"
 import { Lookout } from "./Lookout.ts"
 import type { ProgramSource } from "./Program.ts"
 import { Residents } from "./Residents.ts"
-import type { RunContext, RunHost } from "./RunContext.ts"
+import type { Children, RunContext, RunHost } from "./RunContext.ts"
+import type { RunMain } from "./RunMain.ts"
 import { SecretListener } from "./SecretListener.ts"
 import { ulid } from "./Ulid.ts"
 
@@ -101,8 +103,8 @@ const makeEngine = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const random = yield* Effect.random
-  const draw = () => Effect.runSync(random.next)
-  const engine = new EngineState(persistence, settings, clock, runtime, draw, yield* ChildRunner, yield* SecretListener)
+  const [runner, secrets] = [yield* ChildRunner, yield* SecretListener]
+  const engine = new EngineState(persistence, settings, clock, random, runtime, runner, secrets)
   yield* engine.lease.renew
   yield* Effect.forkScoped(engine.lease.keep)
   yield* Effect.forkScoped(engine.lookout.listen)
@@ -127,12 +129,12 @@ class EngineState {
     private readonly persistence: PersistenceService,
     private readonly settings: EngineSettings,
     private readonly clock: Clock.Clock,
+    private readonly random: Random.Random,
     private readonly runtime: Runtime.Runtime<never>,
-    private readonly draw: () => number,
     runner: ChildRunnerService,
     secrets: (values: ReadonlyArray<string>) => void
   ) {
-    const id = EngineId.make(ulid(clock.unsafeCurrentTimeMillis(), draw))
+    const id = EngineId.make(this.#ulid())
     const host = currentHost()
     const deadlines = new Deadlines(clock, runtime)
     const shared = { id, persistence, settings, clock, deadlines, sources: this.#sources } as const
@@ -168,10 +170,10 @@ class EngineState {
       children,
       newRunId: () => this.#newRunId(),
       idle: (run) => this.#idle(run),
-      interrupt: (run) => {
-        const resident = this.residents.get(run.id)
-        if (resident?.run === run) resident.main.interrupt()
-      }
+      asProcess: (effect) => Effect.withRandom(Effect.withClock(effect, clock), random),
+      interrupt: (run) => this.#mainOf(run)?.interrupt(),
+      stopBody: (run, reason) => this.#mainOf(run)?.stopBody(reason),
+      follow: (next) => this.#follow(next, own)
     }
   }
 
@@ -197,8 +199,23 @@ class EngineState {
     }
   }
 
+  #mainOf(run: RunContext): RunMain | undefined {
+    const resident = this.residents.get(run.id)
+    return resident?.run === run ? resident.main : undefined
+  }
+
+  /** A run that goes on from one that ended here lives in the same store. */
+  #follow(next: RunRecord, own: Children): void {
+    this.lookout.give(next.id)
+    Runtime.runFork(this.runtime)(own.start(next))
+  }
+
   #newRunId(): RunId {
-    return RunId.make(ulid(this.clock.unsafeCurrentTimeMillis(), this.draw))
+    return RunId.make(this.#ulid())
+  }
+
+  #ulid(): string {
+    return ulid(this.clock.unsafeCurrentTimeMillis(), () => Effect.runSync(this.random.next))
   }
 
   // ---- programs

@@ -39,6 +39,11 @@ export interface EngineSettings {
   readonly maxFanOut: number
   /** Values that a run hides, those of its children included. */
   readonly maxSecrets: number
+  /**
+   * Rows of a run's journal, superseded ones included; a run that needs more is parked. Compensation and always are
+   * not held up by it. A warning comes at four fifths.
+   */
+  readonly maxJournalRows: number
   /** Bytes of a step's structured output, as JSON. */
   readonly maxOutputBytes: number
   /** Events that a slow subscriber may lag behind before it misses some. */
@@ -67,6 +72,7 @@ export const defaults: EngineSettings = {
   maxIterations: 100_000,
   maxFanOut: 100_000,
   maxSecrets: 1_000,
+  maxJournalRows: 200_000,
   maxOutputBytes: 16 * 1024 * 1024,
   eventCapacity: 4_096,
   checkInvariants: false

@@ -63,6 +63,7 @@ export type EngineEvent =
       readonly error: string | null
     })
   | (Base & { readonly _tag: "MetricsUpdated"; readonly totals: Totals })
+  | (Base & { readonly _tag: "RunWarning"; readonly message: string })
   | (Base & { readonly _tag: "LeaseLost" })
   | (Base & { readonly _tag: "StorageTrouble"; readonly message: string })
   | (Base & { readonly _tag: "Panicked"; readonly message: string; readonly stack: string | null })

@@ -31,7 +31,7 @@ export interface GateSpec {
 
 /** Waits for the gate's answer and gives its row: `completed` (approved), `failed` (rejected, timed out) or `timed_out`. */
 export const gate = (spec: GateSpec): Effect.Effect<StepRecord> =>
-  Effect.flatMap(journaled(spec.branch.run, spec.path, "gate", spec.name), (row) => {
+  Effect.flatMap(journaled(spec.branch, spec.path, "gate", spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     const reason = spec.branch.stopReason
     if (reason !== undefined) return stopRow(spec.branch, row)

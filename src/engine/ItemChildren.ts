@@ -57,6 +57,7 @@ export const stopItemChild = (branch: Branch, path: StepPath, item: ItemRecord):
 const endOf = (child: RunRecord): Omit<ItemEnd, "status"> => ({
   error: child.status === "completed" ? null : (child.error ?? `child run ${child.status}`),
   output: structuredOf(child),
+  childRun: child.id,
   totals: child.totals
 })
 

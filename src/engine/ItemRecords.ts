@@ -5,7 +5,7 @@
 import type * as Effect from "effect/Effect"
 import type { Item } from "../action/ItemProvider.ts"
 import type { Change } from "../persistence/Journal.ts"
-import type { FanOutCounters, ItemRecord, ItemStatus, StepPath, Totals } from "../persistence/Records.ts"
+import type { FanOutCounters, ItemRecord, ItemStatus, RunId, StepPath, Totals } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 
 /** How an item ended. */
@@ -14,6 +14,8 @@ export interface ItemEnd {
   readonly error: string | null
   /** Any JSON; null where there is none. */
   readonly output: unknown
+  /** The run that the item's child has come to, where that continued as new. */
+  readonly childRun?: RunId
   /** What is not in the run's sums yet. */
   readonly totals?: Totals
 }
@@ -51,8 +53,9 @@ export const pendingItem = (path: StepPath, key: string, position: number, item:
   completedAt: null
 })
 
-export const endedItem = (item: ItemRecord, { status, error, output }: ItemEnd, now: number): ItemRecord => ({
+export const endedItem = (item: ItemRecord, { status, error, output, childRun }: ItemEnd, now: number): ItemRecord => ({
   ...item,
+  childRun: childRun ?? item.childRun,
   status,
   error,
   output,

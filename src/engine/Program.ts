@@ -7,6 +7,7 @@ import type { PersistenceError } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import type { RunContext } from "./RunContext.ts"
+import type { Outcome } from "./RunEnd.ts"
 
 /** How a body ended by itself. */
 export interface BodyEnd {
@@ -16,9 +17,26 @@ export interface BodyEnd {
   readonly result: unknown
 }
 
+/** How a compensation ended. */
+export interface Compensated {
+  /** Whether all was taken back; what was not is tried again by an explicit resume. */
+  readonly succeeded: boolean
+  readonly outcome: Outcome
+}
+
+export interface CompensationBranches {
+  readonly replay: Branch
+  readonly undo: Branch
+}
+
 /** What a run does, made for one residency of it. */
 export interface Program {
   readonly body: (branch: Branch) => Effect.Effect<BodyEnd>
+  /**
+   * Takes back what the body did, when it failed or was cancelled; gives the outcome that the run then has. `replay` is
+   * a branch for the body, stopped: replaying it shows what there is to take back. `undo` is the phase's own.
+   */
+  readonly compensation?: (branches: CompensationBranches, outcome: Outcome) => Effect.Effect<Compensated>
   /** Absent where there is nothing to do. */
   readonly always?: (branch: Branch, status: string) => Effect.Effect<void>
 }

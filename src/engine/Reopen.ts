@@ -4,6 +4,8 @@
  * - R1 A new epoch supersedes rows, it deletes none: they stay listed.
  * - R2 Rows that stay are what a replay returns; everything that could depend on a superseded row and is a decision is
  *   superseded with it.
+ * - R3 What was taken back is not kept: a compensated run is only done again as a whole. One whose compensation failed
+ *   goes on with what could not be taken back.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -17,6 +19,7 @@ import type {
   SeqConflict
 } from "../persistence/Persistence.ts"
 import type { EngineId, ItemRecord, RunId, StepRecord } from "../persistence/Records.ts"
+import { bodyPath, compensationPath, isOfCompensation, undo } from "./Phases.ts"
 import { isEnded, isUserStep, noTotals, RunId as RunIdSchema } from "../persistence/Records.ts"
 
 /** From where a run is done again. */
@@ -51,19 +54,51 @@ export class StepNotFound extends Schema.TaggedError<StepNotFound>()("StepNotFou
   }
 }
 
+/** What the run had done was taken back (R3). */
+export class RunCompensated extends Schema.TaggedError<RunCompensated>()("RunCompensated", { run: RunIdSchema }) {
+  override get message() {
+    return `what run ${this.run} did was compensated: it can only be run again as a whole`
+  }
+}
+
+/** The run goes on as another one. */
+export class RunContinued extends Schema.TaggedError<RunContinued>()("RunContinued", {
+  run: RunIdSchema,
+  as: RunIdSchema
+}) {
+  override get message() {
+    return `run ${this.run} continued as run ${this.as}`
+  }
+}
+
+export type ReopenError =
+  | RunNotFound
+  | RunNotEnded
+  | RunCompensated
+  | RunContinued
+  | StepNotFound
+  | SeqConflict
+  | RunAlreadyOwned
+  | PersistenceError
+
 /** Opens a run again for an engine, which then owns it. */
 export const reopen = (
   persistence: PersistenceService,
   engine: EngineId,
   run: RunId,
   mode: ReopenMode
-): Effect.Effect<Claim, RunNotFound | RunNotEnded | StepNotFound | SeqConflict | RunAlreadyOwned | PersistenceError> =>
+): Effect.Effect<Claim, ReopenError> =>
   Effect.gen(function* () {
     const { journal } = yield* persistence.load(run)
-    const { status, seq, epoch } = journal.run
+    const { status, seq, epoch, continuedAs } = journal.run
     if (!isEnded(status)) return yield* new RunNotEnded({ run, status })
+    if (continuedAs !== null) return yield* new RunContinued({ run, as: continuedAs })
+    const live = liveSteps(journal)
+    const isUndoing = mode._tag === "Failed" && isUndoneInPart(live)
+    if (mode._tag !== "Restart" && !isUndoing && live.some(isUndone)) return yield* new RunCompensated({ run })
     const first = mode._tag === "From" ? yield* firstStep(journal, mode.step) : undefined
-    const superseded = new Selection(liveSteps(journal), mode, first).steps
+    const selection = new Selection(isUndoing ? live.filter(isOfUndoing) : live, mode, first)
+    const superseded = selection.steps
     const paths = new Set(superseded.map((step) => step.path))
     const changes: Array<Change> = superseded.map((step) => ({ _tag: "Step", step: { ...step, superseded: true } }))
     for (const item of itemsOf(journal)) {
@@ -73,7 +108,8 @@ export const reopen = (
       status: "running",
       endedAt: null,
       error: null,
-      cancelReason: null,
+      // A cancelled run that is still to be taken back stays one.
+      cancelReason: isUndoing ? journal.run.cancelReason : null,
       summary: null,
       result: null
     } as const
@@ -82,6 +118,25 @@ export const reopen = (
     changes.push({ _tag: "Run", patch: { ...ended, totals, epoch: epoch + 1, blockedOn: [] } })
     return yield* persistence.reopen({ run, engine, expectedSeq: seq, changes })
   })
+
+/** Opens a failed run for what failed; one that was compensated as a whole. */
+export const reopenFailed = (persistence: PersistenceService, engine: EngineId, run: RunId) =>
+  Effect.suspend(() =>
+    Effect.catchTag(reopen(persistence, engine, run, { _tag: "Failed" }), "RunCompensated", () =>
+      reopen(persistence, engine, run, { _tag: "Restart" })
+    )
+  )
+
+/** A compensation that took something back. */
+const isUndone = ({ kind, name, path, status }: StepRecord): boolean =>
+  kind === "block" && name === undo && status === "completed" && isOfCompensation(path)
+
+const isUndoneInPart = (live: ReadonlyArray<StepRecord>): boolean =>
+  live.some(({ path, status }) => path === compensationPath && status === "failed")
+
+/** What a compensation that goes on may do again: the body and its outcome stand. */
+const isOfUndoing = ({ kind, path }: StepRecord): boolean =>
+  isOfCompensation(path) || (kind === "phase" && path !== bodyPath)
 
 const liveSteps = (journal: RunJournal): ReadonlyArray<StepRecord> =>
   [...journal.steps.values()].filter((step) => !step.superseded).sort((a, b) => a.position - b.position)

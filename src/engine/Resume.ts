@@ -3,17 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import {
-  Persistence,
-  type PersistenceError,
-  type RunAlreadyEnded,
-  type RunAlreadyOwned,
-  type RunNotFound,
-  type SeqConflict
-} from "../persistence/Persistence.ts"
+import { Persistence, type RunAlreadyEnded } from "../persistence/Persistence.ts"
 import { isEnded, RunId } from "../persistence/Records.ts"
 import { Engine } from "./Engine.ts"
-import { reopen, type ReopenMode, RunNotEnded, type StepNotFound } from "./Reopen.ts"
+import { reopen, type ReopenError, type ReopenMode, RunNotEnded } from "./Reopen.ts"
 
 /** A plain resume of a run that completed or was cancelled. */
 export class NothingToResume extends Schema.TaggedError<NothingToResume>()("NothingToResume", {
@@ -25,15 +18,7 @@ export class NothingToResume extends Schema.TaggedError<NothingToResume>()("Noth
   }
 }
 
-export type ResumeError =
-  | RunNotFound
-  | RunAlreadyOwned
-  | RunAlreadyEnded
-  | RunNotEnded
-  | NothingToResume
-  | StepNotFound
-  | SeqConflict
-  | PersistenceError
+export type ResumeError = RunAlreadyEnded | NothingToResume | ReopenError
 
 /**
  * Takes up a run that has not ended; opens a failed one again for what failed; with a mode, any ended one from a step

@@ -24,11 +24,13 @@ import { isTerminal, blankStep, noResult, stepId } from "../persistence/Records.
 import { redactorFor, shownText } from "../persistence/Redaction.ts"
 import type { Redactor } from "../workflow/Redactor.ts"
 import { joined, type Secrets } from "../workflow/Secrets.ts"
+import type { Branch } from "./Branch.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { JournalWriter } from "./JournalWriter.ts"
-import type { SilentReason } from "./StopReason.ts"
+import { isOfBody } from "./Phases.ts"
+import type { SilentReason, StopReason } from "./StopReason.ts"
 
 /** A durable wait of one branch. */
 export interface Wait {
@@ -75,6 +77,12 @@ export interface RunHost {
   readonly secrets: (values: ReadonlyArray<string>) => void
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
+  /** Lets what a body acts with in its own right (steps, waits) run on the process's clock and chance. */
+  readonly asProcess: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Interrupts the body of a run, for this reason unless there is one already. */
+  readonly stopBody: (run: RunContext, reason: StopReason) => void
+  /** Runs the run that goes on from one that ended here. */
+  readonly follow: (next: RunRecord) => void
   /** Every branch of the run is parked. */
   readonly idle: (run: RunContext) => void
   /** Interrupts the run's fibers; the reason has been set. */
@@ -89,9 +97,12 @@ export class RunContext {
   lastInbox: number | null = null
   /** Rows written as started by a block, whose step has not begun yet: not the trace of a crash. */
   readonly announced = new Set<StepPath>()
+  /** The body has a clock and chance of its own, which primitives must not meet. */
+  hasOwnServices = false
   /** How often somebody asked for this run by its id: what is parked below it is tried again once for each. */
   timesAsked = 0
   #isReplaying: boolean
+  #isWarned: boolean
   #active = 1
   #queued = 0
   #nextPosition: number
@@ -109,6 +120,7 @@ export class RunContext {
     for (const step of writer.journal.steps.values()) last = Math.max(last, step.position)
     this.#nextPosition = last + 1
     this.#isReplaying = last > 0
+    this.#isWarned = this.rows >= this.manyRows
     for (const row of inbox) this.deliver(row)
     const { secrets } = this.record.settings
     if (secrets !== undefined) host.secrets(secrets.values)
@@ -158,9 +170,37 @@ export class RunContext {
   /** The place of a new row: a path that was done before keeps the one that it had. */
   positionOf(path: StepPath): number {
     this.live()
+    return this.placeInReplay(path)
+  }
+
+  /** The same for a row that a replay adds on its way: it goes on. */
+  placeInReplay(path: StepPath): number {
+    this.#warnOfLimit()
     // What follows the body stands behind it, also behind steps that the body had not come to before.
     const before = path.startsWith("/@") ? undefined : this.writer.superseded.get(path)
     return before?.position ?? this.#nextPosition++
+  }
+
+  /** Whether the journal has as many rows as it may have. */
+  get isFull(): boolean {
+    return this.rows >= this.settings.maxJournalRows
+  }
+
+  /** Rows of the journal, superseded ones included. */
+  get rows(): number {
+    return this.writer.journal.steps.size
+  }
+
+  /** From so many rows on a run should come to its end, or continue as new. */
+  get manyRows(): number {
+    return Math.floor(this.settings.maxJournalRows * 0.8)
+  }
+
+  #warnOfLimit(): void {
+    if (this.#isWarned || this.rows + 1 < this.manyRows) return
+    this.#isWarned = true
+    const message = `its journal has ${this.manyRows} rows, of ${this.settings.maxJournalRows} that it may have`
+    this.append([], [{ _tag: "RunWarning", timestamp: this.now(), run: this.id, message }])
   }
 
   /** Whether the program is still on its way through what is in the journal: it is not interrupted there. */
@@ -458,16 +498,28 @@ const idempotencyKeyOf = (run: RunContext, path: StepPath): string => {
   return wasDone ? `${run.id}${path}#${run.record.epoch}` : before.idempotencyKey
 }
 
-/** The row at a path, if it is of this kind and name; a row of another one is a replay that does not fit. */
+/**
+ * The row at a path, if it is of this kind and name; a row of another one is a replay that does not fit. One that is
+ * still to be made parks the run when its journal is full.
+ */
 export const journaled = (
-  run: RunContext,
+  branch: Branch,
   path: StepPath,
   kind: StepKind,
   name: string
 ): Effect.Effect<StepRecord | undefined> => {
+  const { run } = branch
   const row = run.row(path)
-  if (row === undefined || (row.kind === kind && row.name === name)) return Effect.succeed(row)
+  if (row === undefined) {
+    const isTooMany = run.isFull && isOfBody(path) && branch.stopReason === undefined
+    return isTooMany ? run.misfit(fullMessage(run)) : Effect.succeed(undefined)
+  }
+  if (row.kind === kind && row.name === name) return Effect.succeed(row)
   return run.misfit(
     `${path} is recorded as ${row.kind} '${row.name}', but the workflow now has ${kind} '${name}' there`
   )
 }
+
+const fullMessage = (run: RunContext): string =>
+  `its journal has ${run.rows} rows, the most that maxJournalRows allows: ` +
+  "resume it with a higher limit, and let such runs continue as new (Workflow.continueAsNew)"

@@ -1,6 +1,7 @@
 /**
  * The last writes of a run: its end, or that it is parked.
  */
+import type { Change } from "../persistence/Journal.ts"
 import { isUserStep, type RunStatus, type StepRecord } from "../persistence/Records.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { RunContext } from "./RunContext.ts"
@@ -14,7 +15,12 @@ export interface Outcome {
 }
 
 /** The run's end, told to its parent in the same commit (C2). */
-export const recordEnd = (run: RunContext, outcome: Outcome, cancelReason: string | null): void => {
+export const recordEnd = (
+  run: RunContext,
+  outcome: Outcome,
+  cancelReason: string | null,
+  also: ReadonlyArray<Change> = []
+): void => {
   const endedAt = run.now()
   const { status, error, result } = outcome
   const summary = summarize(run.record, userSteps(run), status, error ?? cancelReason)
@@ -26,7 +32,7 @@ export const recordEnd = (run: RunContext, outcome: Outcome, cancelReason: strin
       ? { _tag: "RunCancelled", ...base, reason: cancelReason ?? "cancelled" }
       : { _tag: "RunCompleted", ...base, succeeded: status === "completed", status, error }
   const { totals } = run.record
-  run.append([{ _tag: "Run", patch }, ...told], [{ _tag: "MetricsUpdated", ...base, totals }, last])
+  run.append([{ _tag: "Run", patch }, ...also, ...told], [{ _tag: "MetricsUpdated", ...base, totals }, last])
 }
 
 /** Parks a run: nobody claims it until somebody asks for it by id, or an engine starts that knows it anew. */

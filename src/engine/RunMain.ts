@@ -1,5 +1,5 @@
 /**
- * A run from its start to its end: body, always, end (design.md, "The phases of a run").
+ * A run from its start to its end: body, compensation, always, end (design.md, "The phases of a run").
  *
  * Owns: the phases, each ended by a row (I4), and what the messages to a run as a whole do.
  * Neighbours: a `Program` is what the body and the always block do; `Residents` owns residency; `RunEnd` writes ends.
@@ -7,6 +7,8 @@
  * - P2 A silent stop (shutdown, lease lost, let go, misfit) ends the fibers and records nothing of it.
  * - P3 A run that has not started and is cancelled ends at once, without always.
  * - P4 When a phase has ended no row of it is open, and no process or child run that it started is at work.
+ * - P5 Compensation runs once for a body that failed or was cancelled, whatever is asked of the run meanwhile; a body that
+ *   continues as new, or that a silent stop met, has none.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,10 +16,12 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { RunSecrets } from "../action/RunSecrets.ts"
 import type { Change } from "../persistence/Journal.ts"
-import type { StepPath } from "../persistence/Records.ts"
+import type { RunRecord } from "../persistence/Records.ts"
 import { forkNow } from "./AttemptFiber.ts"
 import { Branch } from "./Branch.ts"
+import { continueChange, continued, following, isContinuing } from "./Continue.ts"
 import { closeRows, endLeftovers } from "./Leftovers.ts"
+import { alwaysPath, bodyPath, compensationPath, isOfAlways, isOfBody, isOfCompensation } from "./Phases.ts"
 import type { BodyEnd, Program } from "./Program.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
 import { type Outcome, parkRun, recordEnd } from "./RunEnd.ts"
@@ -26,23 +30,19 @@ import { describe, parseReason, type StopReason } from "./StopReason.ts"
 
 export type { BodyEnd, Program } from "./Program.ts"
 
-// SAFETY: `@` is encoded in keys, so no step has these paths.
-const bodyPath = "/@body" as StepPath
-const alwaysPath = "/@always" as StepPath
-
-const isOfAlways = (path: StepPath): boolean => path.startsWith(`${alwaysPath}/`)
-const isOfBody = (path: StepPath): boolean => !isOfAlways(path)
-
 /** How long code between primitives may go on after a stop while a journal is replayed, ms. */
 const replayGrace = 1_000
 
 export class RunMain {
   readonly #body: Branch
+  readonly #compensation: Branch
   readonly #always: Branch
   #fiber: Fiber.RuntimeFiber<unknown> | undefined
-  #phase: "body" | "always" | "end" = "body"
+  #phase: "body" | "compensation" | "always" | "end" = "body"
   /** `always` after a cancellation: it has a limit, and is not let go. */
   #isLimited = false
+  /** The run that goes on from this one's end. */
+  #next: RunRecord | undefined
   #disarmHold: () => void = () => undefined
 
   constructor(
@@ -50,6 +50,7 @@ export class RunMain {
     private readonly program: Program
   ) {
     this.#body = Branch.root(run, "")
+    this.#compensation = Branch.root(run, compensationPath)
     this.#always = Branch.root(run, alwaysPath)
   }
 
@@ -62,12 +63,14 @@ export class RunMain {
       const unlisten = this.run.listen("run", () => this.#takeMessages())
       const disarm = this.#armDeadline()
       this.#takeMessages()
-      const outcome = yield* this.#runBody()
+      const ended = yield* this.#runBody()
       disarm()
+      const outcome = ended === undefined ? undefined : yield* this.#compensate(ended)
       if (outcome !== undefined && (yield* this.#runAlways(outcome))) this.#end(outcome)
       unlisten()
       this.#park()
       yield* this.run.flushNow
+      if (this.#next !== undefined) this.run.host.follow(this.#next)
     })
   ).pipe(Effect.catchAllCause((cause) => this.#crashed(cause)))
 
@@ -96,6 +99,7 @@ export class RunMain {
   }
 
   get #branch(): Branch {
+    if (this.#phase === "compensation") return this.#compensation
     return this.#phase === "always" ? this.#always : this.#body
   }
 
@@ -130,7 +134,8 @@ export class RunMain {
       run.append([{ _tag: "Run", patch }], [{ _tag: "RunStarted", ...base, ...started }])
       return
     }
-    if (record.cancelReason !== null) this.#body.stop(parseReason(record.cancelReason))
+    if (isContinuing(run)) this.#body.stop({ _tag: "Continued" })
+    else if (record.cancelReason !== null) this.#body.stop(parseReason(record.cancelReason))
     const changes: Array<Change> = []
     if (record.status === "pending" || record.status === "needs_resume") {
       const status = record.cancelReason === null ? "running" : "cancelling"
@@ -144,13 +149,15 @@ export class RunMain {
     const { deadline } = this
     if (deadline === null) return () => undefined
     const left = deadline - this.run.now()
-    return this.run.host.deadlines.arm(left, () => this.#stopBody({ _tag: "RunTimeout" }))
+    return this.run.host.deadlines.arm(left, () => this.stopBody({ _tag: "RunTimeout" }))
   }
 
   // ---- messages to the run as a whole
 
   #takeMessages(): void {
     const { run } = this
+    // It is the next run's: that is cancelled before it has begun.
+    if (isContinuing(run)) return
     for (let found = run.find("Cancel"); found !== undefined; found = run.find("Cancel")) {
       const consumed = run.consume([found.id])
       const reason = reasonOf(found.message)
@@ -159,12 +166,12 @@ export class RunMain {
       else {
         const patch = { status: "cancelling", cancelReason: describe(reason), blockedOn: [] } as const
         run.append([consumed, { _tag: "Run", patch }])
-        this.#stopBody(reason)
+        this.stopBody(reason)
       }
     }
   }
 
-  #stopBody(reason: StopReason): void {
+  stopBody(reason: StopReason): void {
     if (this.#phase !== "body" || this.#body.stopReason !== undefined) return
     this.#body.stop(reason)
     this.interrupt()
@@ -210,6 +217,7 @@ export class RunMain {
       const error = `the run timed out after ${this.run.record.settings.runTimeout} ms`
       return { status: "failed", error, result: null }
     }
+    if (reason?._tag === "Continued") return continued
     if (reason !== undefined) return { status: "cancelled", error: null, result: null }
     if (Exit.isSuccess(exit)) return this.#shown(exit.value)
     if (Cause.isInterruptedOnly(exit.cause)) return { status: "failed", error: "the run was interrupted", result: null }
@@ -251,6 +259,33 @@ export class RunMain {
     return this.run.silent === undefined && (this.run.isReplaying || this.#branch.stopReason === undefined)
   }
 
+  // ---- compensation
+
+  /** What the run comes to when what it did has been taken back; undefined if it was stopped silently. */
+  #compensate(outcome: Outcome): Effect.Effect<Outcome | undefined> {
+    const { run, program } = this
+    const known = run.row(compensationPath)
+    // SAFETY: written below.
+    if (known !== undefined) return Effect.succeed(known.value as Outcome)
+    const { compensation } = program
+    if (compensation === undefined || outcome.status === "completed") return Effect.succeed(outcome)
+    return Effect.gen(this, function* () {
+      this.#phase = "compensation"
+      const replay = Branch.root(run, "")
+      replay.stop({ _tag: "Parent" })
+      const exit = yield* this.#fork(compensation({ replay, undo: this.#compensation }, outcome))
+      if (run.silent === undefined && Exit.isFailure(exit)) yield* Effect.failCause(exit.cause)
+      if (run.silent !== undefined || Exit.isFailure(exit)) return undefined
+      yield* endLeftovers(this.#compensation, isOfCompensation)
+      if (run.silent !== undefined) return undefined
+      closeRows(run, isOfCompensation, "the run ended")
+      const status = exit.value.succeeded ? "completed" : "failed"
+      const { outcome: value } = exit.value
+      run.put(newRow(run, { path: compensationPath, kind: "phase", name: "compensation", status, value }))
+      return value
+    })
+  }
+
   // ---- always
 
   /** Whether the run may end: its always block has run, or there is none. */
@@ -286,8 +321,11 @@ export class RunMain {
   // ---- end
 
   #end(outcome: Outcome): void {
+    const { run } = this
     this.#phase = "end"
-    recordEnd(this.run, outcome, outcome.status === "cancelled" ? this.run.record.cancelReason : null)
+    this.#next = outcome.status === "completed" ? following(run) : undefined
+    const also = this.#next === undefined ? [] : [continueChange(this.#next)]
+    recordEnd(run, outcome, outcome.status === "cancelled" ? run.record.cancelReason : null, also)
   }
 
   /** A replay that does not fit leaves the run parked with the reason. */

@@ -45,7 +45,7 @@ export { type AttemptFailure, type AttemptSuccess, type Dispatch, startedRow, ty
 
 /** Runs a step to its end and gives its row. Interrupted, it has written what its reason asks for. */
 export const step = (spec: StepSpec): Effect.Effect<StepRecord> =>
-  andThen(journaled(spec.branch.run, spec.path, spec.kind, spec.name), (row) => {
+  andThen(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     if (spec.branch.stopReason !== undefined) return stopBeforeStart(spec, row)
     return Effect.uninterruptibleMask((restore) => new StepRun(spec, row, restore).run)

@@ -9,6 +9,8 @@ export type StopReason =
   | { readonly _tag: "Parent" }
   | { readonly _tag: "FailFast" }
   | { readonly _tag: "RunTimeout" }
+  /** The body continues as new. */
+  | { readonly _tag: "Continued" }
   | SilentReason
 
 /** The run leaves this engine as it is: no step is recorded cancelled, no always runs. */
@@ -33,6 +35,8 @@ export const describe = (reason: StopReason): string => {
       return "fail_fast"
     case "RunTimeout":
       return "run timeout"
+    case "Continued":
+      return "continued as new"
     case "Shutdown":
       return "engine shutdown"
     case "LeaseLost":

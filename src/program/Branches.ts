@@ -134,8 +134,7 @@ class Block {
   ) {}
 
   readonly run = Effect.gen(this, function* () {
-    const { run } = this.parent
-    const known = yield* journaled(run, this.path, "block", this.kind)
+    const known = yield* journaled(this.parent, this.path, "block", this.kind)
     if (known === undefined && this.parent.stopReason !== undefined) return yield* Effect.interrupt
     if (known === undefined) this.#announce()
     const decided = decidedKey(known)

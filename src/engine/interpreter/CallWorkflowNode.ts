@@ -14,7 +14,7 @@ import {
 import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
 import { declaredSecrets } from "../../workflow/Secrets.ts"
 import type { Branch } from "../Branch.ts"
-import { awaitChild, type ChildRequest, childRecord, stopChild } from "../Child.ts"
+import { awaitChild, type ChildRequest, childRecord, newestOf, stopChild } from "../Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
 import { settle } from "./CallNode.ts"
 import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
@@ -165,8 +165,8 @@ const reopenable = (
   const child =
     before?.status === "completed" || before?.status === "skipped" ? null : before?.attempts.at(-1)?.childRun
   if (child === undefined || child === null) return Effect.succeed(undefined)
-  return Effect.map(self.run.host.children.get(child), (record) =>
-    record === undefined ? undefined : { child, epoch: wantedEpoch(record) }
+  return Effect.map(newestOf(self.run.host.children, child), (record) =>
+    record === undefined ? undefined : { child: record.id, epoch: wantedEpoch(record) }
   )
 }
 

@@ -107,7 +107,7 @@ const immediate = (
 ): Effect.Effect<StepRecord> => {
   const { run } = self
   const path = branch.at(key)
-  return Effect.flatMap(journaled(run, path, "gate", name), (known) => {
+  return Effect.flatMap(journaled(branch, path, "gate", name), (known) => {
     if (known !== undefined) return Effect.succeed(known)
     if (branch.stopReason !== undefined) return Effect.interrupt
     return Effect.sync(() => {

@@ -21,7 +21,7 @@ import type { Inherited, Interpreter } from "./Interpreter.ts"
 import type { Entry } from "./Visible.ts"
 
 export const parallelNode = (self: Interpreter, node: ParallelNode, key: string, branch: Branch): Effect.Effect<void> =>
-  Effect.flatMap(journaled(self.run, branch.at(key), "block", "parallel"), (row) =>
+  Effect.flatMap(journaled(branch, branch.at(key), "block", "parallel"), (row) =>
     Effect.suspend(() => {
       if (row === undefined && branch.stopReason !== undefined) return Effect.interrupt
       const block = new Block(self, node, branch, key)
