@@ -76,6 +76,11 @@ export class Branch {
     return segment
   }
 
+  /** The path of something that is not passed when it is made: what is still inside it has the time from before. */
+  reserve(key: string): StepPath {
+    return this.at(this.#numbered(key))
+  }
+
   #numbered(key: string): string {
     const encoded = encodeKey(key)
     const count = (this.#counts.get(encoded) ?? 0) + 1

@@ -145,8 +145,29 @@ const alongChain = (
     ended === undefined ? undefined : { ...ended, totals: RunTotals.add(totals, ended.totals) }
   )
 
+/** A child that is opened again instead of started anew. */
+export interface ReopenableChild {
+  readonly child: RunId
+  /** The epoch that it is to have. */
+  readonly epoch: number
+}
+
+/** The child of a step that an explicit resume does again. */
+export const reopenableChild = (run: RunContext, path: StepPath): Effect.Effect<ReopenableChild | undefined> => {
+  const before = run.writer.superseded.get(path)
+  const isDone = before?.status === "completed" || before?.status === "skipped"
+  const child = isDone ? null : (before?.attempts.at(-1)?.childRun ?? null)
+  if (child === null) return Effect.succeed(undefined)
+  return Effect.map(newestOf(run.host.children, child), (record) =>
+    record === undefined ? undefined : { child: record.id, epoch: wantedEpoch(record) }
+  )
+}
+
+const wantedEpoch = (child: RunRecord): number =>
+  child.status === "failed" || child.status === "cancelled" ? child.epoch + 1 : child.epoch
+
 /** The run that a child has come to: the last of its chain, where it continued as new. */
-export const newestOf = (children: Children, child: RunId): Effect.Effect<RunRecord | undefined> =>
+const newestOf = (children: Children, child: RunId): Effect.Effect<RunRecord | undefined> =>
   Effect.flatMap(children.get(child), (record) => {
     const next = record?.continuedAs ?? null
     return next === null ? Effect.succeed(record) : newestOf(children, next)

@@ -23,6 +23,7 @@ import {
   type RunRecord
 } from "../persistence/Records.ts"
 import { shownBlockedOn, shownText } from "../persistence/Redaction.ts"
+import { newest, sendAlong } from "./Chain.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 
 /** Several gates wait, and the answer names none of them. */
@@ -57,6 +58,8 @@ export interface AnswerOptions {
   readonly feedback?: string
   /** Keys of the gate's options. */
   readonly selections?: ReadonlyArray<string>
+  /** Any JSON: what a typed gate asks for. */
+  readonly value?: unknown
   readonly by?: string
 }
 
@@ -78,7 +81,7 @@ export const answer = (
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const runner = yield* ChildRunner
-    const asked = yield* persistence.get(run)
+    const asked = yield* newest(persistence, run)
     const { gate, shown } = yield* chooseGate(asked, options.gate)
     const selections = yield* selectedKeys(asked, { gate, shown }, options.selections ?? [])
     const now = yield* Clock.currentTimeMillis
@@ -86,6 +89,7 @@ export const answer = (
       approved: options.approved,
       feedback: options.feedback ?? null,
       selections,
+      ...(options.value === undefined ? {} : { value: options.value }),
       by: options.by ?? null,
       at: now
     }
@@ -210,9 +214,21 @@ export const cancel = (
   run: RunId,
   text?: string
 ): Effect.Effect<void, RunNotFound | RunAlreadyEnded | PersistenceError, Persistence> =>
+  sendTo(run, { _tag: "Cancel", reason: "user", text: text ?? null })
+
+/** Sends a signal: whichever wait for its name comes next takes it. `value`: any JSON. */
+export const signal = (
+  run: RunId,
+  name: string,
+  value: unknown
+): Effect.Effect<void, RunNotFound | RunAlreadyEnded | PersistenceError, Persistence> =>
+  sendTo(run, { _tag: "Signal", name, value })
+
+/** A run that continued as new means the one that it has come to. */
+const sendTo = (run: RunId, message: InboxMessage) =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const now = yield* Clock.currentTimeMillis
-    const sent = persistence.send(run, { _tag: "Cancel", reason: "user", text: text ?? null }, now)
+    const sent = sendAlong(persistence, run, (id) => persistence.send(id, message, now))
     yield* Effect.catchTag(sent, "NotWaiting", Effect.die)
   })

@@ -30,13 +30,15 @@ export const durableWait = (spec: WaitSpec): Effect.Effect<StepRecord> =>
   Effect.flatMap(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     if (spec.branch.stopReason !== undefined) return stopRow(spec.branch, row)
-    return Effect.uninterruptibleMask((restore) => {
+    const wait = Effect.suspend(() => {
       const waiting = row ?? startWaiting(spec)
-      const ended = Effect.exit(restore(untilEnded(spec, waiting)))
+      // Also where its caller cannot be interrupted: nobody could be let go there.
+      const ended = Effect.exit(Effect.interruptible(untilEnded(spec, waiting)))
       return Effect.flatMap(Effect.zipRight(spec.branch.run.flush, ended), (exit) =>
         Exit.isSuccess(exit) ? Effect.sync(() => end(spec, waiting)) : stopRow(spec.branch, waiting, exit.cause)
       )
     })
+    return spec.branch.run.inProcess(Effect.uninterruptible(wait))
   })
 
 const startWaiting = (spec: WaitSpec): StepRecord => {

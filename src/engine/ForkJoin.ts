@@ -32,11 +32,11 @@ export interface ForkJoinOptions<A, R> {
 
 /** Succeeds when no branch is in flight and `next` gives none. A defect of a branch stops the others and dies. */
 export const forkJoin = <A, R>(options: ForkJoinOptions<A, R>): Effect.Effect<void, never, R> =>
-  Effect.uninterruptibleMask((restore) =>
+  Effect.uninterruptible(
     Effect.flatMap(Effect.runtime<R>(), (runtime) => {
       const join = new Join(options, runtime)
       return Effect.flatMap(join.start, () =>
-        Effect.flatMap(Effect.exit(restore(Deferred.await(join.done))), (exit) => {
+        Effect.flatMap(Effect.exit(Effect.interruptible(Deferred.await(join.done))), (exit) => {
           // Branches that were stopped before they began leave nothing to interrupt.
           if (Exit.isSuccess(exit)) return join.result(options.parent.stopReason !== undefined)
           join.interruptAll()

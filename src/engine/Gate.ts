@@ -4,6 +4,7 @@
  * - G1 An answer counts when the gate's end is a row; until then it stays in the inbox (I5).
  * - G2 The deadline counts from the first wait, across restarts.
  * - G3 A stored answer wins over the resolver's, whichever kind of gate it is.
+ * - G4 An answer that the gate cannot read is dropped with a warning, and the gate goes on waiting.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,6 +28,8 @@ export interface GateSpec {
   readonly approve: boolean
   readonly resolver: GateResolver | undefined
   readonly identity: string | undefined
+  /** Why an approval is none; undefined if it is one. Absent: any is. */
+  readonly check?: (answer: GateAnswer) => Effect.Effect<string | undefined>
 }
 
 /** Waits for the gate's answer and gives its row: `completed` (approved), `failed` (rejected, timed out) or `timed_out`. */
@@ -35,16 +38,17 @@ export const gate = (spec: GateSpec): Effect.Effect<StepRecord> =>
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     const reason = spec.branch.stopReason
     if (reason !== undefined) return stopRow(spec.branch, row)
-    return Effect.uninterruptibleMask((restore) => {
+    const wait = Effect.suspend(() => {
       const waiting = row ?? startWaiting(spec)
       if (spec.approve) return Effect.sync(() => answered(spec, waiting, dryRunAnswer(spec.branch.run), []))
       return Effect.zipRight(
         spec.branch.run.flush,
-        Effect.flatMap(Effect.exit(restore(untilAnswered(spec, waiting))), (exit) =>
+        Effect.flatMap(Effect.exit(Effect.interruptible(untilAnswered(spec, waiting))), (exit) =>
           Exit.isSuccess(exit) ? Effect.sync(exit.value) : stopRow(spec.branch, waiting, exit.cause)
         )
       )
     })
+    return spec.branch.run.inProcess(Effect.uninterruptible(wait))
   })
 
 const startWaiting = (spec: GateSpec): StepRecord => {
@@ -77,7 +81,11 @@ const untilAnswered = (spec: GateSpec, row: StepRecord): Effect.Effect<() => Ste
     const { run } = spec.branch
     const found = storedAnswer(spec)
     if (found !== undefined) {
-      return Effect.succeed(() => answered(spec, row, found.message.answer, [run.consume([found.id])]))
+      const { answer } = found.message
+      return Effect.flatMap(problemOf(spec, answer), (problem) => {
+        if (problem === undefined) return Effect.succeed(() => answered(spec, row, answer, [run.consume([found.id])]))
+        return Effect.flatMap(refuse(spec, row, found.id, problem), (refused) => untilAnswered(spec, refused))
+      })
     }
     const deadline = row.wakeAt ?? Number.POSITIVE_INFINITY
     if (run.now() >= deadline) return Effect.succeed(() => timedOut(spec, row))
@@ -88,6 +96,25 @@ const untilAnswered = (spec: GateSpec, row: StepRecord): Effect.Effect<() => Ste
         ? Effect.zipRight(waitForAnswer(spec, row, deadline), untilAnswered(spec, row))
         : Effect.succeed(() => answered(spec, row, answerOf(run, verdict), []))
     })
+  })
+
+const problemOf = ({ check }: GateSpec, answer: GateAnswer): Effect.Effect<string | undefined> =>
+  check === undefined || !answer.approved ? Effect.succeed(undefined) : check(answer)
+
+/** G4: says on the row why, until there is another answer. */
+const refuse = (
+  { branch, name }: GateSpec,
+  row: StepRecord,
+  answer: number,
+  problem: string
+): Effect.Effect<StepRecord> =>
+  Effect.sync(() => {
+    const { run } = branch
+    const error = `an answer was refused: ${problem}`
+    const refused: StepRecord = { ...row, error }
+    const warning: EngineEvent = { _tag: "StepWarning", ...run.about(row), message: `gate '${name}': ${error}` }
+    run.append([{ _tag: "Step", step: refused }, run.consume([answer])], [warning])
+    return refused
   })
 
 const topicOfAnswer = ({ path, branch }: GateSpec): string =>
@@ -186,6 +213,7 @@ const answered = (spec: GateSpec, row: StepRecord, answer: GateAnswer, changes: 
     ? {
         ...row,
         status: "completed",
+        error: null,
         gate: gateRecord,
         result: { ...noResult, context: selectionContext(answer) }
       }
@@ -199,7 +227,7 @@ const rejection = ({ branch, name }: GateSpec, { feedback }: GateAnswer): string
 const timedOut = (spec: GateSpec, row: StepRecord): StepRecord =>
   spec.onTimeout === "fail"
     ? end(spec, { ...row, status: "failed", error: "gate timed out" }, [], false)
-    : end(spec, { ...row, status: "timed_out" }, [], false)
+    : end(spec, { ...row, status: "timed_out", error: null }, [], false)
 
 const end = (spec: GateSpec, row: StepRecord, changes: ReadonlyArray<Change>, approved: boolean): StepRecord => {
   const { run } = spec.branch

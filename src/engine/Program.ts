@@ -34,9 +34,10 @@ export interface Program {
   readonly body: (branch: Branch) => Effect.Effect<BodyEnd>
   /**
    * Takes back what the body did, when it failed or was cancelled; gives the outcome that the run then has. `replay` is
-   * a branch for the body, stopped: replaying it shows what there is to take back. `undo` is the phase's own.
+   * a branch for the body, stopped: replaying it shows what there is to take back. `undo` is the phase's own. Undefined:
+   * there was nothing.
    */
-  readonly compensation?: (branches: CompensationBranches, outcome: Outcome) => Effect.Effect<Compensated>
+  readonly compensation?: (branches: CompensationBranches, outcome: Outcome) => Effect.Effect<Compensated | undefined>
   /** Absent where there is nothing to do. */
   readonly always?: (branch: Branch, status: string) => Effect.Effect<void>
 }

@@ -280,6 +280,11 @@ export class RunContext {
     )
   }
 
+  /** What a primitive does itself, whatever clock and chance the code has that calls it. */
+  inProcess<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.hasOwnServices ? this.host.asProcess(effect) : effect
+  }
+
   /** Stops the run where it is: the store cannot be used. */
   storageFailed(error: PersistenceError): Effect.Effect<never> {
     return Effect.zipRight(

@@ -276,6 +276,7 @@ export class RunMain {
       const exit = yield* this.#fork(compensation({ replay, undo: this.#compensation }, outcome))
       if (run.silent === undefined && Exit.isFailure(exit)) yield* Effect.failCause(exit.cause)
       if (run.silent !== undefined || Exit.isFailure(exit)) return undefined
+      if (exit.value === undefined) return outcome
       yield* endLeftovers(this.#compensation, isOfCompensation)
       if (run.silent !== undefined) return undefined
       closeRows(run, isOfCompensation, "the run ended")

@@ -47,8 +47,9 @@ export { type AttemptFailure, type AttemptSuccess, type Dispatch, startedRow, ty
 export const step = (spec: StepSpec): Effect.Effect<StepRecord> =>
   andThen(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
-    if (spec.branch.stopReason !== undefined) return stopBeforeStart(spec, row)
-    return Effect.uninterruptibleMask((restore) => new StepRun(spec, row, restore).run)
+    if (spec.branch.stopReason !== undefined) return spec.branch.run.inProcess(stopBeforeStart(spec, row))
+    const run = Effect.suspend(() => new StepRun(spec, row).run)
+    return spec.branch.run.inProcess(Effect.uninterruptible(run))
   })
 
 /** A row that was announced or left running, whose branch is being stopped. */
@@ -68,8 +69,6 @@ const stopBeforeStart = (spec: StepSpec, row: StepRecord | undefined): Effect.Ef
 
 const isSilent = (run: RunContext): boolean => run.silent !== undefined
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
 /** How an attempt ended. */
 type Outcome =
   | { readonly _tag: "Success"; readonly success: AttemptSuccess }
@@ -85,8 +84,7 @@ class StepRun implements AttemptOwner {
 
   constructor(
     private readonly spec: StepSpec,
-    found: StepRecord | undefined,
-    private readonly restore: Restore
+    found: StepRecord | undefined
   ) {
     this.#isNew = found === undefined
     this.row = found ?? startedRow(spec, "running")
@@ -233,7 +231,7 @@ class StepRun implements AttemptOwner {
       this.#onExpiry = () => resume(Effect.succeed(undefined))
       return Effect.sync(() => fiber.removeObserver(observer))
     })
-    return Effect.flatMap(Effect.exit(this.restore(wait)), (waited) => {
+    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (waited) => {
       this.#onExpiry = undefined
       if (Exit.isSuccess(waited) && waited.value !== undefined) return Effect.succeed(this.#outcomeOf(waited.value))
       fiber.unsafeInterruptAsFork(fiber.id())
@@ -335,7 +333,7 @@ class StepRun implements AttemptOwner {
       minApprovals: 0
     } as const
     const wait = run.park({ blockedOn: [{ ...on, until: wakeAt }], wakeAt }, [], () => run.now() >= wakeAt)
-    return Effect.flatMap(Effect.exit(this.restore(wait)), (exit) => {
+    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (exit) => {
       if (Exit.isSuccess(exit)) return begin
       const reason = this.spec.branch.stopReason
       if (reason !== undefined && !isSilent(run)) cancelRow(run, this.row, reason)

@@ -11,11 +11,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
-import * as Random from "effect/Random"
 import { thrownText } from "../action/UserFunction.ts"
 import type { EngineEvent } from "../engine/Events.ts"
 import { addPartial } from "../engine/Totals.ts"
-import { ulid } from "../engine/Ulid.ts"
+import { newUlid } from "../engine/Ulid.ts"
 import { noTotals, RunId, StepPath, type Totals } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 
@@ -103,11 +102,7 @@ const newRoot = (options: Omit<ProgramOptions, "name">): Effect.Effect<Place> =>
     return new Place(new Program(run, options.events), "")
   })
 
-const newRun: Effect.Effect<RunId> = Effect.gen(function* () {
-  const now = yield* Clock.currentTimeMillis
-  const draws = yield* Effect.replicateEffect(Random.next, 16)
-  return RunId.make(ulid(now, () => draws.pop() ?? 0))
-})
+const newRun: Effect.Effect<RunId> = Effect.map(newUlid, (id) => RunId.make(id))
 
 export const currentPlace: Effect.Effect<Place> = Effect.flatMap(CurrentPlace, (place) =>
   place === undefined ? newRoot({}) : Effect.succeed(place)

@@ -238,6 +238,8 @@ export const GateAnswer = Schema.Struct({
   approved: Schema.Boolean,
   feedback: Null(Schema.String),
   selections: Schema.Array(Schema.String),
+  /** Any JSON: what a typed gate asks for. */
+  value: Schema.optional(Schema.Unknown),
   by: Null(Schema.String),
   at: Time
 })

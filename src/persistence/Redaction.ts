@@ -120,7 +120,8 @@ const shownGate = (redactor: Redactor, gate: GateRecord): GateRecord => ({
       : {
           ...gate.answer,
           feedback: textOrNull(redactor)(gate.answer.feedback),
-          selections: gate.answer.selections.map((key) => redactor.text(key))
+          selections: gate.answer.selections.map((key) => redactor.text(key)),
+          ...(gate.answer.value === undefined ? {} : { value: redactor.json(gate.answer.value) })
         }
 })
 

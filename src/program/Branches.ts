@@ -14,7 +14,8 @@ import type { StopReason } from "../engine/StopReason.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 import { sleep } from "./Waits.ts"
-import { currentBranch, onBranch, type WorkflowRun } from "./WorkflowRun.ts"
+import { onBranch } from "./BodyServices.ts"
+import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
 type Success<T> = T extends Effect.Effect<infer A, infer _E, infer _R> ? A : never
 type Failure<T> = T extends Effect.Effect<infer _A, infer E, infer _R> ? E : never

@@ -4,13 +4,20 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { awaitChild, type ChildRequest, childRecord, stopChild } from "../engine/Child.ts"
+import {
+  awaitChild,
+  type ChildRequest,
+  childRecord,
+  type ReopenableChild,
+  reopenableChild,
+  stopChild
+} from "../engine/Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../engine/Step.ts"
 import { type AttemptRecord, noResult, type StepRecord, type Totals } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Workflow } from "./Workflow.ts"
-import { definitionKey, describeFailure, endOf, type Typed, WorkflowFailed } from "./WorkflowEnd.ts"
+import { CompensationFailed, definitionKey, describeFailure, endOf, type Typed, WorkflowFailed } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 import type { Branch } from "../engine/Branch.ts"
 
@@ -25,6 +32,9 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
     const encoded = yield* encode(workflow.payload, payload)
     const secrets = secretsIn(payload)
     const path = branch.next(name)
+    const { run } = branch
+    const isNew = run.row(path) === undefined
+    const reopen = isNew ? yield* run.inProcess(reopenableChild(run, path)) : undefined
     const row = yield* step({
       branch,
       path,
@@ -36,7 +46,7 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
       timeout: null,
       heartbeat: null,
       failedAs: "failed",
-      dispatch: (_step, attempt) => dispatch(branch, workflow, { path, payload: encoded, secrets }, attempt),
+      dispatch: (_step, attempt) => dispatch(branch, workflow, { path, payload: encoded, secrets }, attempt, reopen),
       attempt: (attempt) => runChild(branch, workflow, attempt),
       stopped: (row) => stopChild(branch, row)
     })
@@ -47,9 +57,13 @@ const dispatch = (
   branch: Branch,
   workflow: { readonly name: string; readonly version: string },
   given: Pick<ChildRequest, "path" | "payload" | "secrets">,
-  attempt: AttemptRecord
+  attempt: AttemptRecord,
+  reopen: ReopenableChild | undefined
 ): Dispatch => {
   if (attempt.childRun !== null) return { attempt: {}, changes: [], started: Effect.void }
+  if (reopen !== undefined) {
+    return { attempt: { childRun: reopen.child, childEpoch: reopen.epoch }, changes: [], started: Effect.void }
+  }
   const { run } = branch
   const record = childRecord(run, {
     workflow: workflow.name,
@@ -88,7 +102,8 @@ const succeeded = (workflow: AnyTyped, value: unknown, totals: Totals): Effect.E
   Effect.map(encode(workflow.success, value), (encoded) => ({ result: noResult, value: encoded, totals }))
 
 const failedChild = (workflow: AnyTyped, error: unknown, totals: Totals): Effect.Effect<never, AttemptFailure> => {
-  if (error instanceof WorkflowFailed) return Effect.fail({ message: error.message, totals })
+  if (error instanceof WorkflowFailed || error instanceof CompensationFailed)
+    return Effect.fail({ message: error.message, totals })
   return Effect.flatMap(encode(workflow.error, error), (encoded) =>
     Effect.fail({ message: describeFailure(error), value: { error: encoded }, totals })
   )

@@ -6,7 +6,8 @@ import { randomUUID } from "node:crypto"
 import { decide } from "../engine/Decision.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
-const recorded = <A>(name: string, value: () => A): Effect.Effect<A, never, WorkflowRun> =>
+/** What was computed at the first execution, as a row. */
+export const recorded = <A>(name: string, value: () => A): Effect.Effect<A, never, WorkflowRun> =>
   Effect.flatMap(currentBranch(name), (branch) =>
     decide({ branch, path: branch.next(name), kind: "value", name, decide: value })
   )

@@ -6,8 +6,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { durableWait } from "../engine/DurableWait.ts"
-import type { StepRecord } from "../persistence/Records.ts"
 import { type AnySchema, decode } from "./Codec.ts"
+import { durableSleep, unlessCancelled } from "./DurableSleep.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
 /** Sleeps for a time that counts from the first execution, across restarts. */
@@ -19,22 +19,7 @@ export const sleepUntil = (time: DateTime.DateTime): Effect.Effect<void, never, 
   sleepFor(() => DateTime.toEpochMillis(time))
 
 const sleepFor = (until: (now: number) => number): Effect.Effect<void, never, WorkflowRun> =>
-  Effect.flatMap(currentBranch("sleep"), (branch) => {
-    const waited = durableWait({
-      branch,
-      path: branch.next("sleep"),
-      kind: "sleep",
-      name: "sleep",
-      until: () => until(branch.run.now()),
-      topics: [],
-      find: () => undefined
-    })
-    return Effect.flatMap(waited, unlessCancelled)
-  })
-
-/** A wait that was recorded as cancelled: a replay stops there too. */
-const unlessCancelled = (row: StepRecord): Effect.Effect<void> =>
-  row.status === "cancelled" ? Effect.interrupt : Effect.void
+  Effect.flatMap(currentBranch("sleep"), (branch) => durableSleep(branch, until))
 
 /** No signal came in time. */
 export class SignalTimedOut extends Schema.TaggedError<SignalTimedOut>()("SignalTimedOut", { signal: Schema.String }) {}

@@ -31,7 +31,7 @@ export class UnscopedConcurrency extends Schema.TaggedError<UnscopedConcurrency>
 }) {
   override get message() {
     const where = this.scope === "" ? "the body" : this.scope
-    return `'${this.name}' was called below ${where} from a fiber that was forked there; use Workflow.all instead of Effect.all, race or fork`
+    return `'${this.name}' was called below ${where} from a fiber that was forked there; use Workflow.all, race or timeout instead of Effect.all, race, timeout or fork`
   }
 }
 
@@ -46,17 +46,18 @@ const standing = GlobalValue.globalValue("millrace/program/standing", () =>
   })
 )
 
-/** Runs an effect on a branch. */
-export const onBranch = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch): Effect.Effect<A, E, R> =>
+/** Makes a branch the one that an effect's primitives journal under. */
+export const standingOn = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch): Effect.Effect<A, E, R> =>
   Effect.locally(effect, standing, { branch, isForked: false })
 
 /** The branch of the calling fiber, for a primitive of this name (B1). */
 export const currentBranch = (name: string): Effect.Effect<Branch, never, WorkflowRun> =>
-  Effect.zipRight(
-    WorkflowRun,
-    Effect.flatMap(FiberRef.get(standing), (found) => {
-      if (found === undefined) return Effect.dieMessage(`'${name}' was called outside the body of a workflow`)
-      if (found.isForked) return Effect.die(new UnscopedConcurrency({ scope: found.branch.scope, name }))
-      return Effect.succeed(found.branch)
-    })
-  )
+  Effect.zipRight(WorkflowRun, standingBranch(name))
+
+/** The same, for what stands in a body without saying so in its type: its clock. */
+export const standingBranch = (name: string): Effect.Effect<Branch> =>
+  Effect.flatMap(FiberRef.get(standing), (found) => {
+    if (found === undefined) return Effect.dieMessage(`'${name}' was called outside the body of a workflow`)
+    if (found.isForked) return Effect.die(new UnscopedConcurrency({ scope: found.branch.scope, name }))
+    return Effect.succeed(found.branch)
+  })

@@ -6,7 +6,6 @@ import type { WorkflowUnavailable } from "../../action/Resolvers.ts"
 import {
   type AttemptRecord,
   isTerminal,
-  type RunId,
   type RunRecord,
   type StepPath,
   type StepRecord
@@ -14,7 +13,14 @@ import {
 import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
 import { declaredSecrets } from "../../workflow/Secrets.ts"
 import type { Branch } from "../Branch.ts"
-import { awaitChild, type ChildRequest, childRecord, newestOf, stopChild } from "../Child.ts"
+import {
+  awaitChild,
+  type ChildRequest,
+  childRecord,
+  type ReopenableChild,
+  reopenableChild,
+  stopChild
+} from "../Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
 import { settle } from "./CallNode.ts"
 import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
@@ -107,7 +113,7 @@ const prepareNew = (
 ): Effect.Effect<PreparedNew, WorkflowUnavailable> =>
   Effect.gen(function* () {
     const resolved = yield* findChild(self, node.workflow)
-    const reopen = yield* reopenable(self, path)
+    const reopen = yield* reopenableChild(self.run, path)
     const given = substituteAll(node.inputs ?? {}, (name) => self.visible.lookup(name))
     const problem = resolved.problem ?? missingInput(resolved.definition, (name) => Object.hasOwn(given, name))
     if (problem !== undefined) return unusable(problem)
@@ -156,27 +162,10 @@ const findChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedC
   )
 }
 
-/** The child of a step that an explicit resume does again: it is opened again instead of started anew. */
-const reopenable = (
-  self: Interpreter,
-  path: StepPath
-): Effect.Effect<{ readonly child: RunId; readonly epoch: number } | undefined> => {
-  const before = self.run.writer.superseded.get(path)
-  const child =
-    before?.status === "completed" || before?.status === "skipped" ? null : before?.attempts.at(-1)?.childRun
-  if (child === undefined || child === null) return Effect.succeed(undefined)
-  return Effect.map(newestOf(self.run.host.children, child), (record) =>
-    record === undefined ? undefined : { child: record.id, epoch: wantedEpoch(record) }
-  )
-}
-
-export const wantedEpoch = (child: RunRecord): number =>
-  child.status === "failed" || child.status === "cancelled" ? child.epoch + 1 : child.epoch
-
 const dispatchChild = (
   self: Interpreter,
   attempt: AttemptRecord,
-  reopen: { readonly child: RunId; readonly epoch: number } | undefined,
+  reopen: ReopenableChild | undefined,
   dispatched: (attempt: AttemptRecord) => RunRecord
 ): Dispatch => {
   if (attempt.childRun !== null) return noDispatch()

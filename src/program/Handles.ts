@@ -1,0 +1,128 @@
+/**
+ * What is asked of a workflow's runs: typed, by run id or idempotency key.
+ *
+ * Neighbours: `Starting` makes runs, `Following` finds them and reads their ends, `engine/Client` speaks to them.
+ */
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Client from "../engine/Client.ts"
+import type { Engine } from "../engine/Engine.ts"
+import type {
+  NotWaiting,
+  Persistence,
+  PersistenceError,
+  RunAlreadyEnded,
+  RunNotFound
+} from "../persistence/Persistence.ts"
+import type { RunId } from "../persistence/Records.ts"
+import { type AnySchema, encode } from "./Codec.ts"
+import {
+  awaitInEngine,
+  awaitInStore,
+  find,
+  lastRecord,
+  poll,
+  type RunOfOtherWorkflow,
+  type RunState,
+  type RunTarget,
+  type UntilEnded
+} from "./Following.ts"
+import { encodeAnswer, type Gate, type GateReply, type InvalidAnswer } from "./Gates.ts"
+import type { Shape } from "./Shape.ts"
+import { type Create, createHere, createInStore, type IdempotencyConflict, start } from "./Starting.ts"
+import type { Signal } from "./Waits.ts"
+import { endOf, type RunFailed } from "./WorkflowEnd.ts"
+
+type Unknown = RunNotFound | RunOfOtherWorkflow | PersistenceError
+
+/** The runs of a workflow. `R`: what it takes to start one and to wait for it. */
+export interface Handle<P extends AnySchema, S extends AnySchema, E extends AnySchema, R> {
+  /** Creates a run, or finds the one with this payload's idempotency key; its id. */
+  readonly start: (payload: P["Type"]) => Effect.Effect<RunId, IdempotencyConflict | PersistenceError, R>
+  /** Starts a run and waits for its typed end. Interrupting it leaves the run as it is. */
+  readonly execute: (
+    payload: P["Type"]
+  ) => Effect.Effect<S["Type"], E["Type"] | RunFailed | IdempotencyConflict | PersistenceError, R>
+  /** Waits for a run's typed end, wherever it runs; also beyond runs that continued as new. */
+  readonly await: (target: RunTarget) => Effect.Effect<S["Type"], E["Type"] | RunFailed | Unknown, R>
+  /** How a run is doing at this moment; none if there is no such run. */
+  readonly poll: (
+    target: RunTarget
+  ) => Effect.Effect<Option.Option<RunState<S["Type"], E["Type"]>>, RunOfOtherWorkflow | PersistenceError, Persistence>
+  /** Asks a run to end: it takes back what has an undo, and ends cancelled. Asking twice changes nothing. */
+  readonly cancel: (target: RunTarget, reason?: string) => Effect.Effect<void, RunAlreadyEnded | Unknown, Persistence>
+  /** Sends a signal; one that nobody waits for yet is kept. */
+  readonly signal: <A extends AnySchema>(
+    target: RunTarget,
+    signal: Signal<A>,
+    value: A["Type"]
+  ) => Effect.Effect<void, RunAlreadyEnded | Unknown, Persistence>
+  /** Answers the gate that a run, or one of its children, waits at. The first answer counts. */
+  readonly answer: <K extends string, A extends AnySchema>(
+    target: RunTarget,
+    gate: Gate<K, A>,
+    reply: GateReply<K, A["Type"]>
+  ) => Effect.Effect<Client.Answered, AnswerError, Persistence>
+}
+
+export type AnswerError =
+  | InvalidAnswer
+  | NotWaiting
+  | Client.AmbiguousGate
+  | Client.InvalidSelection
+  | RunAlreadyEnded
+  | Unknown
+
+/** Runs are started, and waited for, in this process's engine. */
+export const engineHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
+  shape: Shape<P, S, E>
+): Handle<P, S, E, Engine | Persistence> => handle(shape, createHere, awaitInEngine)
+
+/** Runs are left to whichever engine knows the workflow: this process needs none. */
+export const storeHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
+  shape: Shape<P, S, E>
+): Handle<P, S, E, Persistence> => handle(shape, createInStore, awaitInStore)
+
+const handle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R>(
+  shape: Shape<P, S, E>,
+  create: Create<R>,
+  untilEnded: UntilEnded<R>
+): Handle<P, S, E, R | Persistence> => ({
+  start: (payload) => start(shape, payload, create),
+  execute: (payload) =>
+    Effect.flatMap(start(shape, payload, create), (run) => {
+      const last = Effect.catchTag(lastRecord(run, untilEnded), "RunNotFound", Effect.die)
+      return Effect.flatMap(last, (record) => endOf(shape, record))
+    }),
+  await: (target) =>
+    Effect.flatMap(find(shape, target), ({ id }) =>
+      Effect.flatMap(lastRecord(id, untilEnded), (record) => endOf(shape, record))
+    ),
+  poll: (target) => poll(shape, target),
+  cancel: (target, reason) => Effect.flatMap(find(shape, target), ({ id }) => Client.cancel(id, reason)),
+  signal: (target, signal, value) =>
+    Effect.flatMap(encode(signal.payload, value), (encoded) =>
+      Effect.flatMap(find(shape, target), ({ id }) => Client.signal(id, signal.name, encoded))
+    ),
+  answer: (target, gate, reply) => answer(shape, target, gate, reply)
+})
+
+const answer = <P extends AnySchema, S extends AnySchema, E extends AnySchema, K extends string, A extends AnySchema>(
+  shape: Shape<P, S, E>,
+  target: RunTarget,
+  gate: Gate<K, A>,
+  reply: GateReply<K, A["Type"]>
+): Effect.Effect<Client.Answered, AnswerError, Persistence> =>
+  Effect.gen(function* () {
+    const { id } = yield* find(shape, target)
+    const { approved, feedback, by } = reply
+    const value = reply.approved ? yield* encodeAnswer(gate, reply.value) : undefined
+    return yield* Client.answer(id, {
+      gate: gate.name,
+      approved,
+      value,
+      ...(feedback === undefined ? {} : { feedback }),
+      ...(by === undefined ? {} : { by }),
+      ...(reply.approved && reply.selections !== undefined ? { selections: reply.selections } : {})
+    })
+  })

@@ -1,0 +1,110 @@
+/**
+ * Running workflows: a body as an engine's program, for the time of a layer.
+ *
+ * The runs of a workflow belong to the scope of its registration: they are stopped, and awaited, before the layers that
+ * its actions use close (design.md, "Shutdown order").
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type { Branch } from "../engine/Branch.ts"
+import { Engine } from "../engine/Engine.ts"
+import type { RunContext } from "../engine/RunContext.ts"
+import type { Outcome } from "../engine/RunEnd.ts"
+import type { BodyEnd } from "../engine/RunMain.ts"
+import { onBranch } from "./BodyServices.ts"
+import { type AnySchema, decode, encode } from "./Codec.ts"
+import { Compensator } from "./Compensation.ts"
+import type { Shape } from "./Shape.ts"
+import { definitionKey, describeCause, describeFailure } from "./WorkflowEnd.ts"
+import { WorkflowRun } from "./WorkflowRun.ts"
+
+/** Lets an engine run the workflow, until the layer's scope closes. */
+export const register = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R>(
+  shape: Shape<P, S, E>,
+  body: (payload: P["Type"]) => Effect.Effect<S["Type"], E["Type"], R>
+): Layer.Layer<never, never, Engine | Exclude<R, WorkflowRun | Scope.Scope>> =>
+  Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const engine = yield* Engine
+      const context = yield* Effect.context<Exclude<R, WorkflowRun | Scope.Scope>>()
+      const key = definitionKey(shape)
+      yield* engine.register({
+        accepts: (run) => run.definition === key,
+        definitions: [key],
+        make: (run) =>
+          Effect.sync(() => {
+            const given = Context.add(context, WorkflowRun, identityOf(run))
+            const execute = (branch: Branch) =>
+              // SAFETY: with the run and a scope, the context has all that the body requires.
+              Effect.provide(Effect.scoped(runBody(shape, body, run, branch)), given) as Effect.Effect<BodyEnd>
+            const compensator = new Compensator(run, execute, (outcome) => causeOf(shape, run, outcome))
+            return {
+              body: (branch: Branch) => compensator.body(execute(branch), branch),
+              compensation: compensator.compensate
+            }
+          })
+      })
+    })
+  )
+
+const identityOf = ({ record }: RunContext): typeof WorkflowRun.Service => ({
+  id: record.id,
+  workflow: record.workflow,
+  idempotencyKey: record.idempotencyKey ?? undefined
+})
+
+const runBody = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R>(
+  shape: Shape<P, S, E>,
+  body: (payload: P["Type"]) => Effect.Effect<S["Type"], E["Type"], R>,
+  run: RunContext,
+  branch: Branch
+): Effect.Effect<BodyEnd, never, R> => {
+  const misfit = (error: { readonly message: string }) =>
+    run.misfit(`the payload cannot be read by workflow '${shape.name}': ${error.message}`)
+  const decoded = Effect.catchAll(decode(shape.payload, run.record.payload), misfit)
+  const exit = Effect.exit(onBranch(Effect.flatMap(decoded, body), branch))
+  return Effect.flatMap(exit, (end): Effect.Effect<BodyEnd> => {
+    if (Exit.isSuccess(end)) return Effect.map(encode(shape.success, end.value), completed)
+    const failure = Cause.failureOption(end.cause)
+    if (Option.isSome(failure)) {
+      return Effect.map(encode(shape.error, failure.value), (error) => failed(describeFailure(failure.value), error))
+    }
+    if (Cause.isInterruptedOnly(end.cause)) return Effect.interrupt
+    return Effect.succeed({ status: "failed", error: describeCause(end.cause), result: { _tag: "Defect" } })
+  })
+}
+
+const completed = (value: unknown): BodyEnd => ({
+  status: "completed",
+  error: null,
+  result: { _tag: "Success", value }
+})
+
+const failed = (message: string, error: unknown): BodyEnd => ({
+  status: "failed",
+  error: message,
+  result: { _tag: "Failure", error }
+})
+
+/** Why a run does not come to a good end, from its records: the same in whichever engine compensates it. */
+const causeOf = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
+  shape: Shape<P, S, E>,
+  run: RunContext,
+  { error, result, status }: Outcome
+): Effect.Effect<Cause.Cause<unknown>> => {
+  if (status === "cancelled") return Effect.succeed(Cause.interrupt(FiberId.none))
+  if (Predicate.isTagged(result, "Failure") && Predicate.hasProperty(result, "error")) {
+    return Effect.matchEffect(decode(shape.error, result.error), {
+      onSuccess: (failure) => Effect.succeed(Cause.fail(failure)),
+      onFailure: ({ message }) => run.misfit(`the recorded error of '${shape.name}' cannot be read: ${message}`)
+    })
+  }
+  return Effect.succeed(Cause.die(new Error(error ?? "unknown")))
+}

@@ -1,0 +1,100 @@
+/**
+ * Starting runs: here, or in the store for whoever knows the workflow.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { digestOf, keyDigest } from "../engine/Continue.ts"
+import { Engine } from "../engine/Engine.ts"
+import { EngineConfig } from "../engine/EngineConfig.ts"
+import { defaultSettings, newRun } from "../engine/NewRun.ts"
+import { newUlid } from "../engine/Ulid.ts"
+import {
+  Persistence,
+  type PersistenceError,
+  type PersistenceService,
+  RunAlreadyExists
+} from "../persistence/Persistence.ts"
+import { RunId, type RunRecord } from "../persistence/Records.ts"
+import { type AnySchema, encode } from "./Codec.ts"
+import { secretsIn } from "./PayloadSecrets.ts"
+import type { Shape } from "./Shape.ts"
+import { definitionKey } from "./WorkflowEnd.ts"
+
+/** The idempotency key is taken by a run with another payload. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  workflow: Schema.String,
+  idempotencyKey: Schema.String,
+  run: RunId
+}) {
+  override get message() {
+    return `workflow '${this.workflow}' has run ${this.run} for key '${this.idempotencyKey}', with another payload`
+  }
+}
+
+export type Create<R> = (run: RunRecord) => Effect.Effect<RunId, RunAlreadyExists | PersistenceError, R>
+
+/** In this process's engine, which runs it. */
+export const createHere: Create<Engine> = (run) => Effect.flatMap(Engine, (engine) => engine.start(run))
+
+/** For the first engine that looks for runs of the workflow. */
+export const createInStore: Create<Persistence> = (run) =>
+  Effect.flatMap(Persistence, (persistence) =>
+    Effect.as(createPatiently(persistence, { ...run, readyAt: run.createdAt }, createTries), run.id)
+  )
+
+const createTries = 5
+/** ms */
+const createDelay = 100
+
+/** An answer that was lost is found out by trying again: the run is there, under its own id. */
+const createPatiently = (
+  persistence: PersistenceService,
+  run: RunRecord,
+  left: number
+): Effect.Effect<void, RunAlreadyExists | PersistenceError> =>
+  Effect.catchAll(persistence.create(run), (error) => {
+    if (error instanceof RunAlreadyExists) return error.run === run.id ? Effect.void : Effect.fail(error)
+    if (!error.transient || left <= 1) return Effect.fail(error)
+    return Effect.delay(createPatiently(persistence, run, left - 1), createDelay)
+  })
+
+/** The id of the run, which is the one that has the payload's idempotency key if there is one. */
+export const start = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R>(
+  shape: Shape<P, S, E>,
+  payload: P["Type"],
+  create: Create<R>
+): Effect.Effect<RunId, IdempotencyConflict | PersistenceError, Persistence | R> =>
+  Effect.gen(function* () {
+    const encoded = yield* encode(shape.payload, payload)
+    const { stepTimeout } = yield* EngineConfig
+    const secrets = secretsIn(payload)
+    const record = newRun({
+      id: RunId.make(yield* newUlid),
+      workflow: shape.name,
+      title: shape.name,
+      definition: definitionKey(shape),
+      payload: encoded,
+      createdAt: yield* Clock.currentTimeMillis,
+      idempotencyKey: shape.idempotencyKey?.(payload) ?? null,
+      settings: {
+        ...defaultSettings(stepTimeout),
+        runTimeout: shape.timeout,
+        ...(secrets === undefined ? {} : { secrets })
+      }
+    })
+    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run, idempotencyKey, workflow }) =>
+      Effect.flatMap(isFor(run, encoded), (same) =>
+        same ? Effect.succeed(run) : Effect.fail(new IdempotencyConflict({ workflow, idempotencyKey, run }))
+      )
+    )
+  })
+
+/** Whether a run's idempotency key stands for this payload, as it is after JSON has kept it. */
+const isFor = (run: RunId, encoded: unknown): Effect.Effect<boolean, PersistenceError, Persistence> =>
+  Effect.flatMap(Persistence, (persistence) =>
+    Effect.map(
+      Effect.catchTag(persistence.get(run), "RunNotFound", Effect.die),
+      (record) => keyDigest(record) === digestOf(encoded)
+    )
+  )
