@@ -24,6 +24,8 @@ export interface Task<A, R> {
 export interface ForkJoinOptions<A, R> {
   readonly parent: Branch
   readonly limit: number
+  /** The join's end is in the journal: a stopped replay goes on behind it. */
+  readonly isSettled?: boolean
   /** The next branch to start; undefined while none may (it is asked again when one ends), or no more. */
   readonly next: () => Task<A, R> | undefined
   /** Called as each branch ends with a value; a reason stops the others. */
@@ -38,7 +40,8 @@ export const forkJoin = <A, R>(options: ForkJoinOptions<A, R>): Effect.Effect<vo
       return Effect.flatMap(join.start, () =>
         Effect.flatMap(Effect.exit(Effect.interruptible(Deferred.await(join.done))), (exit) => {
           // Branches that were stopped before they began leave nothing to interrupt.
-          if (Exit.isSuccess(exit)) return join.result(options.parent.stopReason !== undefined)
+          const isStopped = options.parent.stopReason !== undefined && options.isSettled !== true
+          if (Exit.isSuccess(exit)) return join.result(isStopped)
           join.interruptAll()
           return Effect.zipRight(Deferred.await(join.done), join.result(true))
         })

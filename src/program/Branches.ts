@@ -143,6 +143,7 @@ class Block {
     let next = 0
     yield* forkJoin({
       parent: this.parent,
+      isSettled: known !== undefined && isTerminal(known.status) && known.status !== "cancelled",
       limit: Math.max(1, this.limit),
       next: () => this.#task(this.lanes[next++]),
       ended: (branch, exit) => this.#ended(branch, exit)

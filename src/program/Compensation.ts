@@ -152,8 +152,7 @@ export class Compensator {
 
   readonly compensate = (branches: CompensationBranches, outcome: Outcome): Effect.Effect<Compensated | undefined> =>
     Effect.gen(this, function* () {
-      // Executed here, and never came to anything that has an undo.
-      if (this.#executed?.hasAny === false) return undefined
+      if (this.#hadNone(outcome)) return undefined
       const undos = yield* this.#look(branches.replay)
       if (undos.length === 0) return undefined
       const cause = yield* this.causeOf(outcome)
@@ -164,6 +163,11 @@ export class Compensator {
       }
       return failures.length === 0 ? { succeeded: true, outcome } : failed(outcome, failures)
     })
+
+  /** The body was executed here to an end of its own, and never came to anything that has an undo. */
+  #hadNone({ result }: Outcome): boolean {
+    return result !== null && this.#executed?.hasAny === false && doneRows(this.run).length === 0
+  }
 
   /** What was done, the latest first (U2, U4). */
   #look(branch: Branch): Effect.Effect<ReadonlyArray<Undo>> {

@@ -1,5 +1,5 @@
 /**
- * Resume equivalence (spec/orchestration.md, law 7) of one program: it is stopped at every write of a memory store and
+ * Resume equivalence (spec/orchestration.md, law 7) of one program, a `.wf` or a typed one: it is stopped at every write of a memory store and
  * resumed, and has to end with the records of the run that was not stopped.
  *
  * - Every state between two writes is resumed by a new engine: the crash before the next write, and after the last.
@@ -14,7 +14,7 @@ import type { PersistenceError, PersistenceService } from "../persistence/Persis
 import { isTerminal, isUserStep, type RunId, type StepRecord } from "../persistence/Records.ts"
 import { crashing } from "./CrashPoints.ts"
 import { type CrashState, recordingStates } from "./CrashStates.ts"
-import { loseEngines, resumeProgram, runProgram } from "./ProgramRunner.ts"
+import { loseEngines, resumeProgram, runProgram, type RunOptions } from "./ProgramRunner.ts"
 import { recordDifference, type RunTree } from "./RecordComparison.ts"
 import { Seeded } from "./Seeded.ts"
 import type { Execution, TestProgram } from "./TestProgram.ts"
@@ -39,11 +39,27 @@ export interface CrashTestOptions {
 /** Writes that say nothing about a run. */
 const isOfEngine = (name: string): boolean => name === "renewEngine" || name === "expireEngine"
 
+/** A program that can be run in an engine of its own, and gone on with in another one. */
+export interface CrashSubject {
+  readonly name: string
+  readonly run: (options: RunOptions) => Effect.Effect<RunTree, PersistenceError>
+  /** `root`: the run that it was started as. */
+  readonly resume: (root: RunId, options: RunOptions) => Effect.Effect<RunTree, PersistenceError>
+}
+
 export const crashEverywhere = (
-  program: TestProgram,
+  program: TestProgram | CrashSubject,
   options: CrashTestOptions = {}
-): Effect.Effect<CrashReport, PersistenceError> =>
-  Logger.withMinimumLogLevel(new CrashTest(program, options).report, LogLevel.Error)
+): Effect.Effect<CrashReport, PersistenceError> => {
+  const subject = "definition" in program ? subjectOf(program) : program
+  return Logger.withMinimumLogLevel(new CrashTest(subject, options).report, LogLevel.Error)
+}
+
+const subjectOf = (program: TestProgram): CrashSubject => ({
+  name: program.name,
+  run: (options) => runProgram(program, options),
+  resume: (root, options) => resumeProgram(program, root, options)
+})
 
 type State = CrashState<ReadonlyArray<Execution>>
 
@@ -53,7 +69,7 @@ class CrashTest {
   #resumed = 0
 
   constructor(
-    private readonly program: TestProgram,
+    private readonly program: CrashSubject,
     private readonly options: CrashTestOptions
   ) {}
 
@@ -75,7 +91,7 @@ class CrashTest {
     const executions: Array<Execution> = []
     const recording = recordingStates(memory, () => [...executions])
     const began = (execution: Execution) => executions.push(execution)
-    const tree = yield* withVirtualClock(runProgram(this.program, { store: recording.service, began }))
+    const tree = yield* withVirtualClock(this.program.run({ store: recording.service, began }))
     this.#check("not stopped", executions, [], tree)
     return { states: recording.states().filter(({ name }) => !isOfEngine(name)), tree }
   })
@@ -88,8 +104,8 @@ class CrashTest {
   #resume(state: State, expected: RunTree, where: string, again: number): Effect.Effect<void, PersistenceError> {
     return Effect.gen(this, function* () {
       const memory = yield* MemoryPersistence.make({ from: state.snapshot })
-      const known = yield* memory.service.list({ parent: null, limit: 1 })
-      const root = known[0]
+      const roots = yield* memory.service.list({ parent: null, limit: 10_000 })
+      const root = roots.find(({ continues }) => continues === null)
       if (root === undefined) return
       const kept = yield* completedSteps(memory.service)
       yield* loseEngines(memory.service)
@@ -97,7 +113,7 @@ class CrashTest {
       const recording = again > 0 ? recordingStates(memory, () => [...executions]) : undefined
       const began = (execution: Execution) => executions.push(execution)
       const store = recording?.service ?? memory.service
-      const resumed = resumeProgram(this.program, root.id, { store, began })
+      const resumed = this.program.resume(root.id, { store, began })
       const actual = yield* this.#ended(resumed, root.createdAt + 1_000_000, where)
       this.#resumed += 1
       if (actual === undefined) return
@@ -128,7 +144,7 @@ class CrashTest {
       const executions: Array<Execution> = []
       const began = (execution: Execution) => executions.push(execution)
       const where = `write ${at} ${moment}`
-      const actual = yield* this.#ended(runProgram(this.program, { store: store.service, began }), undefined, where)
+      const actual = yield* this.#ended(this.program.run({ store: store.service, began }), undefined, where)
       if (actual === undefined || !store.reached()) return
       this.#resumed += 1
       this.#compare(where, expected, actual)

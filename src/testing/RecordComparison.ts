@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
 import type { AttemptRecord, ItemRecord, RunId, RunRecord, StepRecord } from "../persistence/Records.ts"
 
-/** A run with all below it. */
+/** A run with all below it, and the runs that it continued as. */
 export interface RunTree {
   readonly root: RunId
   readonly runs: ReadonlyArray<{
@@ -25,8 +25,9 @@ export const readTree = (root: RunId): Effect.Effect<RunTree, PersistenceError, 
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const all = yield* persistence.list({ limit: most })
+    const roots = chainOf(root, all)
     const runs = yield* Effect.forEach(
-      all.filter((run) => run.root === root),
+      all.filter((run) => roots.has(run.root)),
       (run) =>
         Effect.all({
           run: Effect.succeed(run),
@@ -36,6 +37,17 @@ export const readTree = (root: RunId): Effect.Effect<RunTree, PersistenceError, 
     )
     return { root, runs }
   })
+
+/** The ids of a run and of all that it continued as. */
+const chainOf = (first: RunId, all: ReadonlyArray<RunRecord>): ReadonlySet<RunId> => {
+  const chain = new Set<RunId>()
+  for (let id: RunId | null | undefined = first; id !== null && id !== undefined; ) {
+    const current: RunId = id
+    chain.add(current)
+    id = all.find((run) => run.id === current)?.continuedAs
+  }
+  return chain
+}
 
 /** The tree as text, without what may differ: one line a record, in an order that does not depend on ids. */
 export const comparableRecords = (tree: RunTree): ReadonlyArray<string> => {
@@ -81,17 +93,28 @@ const headOf = (line: string): string => line.slice(0, line.indexOf(" {"))
 const fieldsOf = (line: string | undefined): Readonly<Record<string, unknown>> =>
   line === undefined ? {} : JSON.parse(line.slice(line.indexOf(" {") + 1))
 
-/** A run below the root is named by where it was dispatched, which its idempotency key says. */
+/**
+ * A run below the root is named by where it was dispatched, which its idempotency key says; one that goes on from another
+ * by that.
+ */
 const namesOf = (tree: RunTree): ReadonlyMap<string, string> => {
   const names = new Map<string, string>([[tree.root, "root"]])
-  const byDepth = [...tree.runs].sort((a, b) => a.run.depth - b.run.depth)
-  for (const { run } of byDepth) {
-    if (run.parent === null || run.id === tree.root) continue
-    const parent = names.get(run.parent.run) ?? run.parent.run
-    const key = run.idempotencyKey ?? `${run.parent.run}${run.parent.path}`
-    names.set(run.id, `<${parent}${key.slice(run.parent.run.length)}>`)
+  const records = new Map<string, RunRecord>(tree.runs.map(({ run }) => [run.id, run]))
+  const nameOf = (id: string): string => {
+    const run = records.get(id)
+    const name = names.get(id) ?? (run === undefined ? id : newName(run, nameOf))
+    names.set(id, name)
+    return name
   }
+  for (const id of records.keys()) nameOf(id)
   return names
+}
+
+const newName = (run: RunRecord, nameOf: (id: string) => string): string => {
+  if (run.continues !== null) return `${nameOf(run.continues.previous)}+`
+  if (run.parent === null) return run.id
+  const key = run.idempotencyKey ?? `${run.parent.run}${run.parent.path}`
+  return `<${nameOf(run.parent.run)}${key.slice(run.parent.run.length)}>`
 }
 
 const replaceIds = (text: string, names: ReadonlyMap<string, string>): string => {
