@@ -44,8 +44,9 @@ const allowed = {
   backends: ["workflow", "contract", "action", "engine"],
   program: ["workflow", "contract", "action", "engine"],
   orchestration: ["workflow", "contract", "action", "engine"],
+  durable: ["workflow", "contract", "action", "engine", "program", "orchestration"],
   lsp: ["workflow", "contract", "action"],
-  testing: ["workflow", "contract", "action", "engine", "backends", "program", "orchestration"],
+  testing: ["workflow", "contract", "action", "engine", "backends", "program", "orchestration", "durable"],
   entry: ["workflow", "contract", "action", "engine", "backends", "program", "orchestration", "testing"],
   cli: ["workflow", "contract", "action", "engine", "backends", "program", "orchestration", "lsp", "entry"]
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
@@ -57,6 +58,8 @@ const isPart = (name: string): name is Part => Object.hasOwn(allowed, name)
 const partOf = (file: string): Part => {
   const [, folder = ""] = file.split("/")
   if (folder === "persistence") return contract.includes(file) ? "contract" : "backends"
+  // The combinators stand on their seam alone; what makes it durable stands on workflows.
+  if (/^src\/orchestration\/(Durable|index)\.ts$/.test(file)) return "durable"
   if (folder.endsWith(".ts")) return "entry"
   if (!isPart(folder)) throw new Error(`${file} belongs to no part: say in this test what it may import`)
   return folder

@@ -32,12 +32,13 @@ class Ledger {
 
   constructor(
     private readonly limits: BudgetLimits,
-    private readonly startedAt: bigint
+    /** ms */
+    private readonly startedAt: number
   ) {}
 
-  exceeded(now: bigint): BudgetExceeded | undefined {
+  exceeded(now: number): BudgetExceeded | undefined {
     const { steps, tokens, costUsd, wallTime } = this.limits
-    const elapsed = Number(now - this.startedAt) / 1e6
+    const elapsed = now - this.startedAt
     return (
       reached("steps", steps, this.#steps, 1) ??
       reached("tokens", tokens, this.#tokens) ??
@@ -92,19 +93,46 @@ export const budget: {
   <A, E, R>(self: Effect.Effect<A, E, R>, limits: BudgetLimits): Effect.Effect<A, E, R> =>
     Effect.gen(function* () {
       const outer = yield* Ledgers
-      const ledger = new Ledger(limits, yield* Clock.currentTimeNanos)
+      const ledger = new Ledger(limits, yield* currentMillis)
       return yield* Effect.provideService(self, Ledgers, [...outer, ledger])
     })
 )
 
-/** Counts a step under all budgets, and gives what counts its spending there; fails when one has no room for it. */
-export const admitStep: Effect.Effect<(usage: Partial<Totals>) => void, BudgetExceeded> = Effect.gen(function* () {
-  const ledgers = yield* Ledgers
-  const now = yield* Clock.currentTimeNanos
-  for (const ledger of ledgers) {
-    const exceeded = ledger.exceeded(now)
-    if (exceeded !== undefined) return yield* exceeded
+/** ms on the clock that does not jump; in a body, the workflow's time. */
+const currentMillis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+/** Adds to what was spent. */
+export type Spend = (usage: Partial<Totals>) => void
+
+/** All budgets that a step is under. */
+class Budgets {
+  constructor(private readonly ledgers: ReadonlyArray<Ledger>) {}
+
+  get isEmpty(): boolean {
+    return this.ledgers.length === 0
   }
-  for (const ledger of ledgers) ledger.start()
-  return (usage) => ledgers.forEach((ledger) => ledger.spend(usage))
+
+  /** The first that has no room for a step; `now` in ms. */
+  exceeded(now: number): BudgetExceeded | undefined {
+    for (const ledger of this.ledgers) {
+      const exceeded = ledger.exceeded(now)
+      if (exceeded !== undefined) return exceeded
+    }
+    return undefined
+  }
+
+  /** Counts a step; gives what counts its spending. */
+  start(): Spend {
+    for (const ledger of this.ledgers) ledger.start()
+    return (usage) => this.ledgers.forEach((ledger) => ledger.spend(usage))
+  }
+}
+
+export const currentBudgets: Effect.Effect<Budgets> = Effect.map(Ledgers, (ledgers) => new Budgets(ledgers))
+
+/** Counts a step under all budgets, and gives what counts its spending there; fails when one has no room for it. */
+export const admitStep: Effect.Effect<Spend, BudgetExceeded> = Effect.gen(function* () {
+  const budgets = yield* currentBudgets
+  const exceeded = budgets.exceeded(yield* currentMillis)
+  return exceeded === undefined ? budgets.start() : yield* exceeded
 })

@@ -4,6 +4,7 @@ import { within } from "./Program.ts"
 import { runStep } from "./RunStep.ts"
 import { type DuplicateTaskId, requireDistinct, type StepOutcome, type StepSpec } from "./Step.ts"
 import { type StepExecutor, stepLimit } from "./StepExecutor.ts"
+import { StepHost } from "./StepHost.ts"
 
 type Outcomes = Effect.Effect<ReadonlyArray<StepOutcome>, DuplicateTaskId, StepExecutor>
 
@@ -25,4 +26,8 @@ export const forEachStep = <E, R>(
   specs: ReadonlyArray<StepSpec>,
   work: (spec: StepSpec) => Effect.Effect<StepOutcome, E, R>
 ): Effect.Effect<ReadonlyArray<StepOutcome>, E, R | StepExecutor> =>
-  Effect.flatMap(stepLimit, (concurrency) => Effect.forEach(specs, (spec) => work(spec), { concurrency }))
+  Effect.gen(function* () {
+    const host = yield* StepHost
+    const concurrency = yield* stepLimit
+    return yield* host.forEach(specs, (spec) => work(spec), { concurrency, key: ({ taskId }) => taskId })
+  })

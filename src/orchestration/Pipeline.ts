@@ -5,6 +5,7 @@ import { within } from "./Program.ts"
 import { runStep } from "./RunStep.ts"
 import type { StepOutcome, StepSpec } from "./Step.ts"
 import { type StepExecutor, stepLimit } from "./StepExecutor.ts"
+import { StepHost } from "./StepHost.ts"
 
 /** The next step of an item, from the outcome before it (none before the first), or none: the chain stops there. */
 export type Stage<I> = (previous: Option.Option<StepOutcome>, item: I) => Option.Option<StepSpec>
@@ -20,7 +21,11 @@ export const pipeline = <I>(
   stages: ReadonlyArray<Stage<I>>
 ): Effect.Effect<ReadonlyArray<Option.Option<StepOutcome>>, never, StepExecutor> => {
   const one = (item: I, index: number) => within(String(index + 1), chain(item, stages))
-  const all = Effect.flatMap(stepLimit, (concurrency) => Effect.forEach(items, one, { concurrency }))
+  const all = Effect.gen(function* () {
+    const host = yield* StepHost
+    const concurrency = yield* stepLimit
+    return yield* host.forEach(items, one, { concurrency, key: (_, index) => String(index + 1) })
+  })
   return within("pipeline", all).pipe(
     Effect.withSpan("orchestration.pipeline", { attributes: { items: items.length, stages: stages.length } })
   )

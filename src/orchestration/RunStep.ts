@@ -6,16 +6,15 @@
  * - S3 A step that is interrupted ends when its executor's finalizers have run.
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { thrownText } from "../action/UserFunction.ts"
 import type { StepStatus, Totals } from "../persistence/Records.ts"
-import { admitStep } from "./Budget.ts"
 import { currentPlace, type Place, stepChannel } from "./Program.ts"
 import { failedOutcome, type StepOutcome, type StepSpec } from "./Step.ts"
 import { type RunningStep, StepExecutor } from "./StepExecutor.ts"
+import { StepHost } from "./StepHost.ts"
 import { NoOutcome, StepDied, StepTimedOut } from "./StepFailure.ts"
 
 /** Makes an outcome durable. */
@@ -26,10 +25,13 @@ export const runStep = (
   spec: StepSpec,
   record: OnOutcome = () => Effect.void
 ): Effect.Effect<StepOutcome, never, StepExecutor> =>
-  Effect.matchEffect(admitStep, {
-    onFailure: (exceeded) => Effect.succeed(failedOutcome(spec, exceeded)),
-    onSuccess: (spend) => Effect.flatMap(currentPlace, (place) => startedStep(spec, place, spend, record))
-  }).pipe(Effect.withSpan("orchestration.step", { attributes: { taskId: spec.taskId, agent: spec.agent } }))
+  Effect.matchEffect(
+    Effect.flatMap(StepHost, (host) => host.admit),
+    {
+      onFailure: (exceeded) => Effect.succeed(failedOutcome(spec, exceeded)),
+      onSuccess: (spend) => Effect.flatMap(currentPlace, (place) => startedStep(spec, place, spend, record))
+    }
+  ).pipe(Effect.withSpan("orchestration.step", { attributes: { taskId: spec.taskId, agent: spec.agent } }))
 
 const startedStep = (spec: StepSpec, place: Place, spend: (usage: Partial<Totals>) => void, record: OnOutcome) => {
   const channel = stepChannel(place, spec.taskId)
@@ -53,19 +55,16 @@ const startedStep = (spec: StepSpec, place: Place, spend: (usage: Partial<Totals
 }
 
 /** Deaths and self-interruption become outcomes; an interruption from outside passes. */
-const attempt = (spec: StepSpec, step: RunningStep): Effect.Effect<StepOutcome, never, StepExecutor> => {
-  const run = Effect.scoped(Effect.flatMap(StepExecutor, (executor) => executor.run(spec, step)))
-  const { timeout } = spec
-  const limited =
-    timeout === undefined
-      ? run
-      : Effect.timeoutTo(run, {
-          duration: Duration.millis(timeout),
-          onSuccess: (outcome) => outcome,
-          onTimeout: () => Option.some(failedOutcome(spec, new StepTimedOut({ timeout })))
-        })
-  return Effect.map(Effect.exit(limited), (exit) => outcomeOf(spec, exit))
-}
+const attempt = (spec: StepSpec, step: RunningStep): Effect.Effect<StepOutcome, never, StepExecutor> =>
+  Effect.gen(function* () {
+    const host = yield* StepHost
+    const run = Effect.scoped(Effect.flatMap(StepExecutor, (executor) => executor.run(spec, step)))
+    const { timeout } = spec
+    const late = (after: number) => Option.some(failedOutcome(spec, new StepTimedOut({ timeout: after })))
+    const exit = yield* Effect.exit(timeout === undefined ? run : host.within(run, timeout, () => late(timeout)))
+    if (Exit.isInterrupted(exit) && (yield* host.isStopping)) return yield* Effect.interrupt
+    return outcomeOf(spec, exit)
+  })
 
 const outcomeOf = (spec: StepSpec, exit: Exit.Exit<Option.Option<StepOutcome>>): StepOutcome => {
   if (Exit.isSuccess(exit)) {

@@ -3,6 +3,7 @@ export { EventBus, type EngineEvent, type EventsMissed } from "../engine/Events.
 export { PersistenceError } from "../persistence/Persistence.ts"
 export { RunId, type StepPath, type Totals } from "../persistence/Records.ts"
 export { budget, type BudgetLimits } from "./Budget.ts"
+export { durable, type DurableSteps } from "./Durable.ts"
 export { type JournalRefused, MismatchedJournal, NewerJournal, UnreadableJournal } from "./Journal.ts"
 export { JournalStore, type JournalStoreService } from "./JournalStore.ts"
 export { loop } from "./Loop.ts"

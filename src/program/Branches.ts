@@ -93,6 +93,15 @@ export const timeout = <A, E, R>(
   return race({ work, timer: Effect.zipRight(sleep(duration), Effect.fail(late)) })
 }
 
+/** Runs each effect on a branch of its own; one that does not succeed disturbs no other. Their exits, by key. */
+export const eachAlone = <A, E, R>(
+  kind: "pipeline",
+  lanes: ReadonlyArray<{ readonly key: string; readonly effect: Effect.Effect<A, E, R> }>,
+  options: AllOptions
+): Effect.Effect<ReadonlyMap<string, Exit.Exit<A, E>>, never, WorkflowRun | R> =>
+  // SAFETY: the exits are those of the effects.
+  Effect.map(runBlock(kind, lanes, options.concurrency), ({ exits }) => exits) as never
+
 const lanesOf = (branches: Branches): ReadonlyArray<Omit<Lane, "branch">> =>
   Object.entries<Effect.Effect<unknown, unknown, unknown>>(branches).map(([key, effect]) => ({ key, effect }))
 
@@ -127,7 +136,7 @@ class Block {
   readonly #exits = new Map<string, Exit.Exit<unknown, unknown>>()
 
   constructor(
-    readonly kind: "all" | "forEach" | "race",
+    readonly kind: "all" | "forEach" | "race" | "pipeline",
     private readonly parent: Branch,
     private readonly path: StepPath,
     private readonly lanes: ReadonlyArray<Lane>,
@@ -169,12 +178,24 @@ class Block {
     const lane = this.lanes.find((other) => other.branch === branch)
     if (lane === undefined) throw new Error(`invariant: ${this.path} has no branch ${branch.scope}`)
     this.#exits.set(lane.key, exit)
-    if (branch.stopReason !== undefined || (this.kind !== "race" && Exit.isSuccess(exit))) return undefined
+    if (branch.stopReason !== undefined || !this.#isDecidedBy(exit)) return undefined
     const { run } = this.parent
     const row = run.row(this.path)
     if (row !== undefined && decidedKey(row) === undefined) run.put({ ...row, value: { decided: lane.key } })
     this.#stopAllBut(lane.key)
     return { _tag: "FailFast" }
+  }
+
+  #isDecidedBy(exit: Exit.Exit<unknown, unknown>): boolean {
+    switch (this.kind) {
+      case "race":
+        return true
+      case "pipeline":
+        return false
+      case "all":
+      case "forEach":
+        return Exit.isFailure(exit)
+    }
   }
 
   /** Fails with the branch whose failure decided the block, or with one that could not end. */
@@ -190,7 +211,7 @@ class Block {
     for (const key of needed) {
       const exit = this.#exits.get(key)
       if (exit === undefined) return Effect.interrupt
-      if (Exit.isFailure(exit)) return Effect.failCause(exit.cause)
+      if (Exit.isFailure(exit) && this.kind !== "pipeline") return Effect.failCause(exit.cause)
     }
     return Effect.succeed({ exits: this.#exits, decided })
   }

@@ -37,6 +37,7 @@ export {
 export type { AnswerError, Handle } from "./Handles.ts"
 export { deprecatePatch, patched } from "./Patches.ts"
 export { IdempotencyConflict } from "./Starting.ts"
+export { pipeline, type PipelineOptions, type Stage } from "./Pipelines.ts"
 export { now, random, uuid } from "./Values.ts"
 export { awaitSignal, type Signal, SignalTimedOut, signal, sleep, sleepUntil } from "./Waits.ts"
 export { CompensationFailed, type RunFailed, WorkflowFailed } from "./WorkflowEnd.ts"
