@@ -39,13 +39,15 @@ export const patched = (id: string): Effect.Effect<boolean, never, WorkflowRun> 
 
 /**
  * Says that the code before a patch is gone. A run that is on the other side of it is parked with a message that names
- * the patch, instead of taking a way that it was not on.
+ * the patch, instead of taking a way that it was not on. New runs still record the patch, so that they are told apart.
  */
 export const deprecatePatch = (id: string): Effect.Effect<void, never, WorkflowRun> =>
-  Effect.flatMap(currentBranch(`patch ${id}`), (branch) =>
-    (answerOf(branch, id) ?? !branch.isOvertaken)
+  Effect.flatMap(patched(id), (isPatched) =>
+    isPatched
       ? Effect.void
-      : branch.run.misfit(`the run went past patch '${id}' before it was made, and the code of that time is gone`)
+      : Effect.flatMap(currentBranch(`patch ${id}`), ({ run }) =>
+          run.misfit(`the run went past patch '${id}' before it was made, and the code of that time is gone`)
+        )
   )
 
 // SAFETY: `@` is encoded in keys, so no step has such a path.

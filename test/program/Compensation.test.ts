@@ -331,7 +331,7 @@ describe("a compensated run", () => {
 })
 
 describe("a run that is stopped", () => {
-  const waiting = Effect.zipRight(booked("flight"), Workflow.sleep("1 hour"))
+  const waiting = Effect.zipRight(booked("flight"), Workflow.sleep("20 seconds"))
 
   it.live("compensates when it is cancelled while it waits, in whichever engine", () =>
     Effect.gen(function* () {
@@ -360,14 +360,14 @@ describe("a run that is stopped", () => {
   it.live("compensates when its own time is over, and ends failed", () =>
     Effect.gen(function* () {
       const world = newWorld()
-      const Short = Workflow.make("short", { payload: Schema.Void, timeout: "1 minute" })
+      const Short = Workflow.make("short", { payload: Schema.Void, timeout: "10 seconds" })
       const { service: store } = yield* MemoryPersistence.make()
       const layer = Layer.provide(
         Short.toLayer(() => Effect.orDie(Effect.asVoid(waiting))),
         actions(world)
       )
       const error = yield* withVirtualClock(Effect.provide(Effect.flip(Short.execute(undefined)), engine(store, layer)))
-      expect(error.message).toContain("timed out after 60000 ms")
+      expect(error.message).toContain("timed out after 10000 ms")
       expect(world.did).toEqual(["book flight", "cancel ticket flight"])
     })
   )
@@ -398,7 +398,9 @@ describe("a run that is stopped", () => {
       const world = newWorld()
       const body = Effect.gen(function* () {
         yield* Action.call(Book, "flight").pipe(
-          Workflow.withCompensation((ticket) => Effect.zipRight(Workflow.sleep("1 hour"), Action.call(Cancel, ticket)))
+          Workflow.withCompensation((ticket) =>
+            Effect.zipRight(Workflow.sleep("20 seconds"), Action.call(Cancel, ticket))
+          )
         )
         yield* booked("none")
       })
@@ -420,7 +422,7 @@ describe("a run that is stopped", () => {
     Effect.gen(function* () {
       const world = newWorld()
       const { service: store } = yield* MemoryPersistence.make()
-      const other = Effect.asVoid(Workflow.sleep("1 hour"))
+      const other = Effect.asVoid(Workflow.sleep("20 seconds"))
       const old = Effect.zipRight(Workflow.now, waiting)
       yield* withVirtualClock(
         Effect.gen(function* () {
