@@ -41,8 +41,9 @@ export const all = <const T extends Branches>(
   branches: T,
   options: AllOptions = {}
 ): Effect.Effect<{ -readonly [K in keyof T]: Success<T[K]> }, Failure<Values<T>>, WorkflowRun | Needs<Values<T>>> => {
-  const results = Effect.map(runBlock("all", lanesOf(branches), options.concurrency), ({ exits }) => {
-    const values = [...exits].map(([key, exit]) => [key, Exit.isSuccess(exit) ? exit.value : undefined] as const)
+  const lanes = lanesOf(branches)
+  const results = Effect.map(runBlock("all", lanes, options.concurrency), ({ exits }) => {
+    const values = lanes.map(({ key }) => [key, successOf(exits.get(key))] as const)
     return Array.isArray(branches) ? values.map(([, value]) => value) : Object.fromEntries(values)
   })
   // SAFETY: one result a key, in the order of the keys; failures and requirements are the branches' own.
@@ -60,11 +61,15 @@ export const forEach = <A, B, E, R>(
 ): Effect.Effect<ReadonlyArray<B>, E, WorkflowRun | R> => {
   const lanes = [...items].map((item) => ({ key: options.key(item), effect: work(item) }))
   const results = Effect.map(runBlock("forEach", lanes, options.concurrency), ({ exits }) =>
-    lanes.map(({ key }) => exits.get(key)).map((exit) => (exit && Exit.isSuccess(exit) ? exit.value : undefined))
+    lanes.map(({ key }) => successOf(exits.get(key)))
   )
   // SAFETY: a result for each item; failures and requirements are those of `work`.
   return results as Effect.Effect<ReadonlyArray<B>, E, WorkflowRun | R>
 }
+
+/** Branches end in any order: their results are asked for by key. */
+const successOf = (exit: Exit.Exit<unknown, unknown> | undefined): unknown =>
+  exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
 
 /** Runs branches side by side until the first ends, in whichever way; that one is a row, the others are interrupted. */
 export const race = <const T extends Branches>(
