@@ -32,6 +32,8 @@ export interface AnswerValues {
   readonly gate: string | undefined
   readonly feedback: string | undefined
   readonly selections: ReadonlyArray<string>
+  /** Any JSON. */
+  readonly value?: unknown
   readonly noResume: boolean
   readonly db: string | undefined
   readonly home: string | undefined
@@ -40,13 +42,14 @@ export interface AnswerValues {
 
 export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> =>
   Effect.gen(function* () {
-    const { approved, db, feedback, gate, home, json, noResume, selections } = values
+    const { approved, db, feedback, gate, home, json, noResume, selections, value } = values
     const database = yield* existingDatabase({ home, db })
     return yield* Effect.gen(function* () {
       const found = yield* findRun(values.run)
       const answered = yield* Client.answer(found.id, {
         approved,
         selections,
+        value,
         by: userInfo().username,
         ...(gate === undefined ? {} : { gate }),
         ...(feedback === undefined ? {} : { feedback })
