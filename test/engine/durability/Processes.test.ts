@@ -5,9 +5,6 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
-import * as Esbuild from "esbuild"
-import * as NodeChild from "node:child_process"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import { answer, cancel } from "../../../src/engine/Client.ts"
@@ -17,60 +14,11 @@ import * as SqlitePersistence from "../../../src/persistence/SqlitePersistence.t
 import { integrityCheck } from "../../../src/testing/WalPrefix.ts"
 import { childrenOf } from "../../action/support.ts"
 import { temporaryFolder } from "../../persistence/support.ts"
+import { type EngineProcess, startProcess } from "./EngineProcess.ts"
 import { isAlive, untilFile, untilStatus } from "./support.ts"
 
-const bundle = NodePath.resolve(`node_modules/.cache/millrace-test/${process.pid}-engine.mjs`)
-
-const build = (): string => {
-  if (NodeFs.existsSync(bundle)) return bundle
-  const entry = NodePath.join(import.meta.dirname, "processes", "engine.ts")
-  const target = { bundle: true, platform: "node", format: "esm", packages: "external" } as const
-  Esbuild.buildSync({ entryPoints: [entry], outfile: bundle, ...target })
-  return bundle
-}
-
-interface EngineProcess {
-  readonly pid: number
-  readonly kill: (signal: NodeJS.Signals) => void
-  /** Waits for a line that begins so; what follows on it. */
-  readonly said: (start: string) => Effect.Effect<string>
-  readonly exit: Effect.Effect<number | string | null>
-}
-
-const start = (...args: ReadonlyArray<string>): Effect.Effect<EngineProcess, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() =>
-        NodeChild.spawn(process.execPath, [build(), ...args], { stdio: ["ignore", "pipe", "inherit"] })
-      ),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
-    ),
-    (child) => {
-      let output = ""
-      child.stdout.on("data", (chunk) => {
-        output += String(chunk)
-      })
-      const closed = new Promise<number | string | null>((resolve) =>
-        child.once("close", (code, signal) => resolve(code ?? signal))
-      )
-      const said = (start: string): Effect.Effect<string> =>
-        Effect.suspend(() => {
-          const line = output
-            .split("\n")
-            .slice(0, -1)
-            .find((line) => line.startsWith(start))
-          return line === undefined
-            ? Effect.zipRight(Effect.sleep(5), said(start))
-            : Effect.succeed(line.slice(start.length).trim())
-        })
-      return {
-        pid: child.pid ?? 0,
-        kill: (signal) => void child.kill(signal),
-        said,
-        exit: Effect.promise(() => closed)
-      }
-    }
-  )
+const start = (...args: ReadonlyArray<string>) =>
+  startProcess(NodePath.join(import.meta.dirname, "processes", "engine.ts"), ...args)
 
 /** A folder, a database in it, and a workflow. */
 const stage = (text: string) =>
