@@ -15,6 +15,7 @@ import type { RunContext } from "../engine/RunContext.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "../engine/Step.ts"
 import { noResult, type RunId, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
+import { InFlight } from "./InFlight.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
@@ -120,16 +121,19 @@ export const make = <
     heartbeat: millis(options.heartbeat),
     tag,
     toLayer: <R>(handler: (payload: P["Type"], attempt: ActionAttempt) => Effect.Effect<S["Type"], E["Type"], R>) =>
-      Layer.effect(
+      Layer.scoped(
         tag,
-        Effect.map(
+        Effect.zipWith(
           Effect.context<Exclude<R, Scope.Scope>>(),
-          (context): Handle =>
+          InFlight.make,
+          (context, inFlight): Handle =>
             (payload, attempt) =>
-              // SAFETY: what the layer's context lacks of R is the Scope, which the attempt has.
-              Effect.mapInputContext(
-                handler(payload, attempt),
-                (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
+              inFlight.during(
+                // SAFETY: what the layer's context lacks of R is the Scope, which the attempt has.
+                Effect.mapInputContext(
+                  handler(payload, attempt),
+                  (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
+                )
               )
         )
       )
