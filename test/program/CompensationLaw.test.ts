@@ -128,7 +128,11 @@ const finish = (store: PersistenceService, run: RunId, { cancelAfter }: Case) =>
       yield* Effect.sleep(cancelAfter)
       yield* Effect.either(Law.cancel(run))
     }
-    const { status } = yield* until(store, run, ({ endedAt }) => endedAt !== null)
+    const ended = until(store, run, ({ endedAt }) => endedAt !== null)
+    const { status } = yield* Effect.timeoutFail(ended, {
+      duration: "5 minutes",
+      onTimeout: () => new Error("the run did not end")
+    })
     return { status, problems: problemsOf(yield* store.steps(run)) }
   })
 
@@ -144,7 +148,7 @@ describe("compensation", () => {
           { numRuns: runs }
         )
       ),
-    120_000
+    60_000 + runs * 2_000
   )
 })
 

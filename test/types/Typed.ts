@@ -1,0 +1,215 @@
+/**
+ * What must compile, and what must not: checked by `tsc`, since every `@ts-expect-error` has to meet an error. Nothing of
+ * this runs.
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { Action, Engine, MemoryPersistence, type Persistence, type PersistenceError, Workflow } from "millrace"
+
+/** Fails to compile where two types are not the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const is = <T extends true>(): T => true as T
+
+class Declined extends Schema.TaggedError<Declined>()("Declined", { reason: Schema.String }) {}
+
+const Charge = Action.make("charge", {
+  payload: Schema.Struct({ order: Schema.String, cents: Schema.Int }),
+  success: Schema.Struct({ receipt: Schema.String, at: Schema.Date }),
+  error: Declined
+})
+const Ship = Action.make("ship", { payload: Schema.String, success: Schema.Number })
+
+const Order = Workflow.make("order", {
+  payload: Schema.Struct({ id: Schema.String, cents: Schema.Int }),
+  success: Schema.Number,
+  error: Declined,
+  idempotencyKey: ({ id }) => id
+})
+
+// ---- an action's call
+
+const called = Action.call(Charge, { order: "o", cents: 1 })
+is<
+  Same<
+    typeof called,
+    Effect.Effect<
+      { readonly receipt: string; readonly at: Date },
+      Declined | Action.ActionTimedOut,
+      Workflow.WorkflowRun | Action.Handler<"charge">
+    >
+  >
+>()
+
+// @ts-expect-error: cents is missing
+export const noCents = Action.call(Charge, { order: "o" })
+// @ts-expect-error: cents is no text
+export const wrongCents = Action.call(Charge, { order: "o", cents: "1" })
+// @ts-expect-error: the payload is a text
+export const wrongShip = Action.call(Ship, { parcel: 1 })
+const supplied = Effect.provide(
+  called,
+  Charge.toLayer(() => Effect.never)
+)
+// @ts-expect-error: outside of a body there is no run, whatever layers there are
+export const outside: Promise<unknown> = Effect.runPromise(supplied)
+
+// ---- handlers
+
+// @ts-expect-error: the handler gives no receipt
+export const wrongSuccess = Charge.toLayer(() => Effect.succeed({ at: new Date() }))
+// @ts-expect-error: the handler fails with another error
+export const wrongError = Charge.toLayer(() => Effect.fail(new Error("no")))
+
+class Pool extends Effect.Tag("Pool")<Pool, { readonly size: number }>() {}
+const shipping = Ship.toLayer(() => Effect.map(Pool.size, (size) => size))
+is<Same<typeof shipping, Layer.Layer<Action.Handler<"ship">, never, Pool>>>()
+const scoped = Ship.toLayer(() =>
+  Effect.as(
+    Effect.acquireRelease(Effect.void, () => Effect.void),
+    1
+  )
+)
+is<Same<typeof scoped, Layer.Layer<Action.Handler<"ship">>>>()
+
+// ---- bodies, and what they need
+
+const body = Order.toLayer(({ id, cents }) =>
+  Effect.gen(function* () {
+    yield* Action.call(Charge, { order: id, cents })
+    return yield* Action.call(Ship, id)
+  }).pipe(Effect.catchTag("ActionTimedOut", Effect.die))
+)
+is<Same<typeof body, Layer.Layer<never, never, Engine | Action.Handler<"charge"> | Action.Handler<"ship">>>>()
+
+// @ts-expect-error: a timed out action is no error of the workflow
+export const leaking = Order.toLayer(({ id }) => Action.call(Ship, id))
+// @ts-expect-error: a text is no success of the workflow
+export const wrongEnd = Order.toLayer(() => Effect.succeed("done"))
+// @ts-expect-error: the payload has no such field
+export const wrongField = Order.toLayer(({ parcel }) => Effect.succeed(parcel))
+
+const charging = Charge.toLayer(() => Effect.succeed({ receipt: "r", at: new Date() }))
+const withoutShip = body.pipe(
+  Layer.provide(charging),
+  Layer.provideMerge(Engine.layer),
+  Layer.provideMerge(MemoryPersistence.layer)
+)
+const unshipped = Effect.provide(Order.execute({ id: "o", cents: 1 }), withoutShip)
+// @ts-expect-error: the layer of 'ship' is missing
+export const unshippable: Promise<number> = Effect.runPromise(unshipped)
+
+// ---- primitives stand in bodies only
+
+// @ts-expect-error: there is no run
+export const asleep: Promise<void> = Effect.runPromise(Workflow.sleep("1 second"))
+// @ts-expect-error: there is no run
+export const patched: Promise<boolean> = Effect.runPromise(Workflow.patched("p"))
+// @ts-expect-error: there is no run
+export const timed: Promise<number> = Effect.runPromise(Workflow.now)
+
+// ---- combinators
+
+const both = Workflow.all({ receipt: called, parcels: Action.call(Ship, "x") })
+is<
+  Same<
+    Effect.Effect.Success<typeof both>,
+    { receipt: { readonly receipt: string; readonly at: Date }; parcels: number }
+  >
+>()
+const tuple = Workflow.all([Effect.succeed(1), Effect.succeed("a")])
+is<Same<Effect.Effect.Success<typeof tuple>, [number, string]>>()
+const raced = Workflow.race({ a: Effect.succeed(1), b: Effect.fail("b" as const) })
+is<Same<typeof raced, Effect.Effect<number, "b", Workflow.WorkflowRun>>>()
+const limited = Workflow.timeout(Effect.succeed(1), "1 second")
+is<Same<Effect.Effect.Error<typeof limited>, Workflow.WorkTimedOut>>()
+
+const piped = Workflow.pipeline(
+  ["a", "b"],
+  { key: (item) => item },
+  (item) => Effect.succeed(item.length),
+  (length, item) => (length > 1 ? Effect.fail(new Declined({ reason: item })) : Effect.succeed(length > 0))
+)
+is<Same<Effect.Effect.Success<typeof piped>, ReadonlyArray<Exit.Exit<boolean, Declined>>>>()
+const keyed = { key: (item: string) => item }
+const measure = (item: string) => Effect.succeed(item.length)
+// @ts-expect-error: the stage before gives a number
+export const wrongStage = Workflow.pipeline(["a"], keyed, measure, (length: string) => Effect.succeed(length))
+
+// ---- compensation, continuing, children
+
+const compensated = called.pipe(Workflow.withCompensation(({ receipt }) => Action.call(Ship, receipt)))
+is<
+  Same<
+    Effect.Effect.Context<typeof compensated>,
+    Workflow.WorkflowRun | Action.Handler<"charge"> | Action.Handler<"ship">
+  >
+>()
+is<Same<Effect.Effect.Error<typeof compensated>, Declined | Action.ActionTimedOut>>()
+// @ts-expect-error: what is to be undone is a receipt, not a number
+export const wrongUndo = Workflow.withCompensation(called, (receipt: number) => Effect.succeed(receipt))
+
+const continued = Workflow.continueAsNew(Order, { id: "o", cents: 2 })
+is<Same<typeof continued, Effect.Effect<never, never, Workflow.WorkflowRun>>>()
+// @ts-expect-error: cents is missing
+export const continuedWrong = Workflow.continueAsNew(Order, { id: "o" })
+// @ts-expect-error: cents is missing
+export const childless = Workflow.child(Order, { id: "o" })
+
+// ---- gates
+
+const Release = Workflow.makeGate("release", {
+  options: { now: "Now", later: "Later" },
+  answer: Schema.Struct({ discount: Schema.NumberFromString })
+})
+const released = Workflow.gate(Release)
+is<Same<Effect.Effect.Success<typeof released>, Workflow.Approval<"now" | "later", { readonly discount: number }>>>()
+const plain = Workflow.gate("plain")
+is<Same<Effect.Effect.Success<typeof plain>, Workflow.Approval<never, void>>>()
+
+const run = Effect.runSync(Effect.die("never")) as never
+export const answered = Order.answer(run, Release, { approved: true, value: { discount: 1 }, selections: ["now"] })
+// @ts-expect-error: the gate asks for a discount
+export const valueless = Order.answer(run, Release, { approved: true })
+// @ts-expect-error: the discount is a number here
+export const wrongValue = Order.answer(run, Release, { approved: true, value: { discount: "1" } })
+// @ts-expect-error: there is no such option
+export const wrongOption = Order.answer(run, Release, { approved: true, value: { discount: 1 }, selections: ["never"] })
+export const rejected = Order.answer(run, Release, { approved: false, feedback: "no" })
+
+// ---- signals
+
+const Go = Workflow.signal("go", Schema.Struct({ n: Schema.Int }))
+const went = Workflow.awaitSignal(Go)
+is<Same<Effect.Effect.Success<typeof went>, { readonly n: number }>>()
+// @ts-expect-error: n is a number
+export const wrongSignal = Order.signal(run, Go, { n: "1" })
+
+// ---- handles
+
+const started = Order.start({ id: "o", cents: 1 })
+is<Same<Effect.Effect.Context<typeof started>, Engine | Persistence>>()
+const executed = Order.execute({ id: "o", cents: 1 })
+is<Same<Effect.Effect.Success<typeof executed>, number>>()
+is<
+  Same<
+    Effect.Effect.Error<typeof executed>,
+    Declined | Workflow.RunFailed | Workflow.IdempotencyConflict | PersistenceError
+  >
+>()
+// @ts-expect-error: cents is missing
+export const wrongStart = Order.start({ id: "o" })
+
+// A client needs the store, and nothing that runs anything.
+const remote = Order.client.execute({ id: "o", cents: 1 })
+is<Same<Effect.Effect.Context<typeof remote>, Persistence>>()
+const polled = Order.client.poll({ idempotencyKey: "o" })
+is<Same<Effect.Effect.Context<typeof polled>, Persistence>>()
+is<Same<Effect.Effect.Success<typeof polled>, Option.Option<Workflow.RunState<number, Declined>>>>()
+export const fromAfar: Promise<number> = Effect.runPromise(
+  Effect.provide(remote, MemoryPersistence.layer).pipe(Effect.orDie)
+)
+// @ts-expect-error: starting here needs an engine
+export const noEngine: Promise<unknown> = Effect.runPromise(Effect.provide(started, MemoryPersistence.layer))
