@@ -1,7 +1,9 @@
 /** Every command of every guide is typed, and prints what the guide says. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
 import { describe, expect, inject, it, onTestFinished } from "vitest"
+import { eventually } from "../action/support.ts"
 import { place } from "../cli/support.ts"
 import { copyExample } from "../examples/copy.ts"
 import { Reader } from "./Guide.ts"
@@ -24,6 +26,7 @@ const expectItWorks = async (page: string, example?: string): Promise<void> => {
   })
   await reader.follow(join(root, page))
   expect(reader.commands).toBeGreaterThan(0)
+  await Effect.runPromise(eventually(() => reader.leftovers.length === 0, 60_000))
   expect(reader.leftovers).toEqual([])
 }
 
@@ -95,7 +98,7 @@ describe("the configurations that pages show", () => {
   const configurations = pages.flatMap((page) =>
     [...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)]
       .map(([, text = ""]) => text)
-      .filter((text) => text.includes("defineConfig"))
+      .filter((text) => text.includes("import { defineConfig }"))
       .map((text, index) => ({ page, index, text }))
   )
 
