@@ -193,6 +193,29 @@ describe("prune", () => {
     expect((await at.run(["prune", "--keep", "0"])).stdout).toMatch(/^deleted 1 run and 1 below it\n/)
   })
 
+  it("does not disturb a run that goes on in another process", async () => {
+    const scripts = Array.from({ length: 20 }, (_, n) => `script s${n} { run = "echo ${n}" }`).join(" ")
+    const at = place({
+      "w.wf": `workflow w { ${scripts} script last { run = "while [ ! -e go ]; do sleep 0.05; done" } }`
+    })
+    await makeRuns(at, 600)
+    const going = at.start(["run", "w.wf"])
+    const run = runIn(await going.prints("/s0: started"))
+    const pruned = await at.run(["prune", "--keep", "0"])
+    expect(pruned).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^deleted 600 runs and 600 below them\n/)
+    })
+    at.write("go", "")
+    const { code, stderr, stdout } = await going.ended
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    expect(stdout).not.toContain("trying again")
+    expect(query(at, "SELECT id FROM runs")).toEqual([run])
+    expect(query(at, "SELECT count(*) FROM steps WHERE kind = 'script' AND status = 'completed'")).toEqual([21])
+    expect(logs(at)).toEqual([run])
+  })
+
   it("collects what nothing refers to any more: definitions, outputs, logs", async () => {
     const at = place({ "w.wf": 'workflow w { script s { run = "true" } }' })
     const run = runIn((await at.run(["run", "w.wf"])).stdout)
