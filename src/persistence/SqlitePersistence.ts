@@ -178,9 +178,10 @@ export const layerReadOnly = (
       const refused = Effect.fail(failure("ReadOnly", `${filename} was opened only to be read`))
       const refuse = () => refused
       const writer = { submit: refuse }
-      const files = { ...makeFiles(filesOf(filename)), keep: refuse, logFile: refuse, remove: refuse, discard: refuse }
+      const { kept, logged, logs } = makeFiles(filesOf(filename))
+      const refusing = { keep: refuse, logFile: refuse, plainFile: refuse, remove: refuse, discard: refuse }
       return Context.make(Persistence, SqlPersistence.make({ dialect: sqlite, writer, reader, hints })).pipe(
-        Context.add(OutputStore, OutputStore.of(files))
+        Context.add(OutputStore, OutputStore.of({ kept, logged, logs, ...refusing }))
       )
     })
   )

@@ -68,6 +68,7 @@ describe("a database that is only read", () => {
       const log = { run: runId("A"), path: stepPath("/a"), epoch: 1, attempt: 1, stream: "stdout" } as const
       const writes: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
         store.create(runRecord("C")),
+        store.createWith(runRecord("C"), []),
         store.renewEngine(engineRecord("ann", 1)),
         store.claim(runId("A"), { engine: engineId("ann"), now: 1 }),
         store.send(runId("A"), { _tag: "Pause" }, 1),
@@ -77,6 +78,7 @@ describe("a database that is only read", () => {
         store.pruneDefinitions({ storedBefore: 1, limit: 1, dryRun: false }),
         outputs.keep(filename),
         outputs.logFile(log),
+        outputs.plainFile(log),
         outputs.remove([runId("A")]),
         outputs.discard([], 1)
       ]
