@@ -1,5 +1,4 @@
 /** What `approve` and `reject` share: storing the answer, then going on with the run. */
-import { userInfo } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Client from "../engine/Client.ts"
 import { Engine } from "../engine/Engine.ts"
@@ -14,6 +13,7 @@ import { howToResume } from "./Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "./Home.ts"
 import { inline, writeError, writeLine } from "./Output.ts"
 import { findRun, storeLayer } from "./Session.ts"
+import { userName } from "./User.ts"
 
 export const answerArguments = { run: argument("RUN", "the run, or one above it") }
 
@@ -50,7 +50,7 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
         approved,
         selections,
         value,
-        by: userInfo().username,
+        by: userName(),
         ...(gate === undefined ? {} : { gate }),
         ...(feedback === undefined ? {} : { feedback })
       }).pipe(

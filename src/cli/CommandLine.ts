@@ -18,13 +18,15 @@ import * as Layer from "effect/Layer"
 import { nearest } from "../workflow/Suggest.ts"
 import { type AnyError, UsageError } from "./CliError.ts"
 import type { ExitCode } from "./ExitCode.ts"
+import { unpainted } from "./Output.ts"
+import { readWords } from "./Words.ts"
 
 export interface Option<A> {
   readonly name: string
   /** How its value is called in the help; undefined: it takes none. */
   readonly value: string | undefined
   readonly repeats: boolean
-  /** Whether its value is any text, which is passed on encoded. */
+  /** Whether its value is any text, which is passed on encoded; else it is a whole number. */
   readonly isText: boolean
   readonly summary: string
   readonly options: Options.Options<A>
@@ -109,11 +111,16 @@ type ValuesOf<O extends OptionSet, A extends ArgumentSet> = {
   readonly [K in keyof O]: O[K] extends Option<infer V> ? V : never
 } & { readonly [K in keyof A]: A[K] extends Argument<infer V> ? V : never }
 
+/** What a line that a user could type does, and the line. */
+export type Example = readonly [does: string, line: string]
+
 export interface Command {
   readonly name: string
   readonly summary: string
   /** What the help says below the options. */
   readonly notes: ReadonlyArray<string>
+  /** What the help ends with; a test reads each of them as the program would. */
+  readonly examples: ReadonlyArray<Example>
   readonly options: ReadonlyArray<Option<unknown>>
   readonly arguments: ReadonlyArray<Argument<unknown>>
   /** Reads the words behind the command's name; the effect does what they ask for. */
@@ -124,45 +131,61 @@ export const defineCommand = <O extends OptionSet, A extends ArgumentSet>(defini
   readonly name: string
   readonly summary: string
   readonly notes?: ReadonlyArray<string>
+  readonly examples: ReadonlyArray<Example>
   readonly options: O
   readonly arguments: A
   readonly run: (values: ValuesOf<O, A>) => Effect.Effect<ExitCode, AnyError>
 }): Command => {
-  const { name, summary, notes = [], run } = definition
+  const { name, summary, notes = [], examples, run } = definition
   const options = Object.values(definition.options)
+  const taken = Object.values(definition.arguments)
   return {
     name,
     summary,
     notes,
+    examples,
     options,
-    arguments: Object.values(definition.arguments),
+    arguments: taken,
     parse: (words) =>
-      Effect.flatMap(inOrder(name, options, words), (ordered) => {
-        const descriptor = CommandDescriptor.make(
-          name,
-          Options.all(mapValues(definition.options, (option) => option.options)),
-          argumentsIn(definition.arguments)
+      Effect.flatMap(inOrder(name, options, taken, words), (ordered) =>
+        Effect.map(valuesIn(definition, ordered), (values) =>
+          // SAFETY: both records have a value of the declared type for each of their keys.
+          Effect.suspend(() => run(values as ValuesOf<O, A>))
         )
-        return CommandDescriptor.parse(descriptor, [name, ...ordered], CliConfig.defaultConfig).pipe(
-          Effect.provide(platform),
-          Effect.mapError((error) => usageError(name, plainText(error.error))),
-          Effect.flatMap((directive) => {
-            const parsed = directive._tag === "UserDefined" ? directive.value : { options: {}, args: {} }
-            const [extra] = directive._tag === "UserDefined" ? directive.leftover : []
-            if (extra !== undefined)
-              return Effect.fail(usageError(name, `there is an argument too many: '${withoutValue(unwrap(extra))}'`))
-            // SAFETY: both records have a value of the declared type for each of their keys.
-            return Effect.succeed(run({ ...parsed.options, ...parsed.args } as ValuesOf<O, A>))
-          })
-        )
-      })
+      )
   }
 }
 
 /** Behind a forgotten `--input` there may be a secret. */
 const withoutValue = (word: string): string => word.replace(/=.*$/s, "=…")
 
-/** `Args.all` cannot be given none. */
+interface Declared {
+  readonly name: string
+  readonly options: OptionSet
+  readonly arguments: ArgumentSet
+}
+
+/** What `@effect/cli` makes of words that are in order: a value for each option and argument. */
+const valuesIn = (
+  { arguments: args, name, options }: Declared,
+  words: ReadonlyArray<string>
+): Effect.Effect<Readonly<Record<string, unknown>>, UsageError> => {
+  const descriptor = CommandDescriptor.make(name, optionsIn(options), argumentsIn(args))
+  return CommandDescriptor.parse(descriptor, [name, ...words], CliConfig.defaultConfig).pipe(
+    Effect.provide(platform),
+    Effect.mapError((error) => usageError(name, plainText(error.error))),
+    Effect.map((directive) =>
+      directive._tag === "UserDefined" ? { ...directive.value.options, ...directive.value.args } : {}
+    )
+  )
+}
+
+/** `Options.all` and `Args.all` cannot be given none. */
+const optionsIn = (set: OptionSet): Options.Options<Record<string, unknown>> =>
+  Object.keys(set).length === 0
+    ? Options.map(Options.none, () => ({}))
+    : Options.all(mapValues(set, (option) => option.options))
+
 const argumentsIn = (set: ArgumentSet): Args.Args<Record<string, unknown>> =>
   Object.keys(set).length === 0
     ? Args.map(Args.none, () => ({}))
@@ -174,9 +197,8 @@ const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTermin
 const mapValues = <V, W>(record: Readonly<Record<string, V>>, map: (value: V) => W): Record<string, W> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
 
-const ansi = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g")
 const plainText = (doc: HelpDoc.HelpDoc): string => {
-  const plain = HelpDoc.toAnsiText(doc).replace(ansi, "").trim()
+  const plain = unpainted(HelpDoc.toAnsiText(doc)).trim()
   return plain.charAt(0).toLowerCase() + plain.slice(1)
 }
 
@@ -187,40 +209,35 @@ const usageError = (command: string, message: string): UsageError =>
 const inOrder = (
   command: string,
   options: ReadonlyArray<Option<unknown>>,
+  taken: ReadonlyArray<Argument<unknown>>,
   words: ReadonlyArray<string>
 ): Either.Either<ReadonlyArray<string>, UsageError> => {
   const front: Array<string> = []
   const back: Array<string> = []
   const seen = new Set<string>()
   const refuse = (message: string) => Either.left(usageError(command, message))
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? ""
-    if (word === "--") {
-      back.push(...words.slice(at + 1).map(wrap))
-      break
-    }
-    if (!word.startsWith("-") || word === "-") {
-      back.push(wrap(word))
-      continue
-    }
-    const equals = word.indexOf("=")
-    const written = equals === -1 ? word : word.slice(0, equals)
-    const option = options.find(({ name }) => `--${name}` === written)
-    if (option === undefined) return Either.left(unknownOption(command, options, written))
+  for (const word of readWords(options, words)) {
+    if (word._tag === "Argument") back.push(word.text)
+    if (word._tag === "UnknownOption") return Either.left(unknownOption(command, options, word.written))
+    if (word._tag !== "Option") continue
+    const { option, value, written } = word
     if (seen.has(option.name) && !option.repeats) return refuse(`the option ${written} is given twice`)
     seen.add(option.name)
     front.push(written)
     if (option.value === undefined) {
-      if (equals !== -1) return refuse(`the option ${written} takes no value`)
+      if (value !== undefined) return refuse(`the option ${written} takes no value`)
       continue
     }
-    const value = equals === -1 ? words[++at] : word.slice(equals + 1)
-    const isOption = equals === -1 && options.some(({ name }) => `--${name}` === value)
-    if (value === undefined || isOption)
-      return refuse(`the option ${written} needs a value: ${written} ${option.value}`)
+    if (value === undefined) return refuse(`the option ${written} needs a value: ${written} ${option.value}`)
+    if (!option.isText && !/^[-+]?\d+$/.test(value))
+      return refuse(`the option ${written} needs a whole number, not '${value}'`)
     front.push(option.isText ? wrap(value) : value)
   }
-  return Either.right([...front, ...back])
+  const missing = taken.find(({ needed }, at) => needed && at >= back.length)
+  if (missing !== undefined) return refuse(`\`millrace ${command}\` needs ${missing.name}: ${missing.summary}`)
+  const extra = taken.some(({ repeats }) => repeats) ? undefined : back[taken.length]
+  if (extra !== undefined) return refuse(`there is an argument too many: '${withoutValue(extra)}'`)
+  return Either.right([...front, ...back.map(wrap)])
 }
 
 const unknownOption = (command: string, options: ReadonlyArray<Option<unknown>>, written: string): UsageError => {

@@ -10,6 +10,7 @@ export interface CommandEntry {
 }
 
 export const commands: ReadonlyArray<CommandEntry> = [
+  { name: "init", summary: "Make a project with a small example.", load: () => import("./commands/Init.ts") },
   { name: "run", summary: "Run a workflow.", load: () => import("./commands/Run.ts") },
   { name: "resume", summary: "Go on with a run.", load: () => import("./commands/Resume.ts") },
   { name: "cancel", summary: "Cancel a run.", load: () => import("./commands/Cancel.ts") },
@@ -24,5 +25,39 @@ export const commands: ReadonlyArray<CommandEntry> = [
   { name: "show", summary: "Show a run and its steps.", load: () => import("./commands/Show.ts") },
   { name: "logs", summary: "Show what the steps of a run printed.", load: () => import("./commands/Logs.ts") },
   { name: "prune", summary: "Delete runs that ended long ago.", load: () => import("./commands/Prune.ts") },
-  { name: "lsp", summary: "Serve an editor.", load: () => import("./commands/Lsp.ts") }
+  { name: "lsp", summary: "Serve an editor.", load: () => import("./commands/Lsp.ts") },
+  { name: "completions", summary: "Complete words in a shell.", load: () => import("./commands/Completions.ts") }
 ]
+
+/** What the overview of the commands is divided into: each of them is in one of the groups. */
+export const groups: ReadonlyArray<readonly [title: string, names: ReadonlyArray<string>]> = [
+  ["Run", ["run", "resume", "cancel"]],
+  ["Answer", ["approve", "reject"]],
+  ["Look", ["runs", "show", "logs", "graph"]],
+  ["Check", ["validate", "parse", "fmt"]],
+  ["Project", ["init", "list", "prune", "lsp", "completions"]]
+]
+
+/** What people of other tools type, and what it is called here. */
+export const otherNames: Readonly<Record<string, string>> = {
+  abort: "cancel",
+  continue: "resume",
+  clean: "prune",
+  create: "init",
+  delete: "prune",
+  draw: "graph",
+  exec: "run",
+  format: "fmt",
+  history: "runs",
+  inspect: "show",
+  kill: "cancel",
+  lint: "validate",
+  ls: "list",
+  new: "init",
+  ps: "runs",
+  purge: "prune",
+  rm: "prune",
+  start: "run",
+  status: "show",
+  stop: "cancel"
+}

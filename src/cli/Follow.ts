@@ -26,7 +26,7 @@ import { guardProcess } from "./Guard.ts"
 import { howToAnswer, howToResume } from "./Hints.ts"
 import { jsonView } from "./JsonView.ts"
 import { makeLinesView } from "./LinesView.ts"
-import { hasColor, inline, type Paint, paintFor, writeError } from "./Output.ts"
+import { canDraw, hasColor, inline, type Paint, paintFor, writeError } from "./Output.ts"
 import { divertConsole } from "./Session.ts"
 import { handleSignals } from "./Signals.ts"
 import { makeTreeView } from "./TreeView.ts"
@@ -52,7 +52,7 @@ export const follow = <E, R>(
     Effect.gen(function* () {
       const paint = paintFor(hasColor(process.stdout))
       const interactive = !options.json && process.stdin.isTTY === true && process.stdout.isTTY === true
-      const view = yield* makeView(options.json, interactive, paint)
+      const view = yield* makeView(options.json, interactive && canDraw(process.stdout), paint)
       divertConsole()
       const persistence = yield* Persistence
       const follower = new Follower(yield* Engine, persistence, view, options, yield* dbArgument(options.database))
@@ -71,9 +71,9 @@ export const follow = <E, R>(
     })
   )
 
-const makeView = (json: boolean, interactive: boolean, paint: Paint): Effect.Effect<View, never, Scope.Scope> =>
+const makeView = (json: boolean, drawn: boolean, paint: Paint): Effect.Effect<View, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => (json ? jsonView : interactive ? makeTreeView(paint) : makeLinesView(paint))),
+    Effect.sync(() => (json ? jsonView : drawn ? makeTreeView(paint) : makeLinesView(paint))),
     (view) => Effect.sync(view.close)
   )
 
@@ -164,6 +164,8 @@ class Follower {
     switch (event._tag) {
       case "RunStarted":
         return event.parent === null ? shown : Effect.zipRight(this.#attach(event.run), shown)
+      case "EventsMissed":
+        return Effect.zipRight(shown, this.#catchUp())
       case "StorageTrouble":
         this.#trouble = event.message
         return shown
@@ -181,11 +183,21 @@ class Follower {
     }
   }
 
+  /** Shows how far the run has come, where events that would have told it were missed. */
+  #catchUp(): Effect.Effect<void> {
+    const run = this.#run
+    if (run === undefined) return Effect.void
+    return Effect.catchAll(
+      Effect.flatMap(this.persistence.get(run), (record) => this.load(record)),
+      (error) => Effect.logWarning(`run ${run}: ${error.message}`)
+    )
+  }
+
   /** The event does not say which step called the child. */
   #attach(child: RunId): Effect.Effect<void> {
     return this.persistence.get(child).pipe(
       Effect.map((record) => attach(this.view, record)),
-      Effect.catchAll((error) => Effect.logWarning(`child run ${child}: ${error.message}`))
+      Effect.catchAll((error) => Effect.logWarning(`run ${child}: ${error.message}`))
     )
   }
 

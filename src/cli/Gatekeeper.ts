@@ -1,7 +1,6 @@
 /**
  * Answers the gates of a run that goes on here: with `--yes` at once, else by asking on the terminal.
  */
-import { userInfo } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { humanGates } from "../action/GateResolver.ts"
@@ -17,6 +16,7 @@ import {
 import type { BlockedOn, RunId } from "../persistence/Records.ts"
 import { ask, type Reply } from "./GatePrompt.ts"
 import { inline, type Paint } from "./Output.ts"
+import { userName } from "./User.ts"
 import type { View } from "./View.ts"
 
 /** Kinds of steps that are no gates; those are told by the kind of gate. */
@@ -78,7 +78,7 @@ export class Gatekeeper {
   }
 
   #open(run: RunId): Effect.Effect<ReadonlyArray<BlockedOn>, KeepError> {
-    const gates = Effect.flatMap(this.persistence.get(run), Client.openGates)
+    const gates = Effect.flatMap(this.persistence.get(run), Client.gatesToAnswer)
     return Effect.provideService(gates, Persistence, this.persistence).pipe(
       Effect.map((open) => open.filter((gate) => isForPerson(gate) && !this.#answered.has(keyOf(gate))))
     )
@@ -96,7 +96,7 @@ export class Gatekeeper {
         return yield* letGo
       }
       this.view.goOn()
-      if (reply !== "closed") yield* this.#answer(gate, reply, userInfo().username)
+      if (reply !== "closed") yield* this.#answer(gate, reply, userName())
     })
   }
 

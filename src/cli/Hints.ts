@@ -2,9 +2,14 @@
 import type { BlockedOn, RunId, RunRecord } from "../persistence/Records.ts"
 import { inline, quoted } from "./Output.ts"
 
-/** How this program was started: from a checkout, or installed. */
-const program = (): string =>
-  process.env["npm_lifecycle_event"] === "millrace" ? "npm run -s millrace --" : "millrace"
+/** Whether this is the program of a checkout, started by its npm script. */
+export const isCheckout = (): boolean => process.env["npm_lifecycle_event"] === "millrace"
+
+/** How this program was started, as one would type it again: from a checkout, by npx, or installed. */
+export const program = (): string => {
+  if (isCheckout()) return "npm run -s millrace --"
+  return process.env["npm_lifecycle_event"] === "npx" ? "npx millrace" : "millrace"
+}
 
 /** `db`: ` --db FILE`, or nothing where it is found anyway. */
 export const howToResume = (run: RunId, db: string): string => `go on with: ${program()} resume ${run}${db}`

@@ -72,7 +72,7 @@ export const databaseOf = (home: string, db: string | undefined): string =>
   db === undefined ? join(home, "millrace.db") : resolve(db)
 
 /** Where the user's home folder is; its configuration, which questions do not need, is not loaded. */
-const homeHere = (home: string | undefined) => Project.findHome({ ...optional(home), from: process.cwd() })
+export const homeHere = (home: string | undefined) => Project.findHome({ ...optional(home), from: process.cwd() })
 
 /** A database that must be there already. */
 export const existingDatabase = (places: Places) =>

@@ -23,7 +23,8 @@ export const makeLinesView = (paint: Paint): View => {
   }
 }
 
-class Lines {
+/** What is printed for each event. */
+export class Lines {
   /** The first event that was shown: times count from there. */
   #start: number | undefined
   readonly #seen = new Set<RunId>()
@@ -38,7 +39,8 @@ class Lines {
   }
 
   of(event: EngineEvent | EventsMissed): ReadonlyArray<string> {
-    if (event._tag === "EventsMissed") return [`(${event.count} events were not shown)`]
+    if (event._tag === "EventsMissed")
+      return [`(${event.count === 1 ? "1 event was" : `${event.count} events were`} not shown)`]
     this.#start ??= event.timestamp
     // A run that waits is let go and taken up again and again: that is no news to whom saw it.
     const isNews = event._tag !== "RunResumed" || !this.#seen.has(event.run)

@@ -14,7 +14,7 @@ import {
   type StepRecord,
   type StepStatus
 } from "../persistence/Records.ts"
-import { duration, inline, type Paint, shorten } from "./Output.ts"
+import { duration, inline, type Paint, shorten, width } from "./Output.ts"
 
 interface Line {
   readonly run: RunId
@@ -174,7 +174,7 @@ export class RunTree {
     const rows = this.#rowsOf(this.#root, 0)
     const [shown, left] = fit(rows, options.rows)
     const lines = shown.map(({ line, depth }) => text(line, depth, options))
-    return left === 0 ? lines : [options.paint("dim", `  … ${left} more`), ...lines]
+    return left === 0 ? lines : [options.paint("dim", shorten(`  … ${left} more`, options.columns - 1)), ...lines]
   }
 
   #rowsOf(run: RunId, depth: number): ReadonlyArray<Row> {
@@ -215,10 +215,14 @@ const marks: Readonly<Record<StepStatus, readonly [unicode: string, ascii: strin
   cancelled: ["⊘", "x", "yellow"]
 }
 
+/** Where there are no more columns than this, steps are not indented. */
+const narrowest = 16
+
 const text = (line: Line, depth: number, options: RenderOptions): string => {
   const { paint, unicode, now, columns } = options
   const [sign, ascii, style] = marks[line.status]
-  const head = `${"  ".repeat(depth + 1)}${paint(style, unicode ? sign : ascii)} `
+  const indent = Math.min(2 * (depth + 1), Math.max(0, columns - narrowest))
+  const head = `${" ".repeat(indent)}${paint(style, unicode ? sign : ascii)} `
   const label = `${inline(line.name)}${suffix(line.path)}`
   const parts = [label]
   if (line.fanOut !== undefined) parts.push(bar(line.fanOut, unicode))
@@ -226,9 +230,9 @@ const text = (line: Line, depth: number, options: RenderOptions): string => {
   if (line.attempt > 1) parts.push(`attempt ${line.attempt}`)
   if (line.startedAt !== undefined) parts.push(duration((line.endedAt ?? now) - line.startedAt))
   const body = parts.join("  ")
-  const room = columns - 2 * (depth + 1) - 3
-  const cut = shorten(body, Math.max(10, room))
-  const rest = room - [...cut].length - 2
+  const room = Math.max(1, columns - indent - 3)
+  const cut = shorten(body, room)
+  const rest = room - width(cut) - 2
   const note = line.note === "" || rest < 8 ? "" : `  ${paint("dim", shorten(inline(line.note), rest))}`
   return `${head}${cut}${note}`
 }

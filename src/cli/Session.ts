@@ -15,7 +15,7 @@ import { EngineConfig } from "../engine/EngineConfig.ts"
 import * as Runs from "../engine/Runs.ts"
 import { SecretListener } from "../engine/SecretListener.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
-import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
+import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
 import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import { hasColor, hideSecrets, inline, writeError } from "./Output.ts"
@@ -92,16 +92,18 @@ export const divertConsole = (): void => {
 }
 
 /** A run by its id or the beginning of one; from now on no message tells its secrets. */
-export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | RunFault, Persistence> =>
+export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | PersistenceError, Persistence> =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const id = wanted.toUpperCase()
     const found = yield* Effect.catchTag(persistence.find(id), "RunNotFound", () =>
-      Effect.fail(
-        new UsageError({
-          message: `there is no run '${wanted}', or several begin like that`,
-          hint: "`millrace runs` lists them"
-        })
+      Effect.flatMap(persistence.list({ limit: maxListed }), (runs) =>
+        Effect.fail(
+          notFound(
+            wanted,
+            runs.filter((run) => run.id.startsWith(id))
+          )
+        )
       )
     )
     const [run = found] = yield* Runs.knowing([found])
@@ -109,4 +111,17 @@ export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | R
     return run
   })
 
-type RunFault = Exclude<Effect.Effect.Error<ReturnType<(typeof Persistence.Service)["find"]>>, RunNotFound>
+/** Runs that are looked through, the newest first, for those that begin like a word. */
+const maxListed = 1_000
+
+const howToList = "`millrace runs` lists them"
+
+const notFound = (wanted: string, like: ReadonlyArray<RunRecord>): UsageError => {
+  if (like.length < 2) return new UsageError({ message: `there is no run '${wanted}'`, hint: howToList })
+  const named = like.slice(0, 3).map(({ id }) => id)
+  const more = like.length > named.length ? ", …" : ""
+  return new UsageError({
+    message: `${like.length} runs begin with '${wanted}'`,
+    hint: `${named.join(", ")}${more}; ${howToList}`
+  })
+}

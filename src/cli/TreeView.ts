@@ -2,7 +2,7 @@
  * The live tree on a terminal: the same lines drawn again and again, a final time when the run ends.
  */
 import type { RunRecord } from "../persistence/Records.ts"
-import { type Paint, write, writeLine } from "./Output.ts"
+import { columnsOf, type Paint, unpainted, width, write, writeLine } from "./Output.ts"
 import { RunTree } from "./RunTree.ts"
 import { closing } from "./Summary.ts"
 import type { View } from "./View.ts"
@@ -36,9 +36,17 @@ export const makeTreeView = (paint: Paint): View => {
   }
 }
 
+/**
+ * The rows that lines take in so many columns: one that was drawn when there were more columns is broken into several
+ * by the terminal.
+ */
+export const rowsOf = (lines: ReadonlyArray<string>, columns: number): number =>
+  lines.reduce((rows, line) => rows + Math.max(1, Math.ceil(width(unpainted(line)) / columns)), 0)
+
 class Screen {
   #timer: NodeJS.Timeout | undefined
-  #drawn = 0
+  /** The lines that stand on the terminal, above the cursor. */
+  #drawn: ReadonlyArray<string> = []
   #isPaused = false
   readonly #unicode = /utf-?8/i.test(process.env["LC_ALL"] || process.env["LC_CTYPE"] || process.env["LANG"] || "")
 
@@ -70,13 +78,13 @@ class Screen {
     clearInterval(this.#timer)
     this.#timer = undefined
     this.#draw(true)
-    this.#drawn = 0
+    this.#drawn = []
     write(showCursor)
   }
 
   say(text: string): void {
-    write(`${this.#drawn === 0 ? "" : `${up(this.#drawn)}${clearDown}`}${text}\n`)
-    this.#drawn = 0
+    write(`${this.#drawn.length === 0 ? "" : `${up(rowsOf(this.#drawn, this.#columns))}${clearDown}`}${text}\n`)
+    this.#drawn = []
     if (this.#timer !== undefined) this.#draw(false)
   }
 
@@ -87,18 +95,23 @@ class Screen {
     write(showCursor)
   }
 
+  get #columns(): number {
+    return columnsOf(process.stdout) ?? 80
+  }
+
   #draw(whole: boolean): void {
-    // A terminal that was given no size says 0.
-    const columns = process.stdout.columns || 80
     const rows = process.stdout.rows || 24
     const lines = this.tree.render({
       now: Date.now(),
-      columns,
-      rows: whole ? 0 : Math.max(3, rows - 1),
+      columns: this.#columns,
+      rows: whole ? 0 : Math.max(1, rows - 1),
       paint: this.paint,
       unicode: this.#unicode
     })
-    write(`${up(this.#drawn)}${lines.map((line) => `${line}${clearLine}\n`).join("")}${clearDown}`)
-    this.#drawn = lines.length
+    const drawn = rowsOf(this.#drawn, this.#columns)
+    // Lines are written over the old ones; only where those are broken the screen is emptied first, which flickers.
+    const clear = drawn === this.#drawn.length ? "" : clearDown
+    write(`${up(drawn)}${clear}${lines.map((line) => `${line}${clearLine}\n`).join("")}${clearDown}`)
+    this.#drawn = lines
   }
 }

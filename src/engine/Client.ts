@@ -165,6 +165,29 @@ const findGates = (run: RunRecord): Effect.Effect<ReadonlyArray<OpenGate>, Persi
     return [...own, ...theirs.flat()]
   })
 
+/** The open gates that an answer is missing for: neither answered nor cancelled by what their runs have yet to take. */
+export const gatesToAnswer = (
+  run: RunRecord
+): Effect.Effect<ReadonlyArray<BlockedOn>, RunNotFound | PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const found = yield* findGates(run)
+    if (found.length === 0) return []
+    const messages = new Map<RunId, ReadonlyArray<InboxMessage>>()
+    for (const id of new Set([run.id, ...found.map(({ gate }) => gate.run)])) {
+      const { inbox } = yield* persistence.load(id)
+      messages.set(
+        id,
+        inbox.map(({ message }) => message)
+      )
+    }
+    const isCancelled = (id: RunId) => messages.get(id)?.some(({ _tag }) => _tag === "Cancel") === true
+    const isAnswered = (gate: BlockedOn) =>
+      messages.get(gate.run)?.some((message) => message._tag === "Answer" && message.path === gate.path) === true
+    if (isCancelled(run.id)) return []
+    return found.filter(({ gate }) => !isCancelled(gate.run) && !isAnswered(gate)).map(({ shown }) => shown)
+  })
+
 /** The gates of children that live elsewhere: only the run's own record tells of them here. */
 const gatesElsewhere = (run: RunRecord): Effect.Effect<ReadonlyArray<OpenGate>, PersistenceError, Persistence> =>
   Effect.gen(function* () {

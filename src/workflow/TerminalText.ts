@@ -14,8 +14,9 @@ const tab = "    "
 const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u
 const everyUnsafe = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu
 const combining = /\p{M}/u
+/** East Asian wide and fullwidth characters, and emoji that are shown as pictures; a flag's letters are one column each. */
 const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]/u
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|(?![\u{1f1e6}-\u{1f1ff}])\p{Emoji_Presentation}/u
 
 const escape = (char: string): string => {
   const code = char.codePointAt(0) ?? 0

@@ -108,7 +108,7 @@ describe("a gate without a terminal", () => {
     const children = [...ended.stdout.matchAll(/millrace approve (\w{26})/g)].map(([, child]) => child ?? "")
     expect(children).toHaveLength(2)
     expect(ambiguous.stderr).toContain(
-      `waits at several gates: ${children.map((child) => `human_review (/human_review of run ${child})`).join(", ")}\nhelp: `
+      `waits at several gates: ${children.map((child) => `human_review (/human_review of run ${child})`).join(", ")}\nhelp: \`--gate NAME\` says which; for the gate of a child run give that run instead of this one\n`
     )
     const shown = await at.run(["show", run])
     expect(children.filter((child) => !shown.stdout.includes(`  millrace approve ${child} `))).toEqual([])
@@ -229,14 +229,17 @@ describe("runs, show and logs", () => {
     const at = place({ "w.wf": 'workflow w { script s { run = "true" } }' })
     await at.run(["run", "w.wf"])
     await at.run(["run", "w.wf"])
-    for (const wanted of ["01ZZZZ", "0"]) {
+    for (const [wanted, message] of [
+      ["01ZZZZ", "there is no run '01ZZZZ'"],
+      ["0", "2 runs begin with '0'"]
+    ] as const) {
       for (const command of ["show", "logs", "resume", "cancel", "approve"]) {
         const { code, stdout, stderr } = await at.run([command, wanted])
         expect({ command, code, stdout }).toEqual({ command, code: 2, stdout: "" })
-        expect(stderr).toContain(`there is no run '${wanted}'`)
+        expect(stderr).toContain(message)
       }
     }
-  })
+  }, 60_000)
 })
 
 describe("resume", () => {

@@ -142,7 +142,9 @@ describe("a database file", () => {
     expectAnswers(await answers(at, run), run)
     const { code, stderr } = await bound(at, ["cancel", run, ...db])
     expect(code).toBe(1)
-    expect(stderr).toContain("d.db cannot be written: it is read-only, or not yours (EACCES)\nhelp: `runs`, ")
+    expect(stderr).toContain(
+      "d.db cannot be written: it is read-only, or not yours (EACCES)\nhelp: `runs`, `show`, `logs` and `graph --run` read it as it is; to go on with its runs, make the file and its folder writable, or copy it, with the folder `…-files` beside it, and name the copy with `--db FILE`\n"
+    )
     expect(readFileSync(at.path("data/d.db")).equals(before)).toBe(true)
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { place } from "./support.ts"
+import { bin, place, runIn } from "./support.ts"
 
 const action = (body: string) => `export default async () => {\n${body}\n}\n`
 
@@ -57,6 +57,34 @@ describe("a run that nobody watches any longer", () => {
     const { stdout } = await at.run(["runs", "--db", "x.db", "--json"])
     expect(JSON.parse(stdout)).toMatchObject([{ status: "completed" }])
   })
+
+  it.each([
+    "logs RUN | head -1",
+    "show RUN --json | head -1",
+    "runs | true",
+    "graph --run RUN | true",
+    "logs RUN | true"
+  ])("takes a reader that has left for an end, not for an error: %s", async (line) => {
+    // Far more than a pipe holds.
+    const at = place({ "w.wf": `workflow w { script s { run = "head -c 3000000 /dev/zero | tr '\\\\0' x | fold" } }` })
+    const run = runIn((await at.run(["run", "w.wf"])).stdout)
+    const words = `set -o pipefail; '${process.execPath}' '${bin}' ${line.replace("RUN", run)}`
+    const { code, stderr } = await at.run([], { command: ["bash", "-c", words] })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  })
+
+  it.each(["runs", "logs RUN", "run w.wf", "--help"])(
+    "is told where its output cannot be written, and the exit code too: %s",
+    async (line) => {
+      const at = place({ "w.wf": 'workflow w { script s { run = "echo x" } }' })
+      const run = runIn((await at.run(["run", "w.wf"])).stdout)
+      const words = `'${process.execPath}' '${bin}' ${line.replace("RUN", run)} > /dev/full`
+      expect(await at.run([], { command: ["bash", "-c", words] })).toMatchObject({
+        code: 1,
+        stderr: "error: the output cannot be written: ENOSPC: no space left on device, write\n"
+      })
+    }
+  )
 
   it("says so when its database is gone at the end", async () => {
     const at = place({ "w.wf": 'workflow w { script s { run = "rm -f x.db x.db-wal x.db-shm" } }' })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { duration, inline, paintFor, shorten, table } from "../../src/cli/Output.ts"
+import { duration, inColumns, inline, paintFor, shorten, table, width, wrapped } from "../../src/cli/Output.ts"
 import { RunTree } from "../../src/cli/RunTree.ts"
 import type { EngineEvent } from "../../src/engine/Events.ts"
 import type { FanOutCounters } from "../../src/persistence/Records.ts"
@@ -143,12 +143,21 @@ describe("the live tree", () => {
 
   it("never prints a line that is wider than the terminal, nor what a step says as commands to it", () => {
     const waiting: EngineEvent = { _tag: "GateWaiting", ...of("/gate"), kind: "x", prompt: "\u001b[2Jlong ".repeat(30) }
-    for (const columns of [20, 40, 80]) {
-      for (const line of lines(treeOf(started(`/${"n".repeat(60)}`), waiting), { columns })) {
-        expect([...line].length).toBeLessThan(columns)
+    const deep = `/while:x.y/@2/${"n".repeat(60)}`
+    for (const columns of [4, 8, 12, 20, 40, 80]) {
+      for (const line of lines(treeOf(started(deep), waiting), { columns, rows: 1 })) {
+        expect(width(line)).toBeLessThan(columns)
         expect(line).not.toContain("\u001b")
       }
     }
+  })
+
+  it("counts the columns of wide characters", () => {
+    const failed: EngineEvent = { ...of("/a"), _tag: "StepWarning", message: "失敗".repeat(40) }
+    const [line = ""] = lines(treeOf(started("/a"), failed), { columns: 40 })
+    expect(line).toMatch(/^ {2}> a {2}running {2}5\.0s {2}(失敗)+失?…$/)
+    expect(width(line)).toBeGreaterThan(36)
+    expect(width(line)).toBeLessThan(40)
   })
 })
 
@@ -170,11 +179,40 @@ describe("texts for people", () => {
   it("stay on one line, harmless and short", () => {
     expect(inline("a \n\n b\tc\u001b[31m")).toBe("a b c\\x1b[31m")
     expect(shorten("häßlich", 4)).toBe("häß…")
+    expect(shorten("häßlich", 7)).toBe("häßlich")
+    expect([0, 1, 2].map((columns) => shorten("häßlich", columns))).toEqual(["", "…", "h…"])
     expect(
       table([
         ["a", "bb", ""],
         ["ccc", "d", "e"]
       ])
     ).toBe("a    bb  \nccc  d   e")
+  })
+
+  it("take the columns that a terminal gives them: two for East Asian ones and emoji, none for marks on letters", () => {
+    expect(["abc", "失敗", "✅", "⚡", "é", "🇩🇪", "ﾊ", "ハ", "▸✓✗"].map(width)).toEqual([3, 4, 2, 2, 1, 2, 1, 2, 3])
+    expect(shorten("失敗しました", 7)).toBe("失敗し…")
+    expect(shorten("失敗しました", 6)).toBe("失敗…")
+    expect(shorten("e\u0301".repeat(5), 3)).toBe("e\u0301e\u0301…")
+    expect(
+      table([
+        ["失敗", "x"],
+        ["a", "y"]
+      ])
+    ).toBe("失敗  x\na     y")
+    expect(shorten("x".repeat(10_000_000), 20)).toBe(`${"x".repeat(19)}…`)
+  })
+
+  it("are broken between words beside their names, where there is room for it", () => {
+    expect(wrapped("one two three", 7)).toEqual(["one two", "three"])
+    expect(wrapped("a-word-that-is-longer than that", 7)).toEqual(["a-word-that-is-longer", "than", "that"])
+    const rows = [
+      ["--a", "what it is all about"],
+      ["--long", "more"]
+    ] as const
+    expect(inColumns(rows, undefined)).toBe("  --a     what it is all about\n  --long  more")
+    expect(inColumns(rows, 26)).toBe("  --a     what it is all\n          about\n  --long  more")
+    // So narrow that a column beside the names would be none.
+    expect(inColumns(rows, 20)).toBe("  --a     what it is all about\n  --long  more")
   })
 })

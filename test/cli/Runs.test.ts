@@ -91,7 +91,7 @@ describe("runs", () => {
     expect(await listed(at, "--before", three.toLowerCase())).toEqual([one])
     const { code, stderr } = await at.run(["runs", "--before", "zz"])
     expect(code).toBe(2)
-    expect(stderr).toBe("error: there is no run 'zz', or several begin like that\nhelp: `millrace runs` lists them\n")
+    expect(stderr).toBe("error: there is no run 'zz'\nhelp: `millrace runs` lists them\n")
   })
 
   it("are chosen by status, workflow, time and what their inputs say", async () => {

@@ -4,7 +4,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Ended, onTerminal, type Place, place, plain, runIn } from "./support.ts"
+import { type Ended, type Place, place, plain, runIn } from "./support.ts"
 
 /** Values with what shells, JSON and URLs write in other ways; one of several lines. */
 const token = `c4naryT0ken "q' $HOME/ü`
@@ -242,7 +242,7 @@ console.log(JSON.stringify({ verdict: "rejected", reason: "not " + prompt }))`
       }`,
       "scripts/flow!": flow
     })
-    const running = onTerminal(at, ["run", "w.wf", "--input", `token=${token}`])
+    const running = at.onTerminal(["run", "w.wf", "--input", `token=${token}`])
     const asked = await running.prints("waiting? ")
     expect(plain(asked)).toContain("Gate human_approval: Deploy ***?")
     expect(plain(asked)).toContain("2) b-***: second")

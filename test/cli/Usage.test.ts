@@ -15,23 +15,39 @@ describe("the command line", () => {
 
       Usage: millrace COMMAND [ARGUMENTS] [OPTIONS]
 
-        run       Run a workflow.
-        resume    Go on with a run.
-        cancel    Cancel a run.
-        approve   Approve the gate that a run waits at.
-        reject    Reject the gate that a run waits at.
-        validate  Check workflows.
-        list      List the workflows of the project.
-        parse     Show how a workflow is understood.
-        graph     Draw a workflow, or a run of one.
-        fmt       Lay out workflow files.
-        runs      List runs, the newest first.
-        show      Show a run and its steps.
-        logs      Show what the steps of a run printed.
-        prune     Delete runs that ended long ago.
-        lsp       Serve an editor.
+      Run:
+        run          Run a workflow.
+        resume       Go on with a run.
+        cancel       Cancel a run.
 
-      \`millrace COMMAND --help\` shows a command's arguments and options.
+      Answer:
+        approve      Approve the gate that a run waits at.
+        reject       Reject the gate that a run waits at.
+
+      Look:
+        runs         List runs, the newest first.
+        show         Show a run and its steps.
+        logs         Show what the steps of a run printed.
+        graph        Draw a workflow, or a run of one.
+
+      Check:
+        validate     Check workflows.
+        parse        Show how a workflow is understood.
+        fmt          Lay out workflow files.
+
+      Project:
+        init         Make a project with a small example.
+        list         List the workflows of the project.
+        prune        Delete runs that ended long ago.
+        lsp          Serve an editor.
+        completions  Complete words in a shell.
+
+      Examples:
+        # a project with a small example, and a run of it
+        millrace init demo && cd demo && millrace run hello
+
+        # what a command takes, with examples
+        millrace run --help
       "
     `)
     const nothing = await at.run([])
@@ -65,7 +81,16 @@ describe("the command line", () => {
         --json             print a JSON array
 
       The last line says how to see the next page, if there is one; with --json it goes to the error stream.
-      \`millrace runs --status failed --since 7d --text release/2.1\`
+
+      Examples:
+        # the runs that wait for an answer, or that failed
+        millrace runs --status waiting --status failed
+
+        # those of a week, of one workflow, with a text in their inputs
+        millrace runs --workflow deploy --since 7d --text release/2.1
+
+        # for a program, the runs that others started too
+        millrace runs --json --children --limit 500
       "
     `)
     expect(await at.run(["runs", "--json", "-h"])).toEqual(first)

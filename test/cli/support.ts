@@ -88,6 +88,31 @@ export interface Place {
   readonly write: (name: string, text: string | Uint8Array) => string
   readonly start: (args: ReadonlyArray<string>, options?: Omit<StartOptions, "cwd">) => Running
   readonly run: (args: ReadonlyArray<string>, options?: Omit<StartOptions, "cwd">) => Promise<Ended>
+  /** Runs the program in a real pseudo-terminal; `type` sends what a user would. Behind it stands `exit CODE`. */
+  readonly onTerminal: (args: ReadonlyArray<string>, options?: TerminalOptions) => Running
+}
+
+export interface TerminalOptions {
+  readonly columns?: number
+  readonly rows?: number
+  readonly env?: Readonly<Record<string, string>>
+  /** What stands behind the program's words: `< /dev/null`. */
+  readonly redirected?: string
+}
+
+const onTerminal = (
+  cwd: string,
+  args: ReadonlyArray<string>,
+  { columns = 100, env, redirected = "", rows = 20 }: TerminalOptions = {}
+): Running => {
+  const words = [process.execPath, bin, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")
+  const command = `stty rows ${rows} cols ${columns}; ${words} ${redirected}; echo "exit $?"`
+  return start([], {
+    cwd,
+    env: { LC_ALL: "C.UTF-8", TERM: "xterm", ...env },
+    keepInput: true,
+    command: ["script", "-qec", command, "/dev/null"]
+  })
 }
 
 /** A folder that is removed after the test. */
@@ -108,20 +133,9 @@ export const place = (files: Readonly<Record<string, string | Uint8Array>> = {})
     path: (name) => join(folder, name),
     write,
     start: started,
-    run: (args, options) => started(args, options).ended
+    run: (args, options) => started(args, options).ended,
+    onTerminal: (args, options) => onTerminal(folder, args, options)
   }
-}
-
-/** Runs the program in a real pseudo-terminal; `type` sends what a user would. */
-export const onTerminal = (at: Place, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) => {
-  const words = [process.execPath, bin, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")
-  const command = `stty rows 20 cols 100; ${words}; echo "exit $?"`
-  return start([], {
-    cwd: at.folder,
-    env: { LC_ALL: "C.UTF-8", TERM: "xterm", ...env },
-    keepInput: true,
-    command: ["script", "-qec", command, "/dev/null"]
-  })
 }
 
 const escapes = new RegExp(`${String.fromCharCode(27)}\\[[0-9?]*[A-Za-z]|\\r`, "g")

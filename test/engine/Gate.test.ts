@@ -14,8 +14,10 @@ import {
 import * as Client from "../../src/engine/Client.ts"
 import { Engine } from "../../src/engine/Engine.ts"
 import type { StartOptions } from "../../src/engine/interpreter/WorkflowFiles.ts"
+import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import type { RunId } from "../../src/persistence/Records.ts"
+import { commitTo, engineId, gateRecord, runRecord, stepPath } from "../../src/testing/SampleRecords.ts"
 import {
   action,
   awaitEnd,
@@ -500,5 +502,49 @@ describe("a gate in a dry run", () => {
       expect(asked).toBe(0)
       expect(end.step("/human_approval").gate?.answer).toMatchObject({ approved: true, by: "dry run" })
     })
+  )
+})
+
+describe("a gate whose run has yet to take what was sent to it", () => {
+  const waiting = Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const run = runRecord("R", { owner: engineId("E"), generation: 1 })
+    yield* persistence.create(run)
+    const gates = ["/a", "/b"].map((path) => ({ _tag: "Step", step: gateRecord(path) }) as const)
+    yield* persistence.commit(commitTo(run, ...gates))
+    const open = Effect.map(Effect.flatMap(persistence.get(run.id), Client.gatesToAnswer), (found) =>
+      found.map(({ path }) => path)
+    )
+    return { run, open }
+  })
+
+  it.effect("needs no other answer", () =>
+    Effect.gen(function* () {
+      const { open, run } = yield* waiting
+      expect(yield* open).toEqual(["/a", "/b"])
+      yield* Client.answer(run.id, { gate: "/a", approved: true })
+      expect(yield* open).toEqual(["/b"])
+      expect((yield* Client.openGates(run)).map(({ path }) => path)).toEqual(["/a", "/b"])
+    }).pipe(Effect.provide(MemoryPersistence.layer))
+  )
+
+  it.effect("needs none if that is a cancellation, also if it is that of the run above", () =>
+    Effect.gen(function* () {
+      const persistence = yield* Persistence
+      const { open, run } = yield* waiting
+      const child = runRecord("C", {
+        parent: { run: run.id, path: stepPath("/workflow:c") },
+        status: "waiting",
+        owner: engineId("E"),
+        generation: 1
+      })
+      yield* persistence.create(child)
+      yield* persistence.commit(commitTo(child, { _tag: "Step", step: gateRecord("/inner") }))
+      expect(yield* open).toEqual(["/a", "/b", "/inner"])
+      yield* Client.cancel(child.id)
+      expect(yield* open).toEqual(["/a", "/b"])
+      yield* Client.cancel(run.id)
+      expect(yield* open).toEqual([])
+    }).pipe(Effect.provide(MemoryPersistence.layer))
   )
 })

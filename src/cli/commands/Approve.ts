@@ -1,6 +1,5 @@
 /** `approve`: lets a run pass the gate that it waits at, and goes on with it. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { answer, answerArguments, answerOptions } from "../Answer.ts"
 import { UsageError } from "../CliError.ts"
 import { defineCommand, text } from "../CommandLine.ts"
@@ -8,6 +7,14 @@ import { defineCommand, text } from "../CommandLine.ts"
 export const command = defineCommand({
   name: "approve",
   summary: "Approve the gate that a run waits at, and go on with the run unless another process does.",
+  examples: [
+    ["approve, and go on with the run right here", "millrace approve 01JD8N4K"],
+    [
+      "with options of the gate, and a word for the steps behind it",
+      'millrace approve 01JD8N4K --select staging,docs --feedback "go ahead"'
+    ],
+    ["one of several gates; whoever works on runs goes on", "millrace approve 01JD8N4K --gate human_review --no-resume"]
+  ],
   arguments: answerArguments,
   options: {
     ...answerOptions,
@@ -23,8 +30,12 @@ export const command = defineCommand({
 const parsed = (value: string | undefined): Effect.Effect<unknown, UsageError> =>
   value === undefined
     ? Effect.succeed(undefined)
-    : Effect.mapError(Schema.decode(Schema.parseJson())(value), ({ message }) => {
-        return new UsageError({ message: `--value is no JSON: ${message}`, hint: `a text is written --value '"so"'` })
+    : Effect.try({
+        try: (): unknown => JSON.parse(value),
+        catch: (error) => {
+          const what = error instanceof Error ? error.message : String(error)
+          return new UsageError({ message: `--value is no JSON: ${what}`, hint: `a text is written --value '"so"'` })
+        }
       })
 
 const keysOf = (select: string | undefined): ReadonlyArray<string> =>

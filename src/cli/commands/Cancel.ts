@@ -14,6 +14,10 @@ import { findRun, storeLayer } from "../Session.ts"
 export const command = defineCommand({
   name: "cancel",
   summary: "Cancel a run: what is going on is interrupted, and its always block runs.",
+  examples: [
+    ["cancel a run, wherever it is running", "millrace cancel 01JD8N4K"],
+    ["and say why", 'millrace cancel 01JD8N4K --reason "wrong branch"']
+  ],
   arguments: { run: argument("RUN", "the run") },
   options: { reason: text("reason", "TEXT", "why, for the record"), db: dbOption, home: homeOption },
   run: ({ run: wanted, reason, db, home }) =>

@@ -20,6 +20,11 @@ export const command = defineCommand({
     "Without an argument it lays out all workflows of the project; of a directory, those in it.",
     "A file with errors is left as it is. `-` reads the standard input and prints the result."
   ],
+  examples: [
+    ["lay out all workflows of the project", "millrace fmt"],
+    ["in CI: fail if one is not laid out", "millrace fmt --check workflows"],
+    ["from an editor", "millrace fmt - < deploy.wf"]
+  ],
   arguments: { targets: argumentsOf("FILE|NAME|DIR|-", "what to lay out") },
   options: {
     check: flag("check", "change nothing; name the files that would change and exit with 1"),

@@ -22,6 +22,10 @@ export const command = defineCommand({
   name: "graph",
   summary: "Draw a workflow, or a run of one with the states of its steps.",
   notes: ["`millrace graph deploy --svg > deploy.svg`; without --svg it prints Mermaid, as Markdown pages show it."],
+  examples: [
+    ["a picture of a workflow", "millrace graph deploy --svg > deploy.svg"],
+    ["how far a run has come, as Mermaid", "millrace graph --run 01JD8N4K"]
+  ],
   arguments: { target: optionalArgument("FILE|NAME|-", "the workflow; `-` reads the standard input") },
   options: {
     run: text("run", "RUN", "a run instead of a workflow"),

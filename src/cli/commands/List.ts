@@ -4,16 +4,19 @@ import * as Either from "effect/Either"
 import { type ListedWorkflow } from "../../action/Project.ts"
 import { shownPath } from "../../action/ProjectFiles.ts"
 import { isRequired, type WorkflowDefinition } from "../../workflow/Definition.ts"
-import { hasErrors } from "../../workflow/Diagnostic.ts"
 import { defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { homeOption, openProject } from "../Home.ts"
-import { inline, shorten, table, writeLine } from "../Output.ts"
+import { inline, shorten, writeLine, writeTable } from "../Output.ts"
 
 export const command = defineCommand({
   name: "list",
   summary: "List the workflows of the project.",
   notes: ["A file that cannot be read is listed with its problem; `millrace validate` says all that is wrong."],
+  examples: [
+    ["what can be run here, and with which inputs", "millrace list"],
+    ["the workflows of another project", "millrace list --home ../shop/.millrace --json"]
+  ],
   arguments: {},
   options: { home: homeOption, json: flag("json", "print a JSON array") },
   run: ({ home, json }) =>
@@ -22,7 +25,7 @@ export const command = defineCommand({
       const listed = project.list().map(describe)
       if (json) writeLine(JSON.stringify(listed, undefined, 2))
       else if (listed.length === 0) writeLine(`no workflows in ${shownPath(project.home)}`)
-      else writeLine(table([headings, ...listed.map(row)]))
+      else writeTable([headings, ...listed.map(row)])
       return ExitCode.done
     })
 })
@@ -41,8 +44,8 @@ const describe = ({ name, file, parsed }: ListedWorkflow): Listed => {
   if (Either.isLeft(parsed)) return { ...nothing, problem: parsed.left.message }
   const { definition, diagnostics } = parsed.right
   const problem = diagnostics.find(({ severity }) => severity === "error")?.message
-  if (definition === undefined || hasErrors(diagnostics)) return { ...nothing, problem: problem ?? "not a workflow" }
-  return { ...nothing, ...shown(definition) }
+  if (problem !== undefined) return { ...nothing, problem }
+  return definition === undefined ? nothing : { ...nothing, ...shown(definition) }
 }
 
 const shown = ({ title, name, trigger, inputs }: WorkflowDefinition) => ({

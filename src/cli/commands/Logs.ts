@@ -1,5 +1,4 @@
 /** `logs`: what the scripts and programs of a run printed, attempt by attempt. */
-import { once } from "node:events"
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
 import { type AttemptLog, OutputStore } from "../../persistence/OutputStore.ts"
@@ -12,13 +11,17 @@ import { CommandFailed, UsageError } from "../CliError.ts"
 import { argument, defineCommand, optionalArgument } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
-import { hasColor, inline, paintFor, write, writeLine } from "../Output.ts"
+import { hasColor, inline, paintFor, write, writeBytes, writeLine } from "../Output.ts"
 import { findRun, questionLayer } from "../Session.ts"
 
 export const command = defineCommand({
   name: "logs",
   summary: "Show what the steps of a run printed: stdout and stderr of each attempt.",
   notes: ["Runs that the run started have logs of their own; `millrace show RUN` names them."],
+  examples: [
+    ["what all steps of a run printed", "millrace logs 01JD8N4K"],
+    ["what one step printed, page by page", "millrace logs 01JD8N4K build | less"]
+  ],
   arguments: { run: argument("RUN", "the run"), step: optionalArgument("STEP", "only this step, by name or path") },
   options: { db: dbOption, home: homeOption },
   run: ({ run: wanted, step, db, home }) =>
@@ -84,13 +87,14 @@ const show = (log: AttemptLog, redactor: Redactor | undefined): Effect.Effect<vo
 const copy = async (file: string, redactor: Redactor | undefined): Promise<void> => {
   const redacted = redactor?.stream()
   let last = 10
-  const print = async (bytes: Buffer) => {
+  const print = (bytes: Buffer): Promise<boolean> => {
     last = bytes.at(-1) ?? last
-    if (!process.stdout.write(bytes)) await once(process.stdout, "drain")
+    return writeBytes(bytes)
   }
   for await (const chunk of createReadStream(file)) {
     const bytes = Buffer.from(chunk)
-    await print(redacted?.push(bytes) ?? bytes)
+    // Whoever reads this has left.
+    if (!(await print(redacted?.push(bytes) ?? bytes))) return
   }
   if (redacted !== undefined) await print(redacted.end())
   if (last !== 10) write("\n")

@@ -17,6 +17,11 @@ export const command = defineCommand({
   name: "parse",
   summary: "Show how a workflow is understood, without comments and in the order of the language.",
   notes: ["It reads the one file only: what the workflow names is `validate`'s to check."],
+  examples: [
+    ["how a workflow is understood", "millrace parse deploy"],
+    ["its definition, for a program", "millrace parse ./deploy.wf --json"],
+    ["a text that is no file", "millrace parse - < deploy.wf"]
+  ],
   arguments: { target: argument("FILE|NAME|-", "the workflow; `-` reads the standard input") },
   options: { json: flag("json", "print the definition as JSON"), home: homeOption },
   run: ({ target, json, home }) =>

@@ -10,7 +10,7 @@ import { UsageError } from "../CliError.ts"
 import { defineCommand, flag, text } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
-import { inline, moment, plural, shorten, table, writeLine } from "../Output.ts"
+import { inline, moment, plural, shorten, writeLine, writeTable } from "../Output.ts"
 import { questionLayer, storeLayer } from "../Session.ts"
 import { handleSignals } from "../Signals.ts"
 import { readAge } from "../Times.ts"
@@ -19,9 +19,13 @@ export const command = defineCommand({
   name: "prune",
   summary: "Delete runs that have ended, with the runs below them, their logs and their outputs.",
   notes: [
-    "`millrace prune --older-than 30d` deletes what ended more than 30 days ago, `millrace prune --keep 100` all but",
-    "the newest 100; with both, what either says. Runs that have not ended stay, as do those above them.",
+    "With both of --older-than and --keep, what either says goes. Runs that have not ended stay, as do those above them.",
     "Interrupted at any moment, it is gone on with by the next prune."
+  ],
+  examples: [
+    ["what would go, of what ended more than 30 days ago", "millrace prune --older-than 30d --dry-run"],
+    ["all but the newest 100 that have ended", "millrace prune --keep 100"],
+    ["every night, from a crontab", "millrace prune --older-than 4w --keep 10000 --json >> prune.log"]
   ],
   arguments: {},
   options: {
@@ -120,7 +124,7 @@ const foretell = (criteria: Prune.PruneCriteria, json: boolean) =>
       return ExitCode.done
     }
     const shown = report.runs.slice(0, maxShown)
-    if (shown.length > 0) writeLine(table([headings, ...(yield* Effect.forEach(shown, row))]))
+    if (shown.length > 0) writeTable([headings, ...(yield* Effect.forEach(shown, row))])
     if (shown.length < report.runs.length) writeLine(`… and ${plural(report.runs.length - shown.length, "more run")}`)
     writeLine(report.runs.length === 0 ? "no run would be deleted" : `${report.counted} would be deleted`)
     const { countedUnnamed } = report

@@ -14,6 +14,11 @@ export const command = defineCommand({
     "What has completed is not run again. A completed or cancelled run needs --from-step or --restart.",
     "A RUN is given by its id, or by the beginning of it if no other run begins like that."
   ],
+  examples: [
+    ["go on with a run; the beginning of its id is enough", "millrace resume 01JD8N4K"],
+    ["run one step, and all behind it, again", "millrace resume 01JD8N4K --from-step build"],
+    ["everything again, with the same inputs", "millrace resume 01JD8N4K --restart --yes"]
+  ],
   arguments: { run: argument("RUN", "the run") },
   options: {
     fromStep: text("from-step", "STEP", "run this step, by path or name, again, and all that follow it"),

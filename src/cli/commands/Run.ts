@@ -18,6 +18,11 @@ export const command = defineCommand({
     "The workflow is validated first: nothing runs, and nothing is recorded, where it has errors.",
     "On a terminal a gate is asked right there; elsewhere the run is left waiting, and the exit code is 3."
   ],
+  examples: [
+    ["a workflow of the project, with inputs", "millrace run deploy --input branch=main --input notify=ops"],
+    ["a file, without running its scripts", "millrace run ./deploy.wf --dry-run"],
+    ["unattended, its events for a program", "millrace run deploy --yes --json > events.ndjson"]
+  ],
   arguments: { target: argument("FILE|NAME", "the workflow: a file, or the name of one of the project") },
   options: {
     input: texts("input", "NAME=VALUE", "an input of the workflow"),

@@ -1,15 +1,14 @@
 /** `runs`: lists the runs of a database. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type { RunFilter } from "../../persistence/Persistence.ts"
 import { RunId, type RunRecord, RunStatus } from "../../persistence/Records.ts"
-import { nearest } from "../../workflow/Suggest.ts"
 import { UsageError } from "../CliError.ts"
 import { defineCommand, flag, integer, text, texts } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { howToSeeMore } from "../Hints.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
-import { duration, inline, moment, shorten, table, writeError, writeLine } from "../Output.ts"
+import { oneOf } from "../OneOf.ts"
+import { duration, inline, moment, shorten, writeError, writeLine, writeTable } from "../Output.ts"
 import { runJson } from "../RunJson.ts"
 import { readPage } from "../RunPage.ts"
 import { findRun, questionLayer } from "../Session.ts"
@@ -20,9 +19,14 @@ const defaultLimit = 50
 export const command = defineCommand({
   name: "runs",
   summary: "List runs, the newest first.",
-  notes: [
-    "The last line says how to see the next page, if there is one; with --json it goes to the error stream.",
-    "`millrace runs --status failed --since 7d --text release/2.1`"
+  notes: ["The last line says how to see the next page, if there is one; with --json it goes to the error stream."],
+  examples: [
+    ["the runs that wait for an answer, or that failed", "millrace runs --status waiting --status failed"],
+    [
+      "those of a week, of one workflow, with a text in their inputs",
+      "millrace runs --workflow deploy --since 7d --text release/2.1"
+    ],
+    ["for a program, the runs that others started too", "millrace runs --json --children --limit 500"]
   ],
   arguments: {},
   options: {
@@ -51,7 +55,7 @@ export const command = defineCommand({
         const { next, runs } = yield* readPage({ ...filter, ...(before === undefined ? {} : { before }) })
         if (json) writeLine(JSON.stringify(runs.map(runJson), undefined, 2))
         else if (runs.length === 0) writeLine("no runs")
-        else writeLine(table([headings, ...runs.map(row)]))
+        else writeTable([headings, ...runs.map(row)])
         if (next !== undefined) (json ? writeError : writeLine)(howToSeeMore(nextPage(values, next)))
         return ExitCode.done
       }).pipe(Effect.provide(questionLayer(database)))
@@ -73,7 +77,7 @@ interface Values {
 const readFilter = (values: Values): Effect.Effect<RunFilter, UsageError> =>
   Effect.gen(function* () {
     const { children, limit, since, text: wanted, workflow } = values
-    const status = yield* Effect.forEach(values.status, readStatus)
+    const status = yield* Effect.forEach(values.status, (word) => oneOf("status", word, RunStatus.literals))
     if (limit < 1) return yield* new UsageError({ message: "--limit must be at least 1" })
     if (wanted === "") return yield* new UsageError({ message: "--text needs a text to look for" })
     return {
@@ -112,15 +116,6 @@ const nextPage = (values: Values, next: RunId): ReadonlyArray<string> => {
     ...given("--home", home),
     ...(json ? ["--json"] : [])
   ]
-}
-
-const isStatus = Schema.is(RunStatus)
-
-const readStatus = (word: string): Effect.Effect<RunStatus, UsageError> => {
-  if (isStatus(word)) return Effect.succeed(word)
-  const close = nearest(word, RunStatus.literals)
-  const hint = close === undefined ? `one of: ${RunStatus.literals.join(", ")}` : `did you mean '${close}'?`
-  return Effect.fail(new UsageError({ message: `there is no status '${word}'`, hint }))
 }
 
 const headings = ["RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", ""]

@@ -16,7 +16,7 @@ import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { howToAnswer } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "../Home.ts"
-import { duration, hasColor, inline, type Paint, paintFor, shorten, writeLine } from "../Output.ts"
+import { duration, hasColor, inline, type Paint, paintFor, plural, shorten, writeLine } from "../Output.ts"
 import { itemJson, runJson, stepJson } from "../RunJson.ts"
 import { findRun, questionLayer } from "../Session.ts"
 import { styleOf } from "../Summary.ts"
@@ -25,6 +25,10 @@ export const command = defineCommand({
   name: "show",
   summary: "Show a run, its steps, and the runs that they started.",
   notes: ["With --json: {run, steps, items} of the one run, steps of earlier epochs included."],
+  examples: [
+    ["a run and its steps; the beginning of its id is enough", "millrace show 01JD8N4K"],
+    ["everything that is recorded", "millrace show 01JD8N4K --json > run.json"]
+  ],
   arguments: { run: argument("RUN", "the run") },
   options: { db: dbOption, home: homeOption, json: flag("json", "print everything that is recorded, as JSON") },
   run: ({ run: wanted, db, home, json }) =>
@@ -99,12 +103,12 @@ const head = (run: RunRecord, paint: Paint): ReadonlyArray<string> => {
 /** What agents said that they used, children included; null where they said nothing. */
 const usage = (totals: Totals): string | null => {
   const counts = [
-    [totals.num_turns, "turns"],
-    [totals.input_tokens, "input tokens"],
-    [totals.output_tokens, "output tokens"]
+    [totals.num_turns, "turn"],
+    [totals.input_tokens, "input token"],
+    [totals.output_tokens, "output token"]
   ] as const
   const cost = totals.cost_usd === 0 ? [] : [`$${totals.cost_usd.toFixed(2)}`]
-  const used = [...cost, ...counts.filter(([count]) => count !== 0).map(([count, of]) => `${count} ${of}`)]
+  const used = [...cost, ...counts.filter(([count]) => count !== 0).map(([count, of]) => plural(count, of))]
   return used.length === 0 ? null : used.join(", ")
 }
 

@@ -13,6 +13,10 @@ export const command = defineCommand({
   name: "validate",
   summary: "Check workflows: their syntax, what they mean, and all that they name.",
   notes: ["Without an argument it checks all workflows of the project; of a directory, those in it."],
+  examples: [
+    ["all workflows of the project", "millrace validate"],
+    ["some, and warnings count", "millrace validate deploy ./more --strict"]
+  ],
   arguments: { targets: argumentsOf("FILE|NAME|DIR", "what to check") },
   options: { strict: flag("strict", "warnings are errors"), home: homeOption },
   run: ({ targets, strict, home }) =>

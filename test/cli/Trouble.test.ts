@@ -1,0 +1,279 @@
+import { describe, expect, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import { mkdirSync, readdirSync, realpathSync } from "node:fs"
+import { Lines } from "../../src/cli/LinesView.ts"
+import { paintFor } from "../../src/cli/Output.ts"
+import type { EngineEvent } from "../../src/engine/Events.ts"
+import { runId, stepPath } from "../../src/testing/SampleRecords.ts"
+import { bin, type Place, place, runIn } from "./support.ts"
+
+const script = 'workflow w { script s { run = "echo x" } }'
+
+/** A module that the program loads before its own: what it does to Node's modules holds for the program. */
+const preload = (at: Place, code: string): Readonly<Record<string, string>> => ({
+  NODE_OPTIONS: `--require ${at.write("preload.cjs", `${code}; require("module").syncBuiltinESMExports()`)}`
+})
+
+describe("a workflow that is not there", { timeout: 60_000 }, () => {
+  it("is answered with those that are", async () => {
+    const at = place({ ".millrace/workflows/deploy.wf": script, ".millrace/workflows/build.wf": script })
+    for (const command of ["run", "validate", "parse", "graph", "fmt"]) {
+      const { code, stderr, stdout } = await at.run([command, "zzz"])
+      expect({ command, code, stdout }).toEqual({ command, code: 2, stdout: "" })
+      expect(stderr).toBe(
+        "error: no workflow 'zzz': there is none; searched .millrace/workflows/zzz.wf\nhelp: the workflows here: build, deploy\n"
+      )
+    }
+  })
+
+  it("by its name is answered with how to name the file that is here", async () => {
+    const at = place({ "zzz.wf": script })
+    expect((await at.run(["run", "zzz"])).stderr).toBe(
+      "error: no workflow 'zzz': there is none; searched workflows/zzz.wf\nhelp: a name stands for a file in the home folder's workflows/; for the file here write 'zzz.wf'\n"
+    )
+  })
+
+  it("is answered with how to name one, where there is none at all", async () => {
+    const at = place({ "empty/readme.txt": "" })
+    expect((await at.run(["run", "zzz"])).stderr).toBe(
+      "error: no workflow 'zzz': there is none; searched workflows/zzz.wf\nhelp: give a workflow's file, or its name in the home folder's workflows/\n"
+    )
+    const none = (folder: string) => ({
+      code: 2,
+      stdout: "",
+      stderr: `error: there are no workflows in ${folder}\n`
+    })
+    for (const command of ["validate", "fmt"]) {
+      expect(await at.run([command])).toMatchObject(none(realpathSync(at.folder)))
+      expect(await at.run([command, "empty"])).toMatchObject(none("empty"))
+    }
+    expect(await at.run(["list"])).toMatchObject({ code: 0, stdout: `no workflows in ${realpathSync(at.folder)}\n` })
+  })
+})
+
+describe("what a command cannot do", { timeout: 60_000 }, () => {
+  it("is said by runs, graph, logs and show", async () => {
+    const at = place({
+      "w.wf": script,
+      "quiet.wf": 'workflow quiet { script s { run = "true" } call a }',
+      "actions/a.mjs": "export default () => {}"
+    })
+    const run = runIn((await at.run(["run", "w.wf"])).stdout)
+    const dry = runIn((await at.run(["run", "w.wf", "--dry-run"])).stdout)
+    const said = async (...args: ReadonlyArray<string>) => {
+      const { code, stderr, stdout } = await at.run(args)
+      return `${code}: ${stdout}${stderr}`.replaceAll(run, "RUN")
+    }
+    expect(await said("runs", "--limit", "0")).toBe("2: error: --limit must be at least 1\n")
+    expect(await said("runs", "--workflow", "other")).toBe("0: no runs\n")
+    expect(await said("graph")).toBe("2: error: either a workflow or a run can be drawn: FILE|NAME, or --run RUN\n")
+    expect(await said("logs", run, "x")).toBe("2: error: run RUN has no step 'x'\nhelp: its steps: s\n")
+    expect(await said("logs", run, "ss")).toBe("2: error: run RUN has no step 'ss'\nhelp: did you mean 's'?\n")
+    expect(await said("logs", dry)).toBe("0: no step printed anything\n")
+    expect(await said("logs", dry, "s")).toBe("0: s printed nothing\n")
+    expect(await said("show", dry)).toMatch(/^workflow +w, dry run$/m)
+  })
+})
+
+describe("what agents say that they have used", () => {
+  it("is shown with the run", async () => {
+    const used = '{ num_turns: "1", input_tokens: "10", output_tokens: "5", cost_usd: "0.5" }'
+    const at = place({
+      "w.wf": "workflow w { call a }",
+      "actions/a.mjs": `export default () => ({ metadata: ${used} })`
+    })
+    const run = runIn((await at.run(["run", "w.wf"])).stdout)
+    expect((await at.run(["show", run])).stdout).toMatch(/^usage +\$0\.50, 1 turn, 10 input tokens, 5 output tokens$/m)
+  })
+})
+
+describe("an age or a time that is none", () => {
+  it("is answered with what one looks like", async () => {
+    const at = place({ "w.wf": script })
+    await at.run(["run", "w.wf"])
+    expect(await at.run(["prune", "--older-than", "soon"])).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: "error: --older-than needs an age, not 'soon'\nhelp: a number and a unit: 90s, 30m, 12h, 30d, 4w\n"
+    })
+    expect(await at.run(["runs", "--since", "soon"])).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr:
+        "error: --since needs an age or a date, not 'soon'\nhelp: an age (2h, 7d), a date (2026-11-01), or a date and a time (2026-11-01T08:30, UTC; or with a zone, …+02:00)\n"
+    })
+    expect(await at.run(["prune"])).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr:
+        "error: prune needs --older-than AGE or --keep N\nhelp: `millrace prune --older-than 30d --dry-run` says what would go, and deletes nothing\n"
+    })
+    expect(await at.run(["prune", "--keep", "few"])).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: "error: --keep needs a number of runs, not 'few'\n"
+    })
+  })
+})
+
+describe("a run that is no longer this process's", () => {
+  it("is left alone, and the exit code is 1", async () => {
+    const at = place({
+      "w.wf": 'workflow w { script s { run = "until test -e go; do sleep 0.05; done" } script t { run = "touch ran" } }'
+    })
+    const running = at.start(["run", "w.wf"])
+    const run = runIn(await running.prints("/s: started"))
+    const database = new Database(at.path("millrace.db"))
+    database.prepare("UPDATE runs SET owner = 'somebody else', generation = generation + 1").run()
+    database.close()
+    at.write("go", "")
+    const { code, stderr, stdout } = await running.ended
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `error: run ${run} has been taken over by another process\n`
+    })
+    expect(stdout).toContain("  the run is no longer owned by this process\n")
+    expect(readdirSync(at.folder)).not.toContain("ran")
+  })
+})
+
+describe("a process that ends in the midst", () => {
+  const wf = { "w.wf": "workflow w { call bad }" }
+
+  it("says how the run goes on, if something has ended it", async () => {
+    const at = place({ ...wf, "actions/bad.mjs": "export default () => process.exit(0)" })
+    const { code, stderr, stdout } = await at.run(["run", "w.wf"])
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `error: something ended the process while a run went on\nhelp: go on with: millrace resume ${runIn(stdout)}\n`
+    })
+  })
+
+  it("before anything was recorded says so", async () => {
+    // Thrown in the turn in which the program begins to catch such things, which is before the first commit.
+    const throwing = `const look = () => {
+      if (process.listenerCount("uncaughtException") > 0) throw new Error("too early")
+      setImmediate(look)
+    }
+    setImmediate(look)
+    export default {}`
+    const at = place({ ...wf, "actions/bad.mjs": "export default () => {}", "millrace.config.mjs": throwing })
+    expect(await at.run(["run", "w.wf"])).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: "error: nobody caught: too early\nhelp: nothing was recorded\n"
+    })
+  })
+
+  it("because its database is gone says so", async () => {
+    const at = place({ "w.wf": 'workflow w { script s { run = "rm -f x.db x.db-wal x.db-shm" } }' })
+    expect(await at.run(["run", "w.wf", "--db", "x.db"])).toMatchObject({
+      code: 1,
+      stderr: "error: the database x.db was deleted while the run went on: it is recorded nowhere\n"
+    })
+  })
+})
+
+describe("this program itself", () => {
+  it("says what is wrong where it stands in a folder that is gone", async () => {
+    const at = place({ "w.wf": script })
+    mkdirSync(at.path("gone"))
+    const inGone = (args: string) =>
+      at.run([], {
+        command: ["sh", "-c", `cd gone && rmdir ../gone 2>/dev/null; exec "${process.execPath}" "$0" ${args}`, bin]
+      })
+    expect(await inGone("runs")).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: "error: the folder that you stand in is gone\nhelp: `cd` to one that is there\n"
+    })
+  })
+
+  it("tells a defect in one line, without a stack trace, with exit code 1", async () => {
+    const at = place()
+    const env = preload(at, `require("fs").existsSync = () => { throw new Error("broken\\u001b[31m") }`)
+    expect(await at.run(["runs"], { env })).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: "error: this should not have happened: broken\\x1b[31m\nhelp: please report it\n"
+    })
+  })
+
+  it("says what it could not take back, where init fails twice", async () => {
+    const at = place({ actions: "a file" })
+    const env = preload(at, `require("fs").unlinkSync = () => { throw new Error("EIO: i/o error, unlink") }`)
+    const { code, stderr } = await at.run(["init"], { env })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(
+      /^error: the project cannot be written: ENOTDIR.*; what was written before is left: EIO: i\/o error, unlink\n$/
+    )
+  })
+})
+
+describe("a line for each event", () => {
+  const run = runId("R")
+  const at = { timestamp: 1_000, run }
+  const counters = { total: 2, completed: 0, failed: 0, skipped: 0, running: 0 }
+  const step = { ...at, path: stepPath("/s"), step: "s", stepId: "R/s" }
+
+  it("has the time since the first, the path, and what happened", () => {
+    const lines = new Lines(paintFor(false))
+    const events: ReadonlyArray<EngineEvent> = [
+      { ...at, _tag: "RunResumed", epoch: 1 },
+      { ...step, _tag: "StepStarted", kind: "call", attempt: 1 },
+      { ...step, _tag: "StepRetrying", attempt: 1, error: "no\nluck" },
+      { ...step, _tag: "StepStarted", timestamp: 2_500, kind: "call", attempt: 2 },
+      { ...step, _tag: "StepWarning", message: "odd" },
+      { ...step, _tag: "StepHeartbeat", attempt: 2, details: "half" },
+      {
+        ...step,
+        _tag: "StepCompleted",
+        timestamp: 3_500,
+        kind: "call",
+        succeeded: false,
+        status: "timed_out",
+        error: "late"
+      },
+      { ...step, _tag: "GateWaiting", kind: "human_review", prompt: "Right?" },
+      { ...step, _tag: "GateWaiting", kind: "human_review", prompt: null },
+      { ...step, _tag: "GateResolved", approved: false },
+      { ...step, _tag: "FanOutItemsCollected", total: 1, counters },
+      { ...step, _tag: "FanOutItemsCollected", total: 2, counters },
+      { ...step, _tag: "FanOutItemStarted", item: "x" },
+      { ...step, _tag: "FanOutItemCompleted", item: "x", succeeded: true, error: null },
+      { ...at, _tag: "LeaseLost" },
+      { ...at, _tag: "StorageTrouble", message: "the disk is full; trying again" },
+      { ...at, _tag: "Panicked", message: "a defect", stack: null }
+    ]
+    const missed = ([1, 3] as const).map((count) => ({ _tag: "EventsMissed", count }) as const)
+    const shown = [...events, ...missed].flatMap((event) => lines.of(event))
+    expect(shown.join("\n")).toMatchInlineSnapshot(`
+      "    0ms  resumed
+          0ms  /s: started
+          0ms  /s: failed, will be tried again: no luck
+         1.5s  /s: attempt 2
+          0ms  /s: warning: odd
+         2.5s  /s: timed out (2.5s): late
+          0ms  /s: waits for an answer: Right?
+          0ms  /s: waits for an answer
+          0ms  /s: rejected
+          0ms  /s: 1 item
+          0ms  /s: 2 items
+          0ms  /s: x started
+          0ms  /s: x completed
+          0ms  the run is no longer owned by this process
+          0ms  the disk is full; trying again
+          0ms  a defect
+      (1 event was not shown)
+      (3 events were not shown)"
+    `)
+  })
+
+  it("has the path through the parents' steps for a child, and the item that it works on", () => {
+    const lines = new Lines(paintFor(false))
+    lines.attach(runId("C"), run, stepPath("/foreach:f"), "item 1")
+    lines.attach(runId("D"), runId("C"), stepPath("/workflow:d"), undefined)
+    const event = { ...step, run: runId("D"), _tag: "StepStarted", kind: "call", attempt: 1 } as const
+    expect(lines.of(event)).toEqual(["    0ms  /foreach:f[item 1]/workflow:d/s: started"])
+  })
+})
