@@ -112,6 +112,7 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
     definition: (key) => read(() => definition(store, key)),
     known: (runs) => read(() => runs.filter((run) => store.runs.has(run))),
     namedOutputs: (names) => read(() => namedOutputs(store, names)),
+    claimable: (options) => read(() => claimable(store, options)),
     nextReadyAt: (after) => read(() => nextReadyAt(store, after)),
     changes: Stream.fromPubSub(hints)
   })
@@ -227,12 +228,16 @@ const claim = (store: MemoryStore, id: RunId, options: ClaimOptions) =>
     })
   })
 
+const claimReady = (store: MemoryStore, options: ClaimReadyOptions): ReadonlyArray<Claim> =>
+  claimable(store, options).flatMap((run) =>
+    Either.match(claim(store, run.id, options), { onLeft: () => [], onRight: (it) => [it] })
+  )
+
 /** Those of lost owners first: they have waited without a `readyAt`. */
-const claimReady = (store: MemoryStore, options: ClaimReadyOptions): ReadonlyArray<Claim> => {
+const claimable = (store: MemoryStore, options: ClaimReadyOptions): ReadonlyArray<RunRecord> => {
   const wanted = (run: RunRecord) =>
     isLive(run.status) &&
     isWanted(run, options) &&
-    (options.root === undefined || run.root === options.root || run.id === options.root) &&
     (run.owner === null
       ? run.readyAt !== null && run.readyAt <= options.now
       : run.owner !== options.engine && (leaseOf(store, run) ?? 0) <= options.now)
@@ -241,7 +246,6 @@ const claimReady = (store: MemoryStore, options: ClaimReadyOptions): ReadonlyArr
     .filter(wanted)
     .sort((a, b) => (order(a) === order(b) ? byId(a, b) : order(a) - order(b)))
     .slice(0, options.limit)
-    .flatMap((run) => Either.match(claim(store, run.id, options), { onLeft: () => [], onRight: (it) => [it] }))
 }
 
 const release = (

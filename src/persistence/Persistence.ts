@@ -120,6 +120,10 @@ export interface ClaimReadyOptions extends ClaimOptions {
   readonly definitions?: ReadonlyArray<string>
   /** Only this run and those below it. */
   readonly root?: RunId
+  /** Only these runs. */
+  readonly only?: ReadonlyArray<RunId>
+  /** Not these runs. */
+  readonly except?: ReadonlyArray<RunId>
   readonly limit: number
 }
 
@@ -268,6 +272,8 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
     readonly known: (runs: ReadonlyArray<RunId>) => Effect.Effect<ReadonlyArray<RunId>, PersistenceError>
     /** Those of these kept outputs (`OutputStore`) that a step of any run names. */
     readonly namedOutputs: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
+    /** The runs that `claimReady` would claim, in its order: for whoever has to look at a run before it is claimed. */
+    readonly claimable: (options: ClaimReadyOptions) => Effect.Effect<ReadonlyArray<RunRecord>, PersistenceError>
     /** The nearest `readyAt` after a time of an unowned run, for the timer of a watchdog. */
     readonly nextReadyAt: (after: number) => Effect.Effect<number | undefined, PersistenceError>
 

@@ -10,8 +10,18 @@ import { LeaseLost, RunAlreadyEnded, RunAlreadyOwned, SeqConflict } from "./Pers
 import type { EngineId, InboxMessage, RunId, RunRecord, RunStatus } from "./Records.ts"
 import { isEnded } from "./Records.ts"
 
-/** Whether a watchdog that knows these workflows and definitions may claim a run. */
+/** Whether a run is among those that a watchdog asks for. */
 export const isWanted = (
+  run: Pick<RunRecord, "id" | "root" | "workflow" | "definition">,
+  { except, only, root, ...known }: Omit<ClaimReadyOptions, "engine" | "now" | "limit">
+): boolean =>
+  isKnown(run, known) &&
+  (root === undefined || run.root === root || run.id === root) &&
+  only?.includes(run.id) !== false &&
+  except?.includes(run.id) !== true
+
+/** Whether a watchdog that knows these workflows and definitions may claim a run. */
+const isKnown = (
   run: Pick<RunRecord, "workflow" | "definition">,
   { workflows, definitions }: Pick<ClaimReadyOptions, "workflows" | "definitions">
 ): boolean => {

@@ -153,6 +153,7 @@ export const intercept = (store: PersistenceService, { write, read }: Intercepto
     definition: (key) => read(store.definition(key)),
     known: (runs) => read(store.known(runs)),
     namedOutputs: (names) => read(store.namedOutputs(names)),
+    claimable: (options) => read(store.claimable(options)),
     nextReadyAt: (after) => read(store.nextReadyAt(after)),
     changes: store.changes
   })

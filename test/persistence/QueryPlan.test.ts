@@ -16,7 +16,9 @@ const claims: ReadonlyArray<ClaimReadyOptions> = [
   { ...claim, workflows: ["build"] },
   { ...claim, root: runId("A") },
   { ...claim, definitions: ["wf:", "code:order@1"] },
-  { ...claim, root: runId("A"), workflows: ["build"] }
+  { ...claim, root: runId("A"), workflows: ["build"] },
+  { ...claim, only: [runId("A")] },
+  { ...claim, except: [runId("A")], definitions: ["wf:"] }
 ]
 
 /** A filter, and the index that its list walks; several for several statuses. */
@@ -50,6 +52,7 @@ const constants = Object.entries(Sql).flatMap(([name, value]): ReadonlyArray<rea
 const statements: ReadonlyArray<readonly [name: string, sql: string]> = [
   ...constants,
   ["countCommit", Sql.countCommit(["status"])],
+  ["selectRuns", Sql.selectRuns(sqlite)],
   ["updateRun", Sql.updateRun(["status", "seq"])],
   ...claims.map((options) => ["selectRunsOf", Sql.selectRunsOf(sqlite, "ann", options).sql] as const),
   ...claims.map((options) => ["selectReady", Sql.selectReady(sqlite, options).sql] as const),

@@ -44,7 +44,12 @@ export interface SqlBackend {
 }
 
 export const make = (backend: SqlBackend): PersistenceService =>
-  Persistence.of({ ...writes(backend), ...queries(backend), changes: Stream.fromPubSub(backend.hints) })
+  Persistence.of({
+    ...writes(backend),
+    ...queries(backend),
+    claimable: (options) => claimable(backend, options),
+    changes: Stream.fromPubSub(backend.hints)
+  })
 
 type Names =
   | "create"
@@ -126,7 +131,19 @@ const runWith = <A>(reader: Reader, operation: Operation<A>): Effect.Effect<A, P
   return Effect.suspend(() => step())
 }
 
-const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, WriteNames | "changes"> => {
+const claimable = (
+  { dialect, reader }: SqlBackend,
+  options: ClaimReadyOptions
+): ReturnType<PersistenceService["claimable"]> =>
+  Effect.gen(function* () {
+    const ids = yield* runWith(reader, Writes.claimables(dialect, options))
+    if (ids.length === 0) return []
+    const rows = yield* reader.query({ sql: Sql.selectRuns(dialect), params: [JSON.stringify(ids)] })
+    const runs = new Map((yield* decoded(() => rows.map(decodeRun))).map((run) => [run.id, run]))
+    return ids.flatMap((id) => runs.get(id) ?? [])
+  })
+
+const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, WriteNames | "claimable" | "changes"> => {
   const rows = <A>(decode: (row: Row) => A, sql: string, ...params: ReadonlyArray<SqlValue>) =>
     Effect.flatMap(reader.query({ sql, params }), (all) => decoded(() => all.map(decode)))
   const run = (id: RunId) => Effect.flatMap(rows(decodeRun, Sql.selectRun, id), ([found]) => orNotFound(found, id))

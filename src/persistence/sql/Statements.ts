@@ -17,6 +17,7 @@ export const selectFence = `SELECT ${fenceColumns} FROM runs WHERE id = ?`
 export const insertRun = `INSERT INTO runs (${runColumnNames.join(", ")}) VALUES (${marks(runColumnNames.length)})
   ON CONFLICT DO NOTHING`
 export const selectRun = "SELECT * FROM runs WHERE id = ?"
+export const selectRuns = (dialect: Dialect) => `SELECT * FROM runs WHERE ${dialect.isIn("id")}`
 export const selectRunByKey =
   "SELECT * FROM runs WHERE workflow = ? AND idempotency_key = ? AND idempotency_key IS NOT NULL"
 /** Two rows tell whether a prefix is unique; the full id sorts first. */
@@ -85,16 +86,17 @@ export const selectLostOwners = `WITH RECURSIVE owners (id) AS (
 
 /** Few runs are ready; the indexes by workflow and root would go through all that ever were. */
 const claimFilter = (dialect: Dialect, options: ClaimReadyOptions): Statement => {
-  const known = knownFilter(dialect, options)
-  const { root } = options
-  if (root === undefined) return known
-  return {
-    sql: `${known.sql} AND (${dialect.unindexed("root")} = ? OR ${dialect.unindexed("id")} = ?)`,
-    params: [...known.params, root, root]
-  }
+  const { except, only, root } = options
+  const id = dialect.unindexed("id")
+  const filters = [knownFilter(dialect, options)]
+  if (root !== undefined)
+    filters.push({ sql: ` AND (${dialect.unindexed("root")} = ? OR ${id} = ?)`, params: [root, root] })
+  if (only !== undefined) filters.push({ sql: ` AND ${dialect.isIn(id)}`, params: [JSON.stringify(only)] })
+  if (except !== undefined) filters.push({ sql: ` AND NOT (${dialect.isIn(id)})`, params: [JSON.stringify(except)] })
+  return { sql: filters.map(({ sql }) => sql).join(""), params: filters.flatMap(({ params }) => params) }
 }
 
-/** As `isWanted` in `Rules`. */
+/** As `isKnown` in `Rules`. */
 const knownFilter = (dialect: Dialect, { workflows, definitions }: ClaimReadyOptions): Statement => {
   if (workflows === undefined && definitions === undefined) return { sql: "", params: [] }
   const wanted = (definitions ?? []).map((key) =>

@@ -128,6 +128,38 @@ export const claimCases: ReadonlyArray<Case> = [
     yield* same((yield* store.get(runId("G"))).recoveries, 0)
   }),
 
+  requirement("claimReady takes only the runs that it is given, and not those that are excepted", function* (store) {
+    for (const id of ["A", "B", "C", "D"]) yield* store.create(runRecord(id))
+    yield* store.create(runRecord("E", { status: "completed" }))
+    yield* same(yield* claimed(store, { only: [] }), [])
+    yield* same(yield* claimed(store, { only: [runId("C"), runId("E"), runId("none")] }), ["C"])
+    yield* same(yield* claimed(store, { only: [runId("A"), runId("B")], except: [runId("A")] }), ["B"])
+    yield* same(yield* claimed(store, { except: [runId("A")] }), ["D"])
+    yield* same(yield* claimed(store, { except: [] }), ["A"])
+  }),
+
+  requirement("claimable gives the runs that claimReady would take, in its order, and claims none", function* (store) {
+    yield* store.renewEngine(engineRecord("lost", now))
+    yield* store.renewEngine(engineRecord("ann", now + 1))
+    const running = { status: "running", generation: 1, readyAt: null } as const
+    yield* store.create(runRecord("A", { readyAt: now }))
+    yield* store.create(runRecord("B", { readyAt: 9_000, definition: "code:b@1" }))
+    yield* store.create(runRecord("C", { ...running, owner: engineRecord("lost", 0).id }))
+    yield* store.create(runRecord("D", { ...running, owner: ann }))
+    yield* store.create(runRecord("E", { readyAt: now + 1, status: "waiting" }))
+    yield* store.create(runRecord("F", { status: "needs_resume" }))
+    const records = yield* store.claimable(everyone)
+    yield* same(
+      records.map((run) => String(run.id)),
+      ["C", "B", "A"]
+    )
+    yield* same(records[0], yield* store.get(runId("C")))
+    yield* same((yield* store.claimable({ ...everyone, limit: 2 })).length, 2)
+    yield* same((yield* store.claimable({ ...everyone, definitions: ["code:"] }))[0]?.id, runId("B"))
+    yield* same(yield* store.claimable({ ...everyone, only: [runId("D")] }), [])
+    yield* same(yield* claimed(store, { except: [runId("B")] }), ["C", "A"])
+  }),
+
   requirement("engines that ask at once share what is ready", function* (store) {
     yield* Effect.forEach(["ann", "ben"], (id) => store.renewEngine(engineRecord(id, 20_000)))
     const ids = Array.from({ length: 30 }, (_, n) => `R${100 + n}`)
