@@ -22,18 +22,19 @@ import {
   type PersistenceError,
   type PersistenceService,
   type RunAlreadyEnded,
-  RunAlreadyExists,
+  type RunAlreadyExists,
   type RunAlreadyOwned,
   type RunNotFound
 } from "../persistence/Persistence.ts"
 import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
-import { shownText } from "../persistence/Redaction.ts"
 import { withChildRunner } from "./ChildrenElsewhere.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 import { childRuns } from "./ChildRuns.ts"
+import { shownError } from "./CreateRun.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
 import { type EngineEvent, EventBus, type EventsMissed } from "./Events.ts"
+import { GateNotifier, type GateNotifierService } from "./GateNotice.ts"
 import { currentHost } from "./Host.ts"
 import { Lease } from "./Lease.ts"
 import { Lookout } from "./Lookout.ts"
@@ -79,6 +80,10 @@ export class Engine extends Context.Tag("millrace/Engine")<
     readonly newRunId: Effect.Effect<RunId>
     /** Runs resident here. */
     readonly resident: Effect.Effect<ReadonlyArray<RunId>>
+    /** Waits until the watchdog finds no run that it could take up now, and none is resident. */
+    readonly drained: Effect.Effect<void>
+    /** Never succeeds; fails when the store cannot be used until a person has done something about it. */
+    readonly broken: Effect.Effect<never, PersistenceError>
     /** What the engine holds at this moment: for tests and metrics. */
     readonly stats: Effect.Effect<EngineStats>
   }
@@ -103,8 +108,8 @@ const makeEngine = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const random = yield* Effect.random
-  const [runner, secrets] = [yield* ChildRunner, yield* SecretListener]
-  const engine = new EngineState(persistence, settings, clock, random, runtime, runner, secrets)
+  const services = { runner: yield* ChildRunner, secrets: yield* SecretListener, notifier: yield* GateNotifier }
+  const engine = new EngineState(persistence, settings, clock, random, runtime, services)
   yield* engine.lease.renew
   yield* Effect.forkScoped(engine.lease.keep)
   yield* Effect.forkScoped(engine.lookout.listen)
@@ -112,6 +117,14 @@ const makeEngine = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.zipRight(engine.residents.stopAll, engine.lease.end))
   return engine.service
 })
+
+/** What a host may supply in place of the defaults. */
+interface EngineServices {
+  readonly runner: ChildRunnerService
+  /** Told of values that are secret. */
+  readonly secrets: (values: ReadonlyArray<string>) => void
+  readonly notifier: GateNotifierService
+}
 
 class EngineState {
   readonly id: EngineId
@@ -124,6 +137,7 @@ class EngineState {
   readonly #host: RunHost
   /** Those who wait for a run to come, leave or end. */
   readonly #waiters = new Set<Deferred.Deferred<void>>()
+  readonly #broken = Deferred.unsafeMake<never, PersistenceError>(FiberId.none)
 
   constructor(
     private readonly persistence: PersistenceService,
@@ -131,13 +145,13 @@ class EngineState {
     private readonly clock: Clock.Clock,
     private readonly random: Random.Random,
     private readonly runtime: Runtime.Runtime<never>,
-    runner: ChildRunnerService,
-    secrets: (values: ReadonlyArray<string>) => void
+    { notifier, runner, secrets }: EngineServices
   ) {
     const id = EngineId.make(this.#ulid())
     const host = currentHost()
     const deadlines = new Deadlines(clock, runtime)
-    const shared = { id, persistence, settings, clock, deadlines, sources: this.#sources } as const
+    const failed = (error: PersistenceError) => this.#failed(error)
+    const shared = { id, persistence, settings, clock, deadlines, sources: this.#sources, failed } as const
     this.id = id
     this.#deadlines = deadlines
     this.#bus = new EventBus(settings.eventCapacity)
@@ -168,6 +182,7 @@ class EngineState {
       clock,
       deadlines,
       children,
+      notifier,
       newRunId: () => this.#newRunId(),
       idle: (run) => this.#idle(run),
       asProcess: (effect) => Effect.withRandom(Effect.withClock(effect, clock), random),
@@ -191,6 +206,8 @@ class EngineState {
       events: (filter) => this.#bus.subscribe(filter),
       newRunId: Effect.sync(() => this.#newRunId()),
       resident: Effect.sync(() => this.residents.ids),
+      drained: this.lookout.drained,
+      broken: Deferred.await(this.#broken),
       stats: Effect.sync(() => ({
         residents: this.residents.ids.length,
         deadlines: this.#deadlines.size,
@@ -239,10 +256,7 @@ class EngineState {
     return Effect.suspend(() => {
       const run: RunRecord = { ...record, owner: this.id, generation: 1, seq: 0, readyAt: null }
       this.lookout.give(run.id)
-      const begun = Effect.mapError(this.residents.begin(run), (error) =>
-        error instanceof RunAlreadyExists ? shown(run, error) : error
-      )
-      return Effect.as(begun, run.id)
+      return Effect.as(Effect.mapError(this.residents.begin(run), shownError(run)), run.id)
     })
   }
 
@@ -280,6 +294,11 @@ class EngineState {
     })
   }
 
+  /** What may clear is tried again; anything else somebody has to look at. */
+  #failed(error: PersistenceError): void {
+    if (!error.transient) Deferred.unsafeDone(this.#broken, Effect.fail(error))
+  }
+
   #changed(): void {
     this.lookout.nudge()
     for (const change of this.#waiters) Deferred.unsafeDone(change, Effect.void)
@@ -292,10 +311,6 @@ class EngineState {
     return Effect.raceAll([Deferred.await(change), hint, this.#deadlines.sleep(awaitInterval)])
   }
 }
-
-/** A key may be made of what is secret. */
-const shown = (record: RunRecord, { idempotencyKey, run, workflow }: RunAlreadyExists): RunAlreadyExists =>
-  new RunAlreadyExists({ workflow, run, idempotencyKey: shownText(record, idempotencyKey) })
 
 /** ms */
 const awaitInterval = 1_000

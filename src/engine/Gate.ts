@@ -5,6 +5,7 @@
  * - G2 The deadline counts from the first wait, across restarts.
  * - G3 A stored answer wins over the resolver's, whichever kind of gate it is.
  * - G4 An answer that the gate cannot read is dropped with a warning, and the gate goes on waiting.
+ * - G5 (`GateNotice`) That a person was told of the gate is on its row.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,6 +15,7 @@ import type { BlockedOn, GateAnswer, GateRecord, StepPath, StepRecord } from "..
 import { isTerminal, noResult } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import type { EngineEvent } from "./Events.ts"
+import { telling } from "./GateNotice.ts"
 import { journaled, newRow, type RunContext, topicOf } from "./RunContext.ts"
 import { messageOf, stepCompleted, stopRow } from "./StepRows.ts"
 
@@ -21,7 +23,7 @@ export interface GateSpec {
   readonly branch: Branch
   readonly path: StepPath
   readonly name: string
-  readonly gate: Omit<GateRecord, "answer">
+  readonly gate: Omit<GateRecord, "notifiedAt" | "answer">
   /** `continue`: a gate that timed out does not fail. */
   readonly onTimeout: "fail" | "continue"
   /** Approve at once (a dry run). */
@@ -41,15 +43,20 @@ export const gate = (spec: GateSpec): Effect.Effect<StepRecord> =>
     const wait = Effect.suspend(() => {
       const waiting = row ?? startWaiting(spec)
       if (spec.approve) return Effect.sync(() => answered(spec, waiting, dryRunAnswer(spec.branch.run), []))
+      const { run } = spec.branch
+      const answer = telling(run, blockedOn(spec, waiting), untilAnswered(spec, waiting))
       return Effect.zipRight(
-        spec.branch.run.flush,
-        Effect.flatMap(Effect.exit(Effect.interruptible(untilAnswered(spec, waiting))), (exit) =>
-          Exit.isSuccess(exit) ? Effect.sync(exit.value) : stopRow(spec.branch, waiting, exit.cause)
+        run.flush,
+        Effect.flatMap(Effect.exit(Effect.interruptible(answer)), (exit) =>
+          Exit.isSuccess(exit) ? Effect.sync(exit.value) : stopRow(spec.branch, current(spec, waiting), exit.cause)
         )
       )
     })
     return spec.branch.run.inProcess(Effect.uninterruptible(wait))
   })
+
+/** The row as it is now: it may say meanwhile that a person was told. */
+const current = ({ branch, path }: GateSpec, row: StepRecord): StepRecord => branch.run.row(path) ?? row
 
 const startWaiting = (spec: GateSpec): StepRecord => {
   const { run, iteration, group } = spec.branch
@@ -61,7 +68,7 @@ const startWaiting = (spec: GateSpec): StepRecord => {
     status: "waiting",
     iteration,
     group,
-    gate: { ...spec.gate, answer: null },
+    gate: { ...spec.gate, notifiedAt: null, answer: null },
     wakeAt: spec.approve ? null : run.now() + spec.gate.timeout
   })
   const event = { ...run.about(row), kind: spec.gate.kind, attempt: 1 }
@@ -207,8 +214,14 @@ const blockedOn = (spec: GateSpec, row: StepRecord): BlockedOn => ({
   until: row.wakeAt
 })
 
-const answered = (spec: GateSpec, row: StepRecord, answer: GateAnswer, changes: ReadonlyArray<Change>): StepRecord => {
-  const gateRecord: GateRecord = { ...spec.gate, answer }
+const answered = (
+  spec: GateSpec,
+  waiting: StepRecord,
+  answer: GateAnswer,
+  changes: ReadonlyArray<Change>
+): StepRecord => {
+  const row = current(spec, waiting)
+  const gateRecord: GateRecord = { ...spec.gate, notifiedAt: row.gate?.notifiedAt ?? null, answer }
   const ended: StepRecord = answer.approved
     ? {
         ...row,
@@ -224,10 +237,12 @@ const answered = (spec: GateSpec, row: StepRecord, answer: GateAnswer, changes: 
 const rejection = ({ branch, name }: GateSpec, { feedback }: GateAnswer): string =>
   feedback === null ? `gate '${name}' was rejected` : branch.run.shown(feedback)
 
-const timedOut = (spec: GateSpec, row: StepRecord): StepRecord =>
-  spec.onTimeout === "fail"
+const timedOut = (spec: GateSpec, waiting: StepRecord): StepRecord => {
+  const row = current(spec, waiting)
+  return spec.onTimeout === "fail"
     ? end(spec, { ...row, status: "failed", error: "gate timed out" }, [], false)
     : end(spec, { ...row, status: "timed_out", error: null }, [], false)
+}
 
 const end = (spec: GateSpec, row: StepRecord, changes: ReadonlyArray<Change>, approved: boolean): StepRecord => {
   const { run } = spec.branch

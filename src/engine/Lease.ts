@@ -24,6 +24,8 @@ export interface LeaseOptions {
   readonly lost: () => void
   /** It holds again after it had ended. */
   readonly regained: () => void
+  /** The store could not renew it. */
+  readonly failed: (error: PersistenceError) => void
 }
 
 export class Lease {
@@ -55,9 +57,10 @@ export class Lease {
   /** Renews for ever. */
   readonly keep: Effect.Effect<void> = Effect.suspend(() => {
     const { deadlines, settings } = this.options
-    const tried = Effect.catchAll(Effect.as(this.renew, settings.leaseRefresh), (error) =>
-      Effect.as(Effect.logWarning(`the engine's lease could not be renewed: ${error.message}`), 1_000)
-    )
+    const tried = Effect.catchAll(Effect.as(this.renew, settings.leaseRefresh), (error) => {
+      this.options.failed(error)
+      return Effect.as(Effect.logWarning(`the engine's lease could not be renewed: ${error.message}`), 1_000)
+    })
     const again = (delay: number): Effect.Effect<void> =>
       Effect.flatMap(deadlines.sleep(Math.min(delay, settings.leaseRefresh)), () => {
         this.#checkEnd()

@@ -6,12 +6,16 @@
  *   below them.
  * - K3 A parked run is tried once for each source that is registered and knows it, unless it was parked because it
  *   kills its process.
+ * - K4 (`Screening`) A source may look at runs before they are claimed for it.
  */
 import type * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import * as Stream from "effect/Stream"
 import type {
   Claim,
+  ClaimReadyOptions,
   PersistenceError,
   PersistenceService,
   RunAlreadyEnded,
@@ -26,6 +30,7 @@ import type { Lease } from "./Lease.ts"
 import { Nudge } from "./Nudge.ts"
 import type { ProgramSource } from "./Program.ts"
 import type { Residents } from "./Residents.ts"
+import { Screening } from "./Screening.ts"
 
 export type TakeError = RunNotFound | RunAlreadyOwned | RunAlreadyEnded | PersistenceError
 
@@ -39,6 +44,20 @@ export interface LookoutOptions {
   readonly lease: Lease
   readonly sources: ReadonlySet<ProgramSource>
   readonly residents: () => Residents
+  /** The store could not be looked at. */
+  readonly failed: (error: PersistenceError) => void
+}
+
+/** What a look claimed, and whether there may be more. */
+interface Claimed {
+  readonly claims: ReadonlyArray<Claim>
+  readonly isMore: boolean
+}
+
+/** Somebody who waits for a look that began after another one, and found nothing to do. */
+interface Idler {
+  readonly after: number
+  readonly done: Deferred.Deferred<void>
 }
 
 /** Statuses of runs that an engine may hold. */
@@ -63,9 +82,14 @@ export class Lookout {
   #nextRescue = 0
   /** Sources whose parked runs have not been tried. */
   readonly #untried = new Set<ProgramSource>()
+  readonly #screening: Screening
+  /** Looks that were begun. */
+  #looks = 0
+  readonly #idlers = new Set<Idler>()
 
   constructor(private readonly options: LookoutOptions) {
     this.#nudge = new Nudge(options.deadlines)
+    this.#screening = new Screening(options.sources)
   }
 
   /** The newest message that has been looked at. */
@@ -139,16 +163,32 @@ export class Lookout {
 
   /** For ever: at each nudge, when the next run is due, and now and then. */
   readonly watch: Effect.Effect<void> = Effect.suspend(() => {
-    const looked = Effect.catchAll(this.#look, (error) =>
-      Effect.as(Effect.logWarning(`looking for runs failed: ${error.message}`), afterFailure)
-    )
+    const looked = Effect.catchAll(this.#look, (error) => {
+      this.options.failed(error)
+      return Effect.as(Effect.logWarning(`looking for runs failed: ${error.message}`), afterFailure)
+    })
     return Effect.forever(Effect.flatMap(looked, (delay) => this.#nudge.wait(delay)))
   })
+
+  /** Waits until a look that begins from now on finds nothing to take up while no run lives here. */
+  readonly drained: Effect.Effect<void> = Effect.suspend(() => {
+    const idler: Idler = { after: this.#looks, done: Deferred.unsafeMake(FiberId.none) }
+    this.#idlers.add(idler)
+    this.nudge()
+    const forget = Effect.sync(() => this.#idlers.delete(idler))
+    return Effect.ensuring(Deferred.await(idler.done), forget)
+  })
+
+  #rest(look: number): void {
+    if (this.#isStranded || this.options.residents().ids.length > 0) return
+    for (const { after, done } of this.#idlers) if (look > after) Deferred.unsafeDone(done, Effect.void)
+  }
 
   /** ms until the next look. */
   readonly #look: Effect.Effect<number, PersistenceError> = Effect.gen(this, function* () {
     const { lease, settings, sources } = this.options
     const interval = settings.watchdogInterval
+    const look = ++this.#looks
     yield* this.#deliver
     if (this.options.residents().isStopping || sources.size === 0 || !lease.holds) return interval
     yield* this.#bury
@@ -156,6 +196,7 @@ export class Lookout {
     yield* this.#tryParked
     const isMore = yield* this.#takeReady
     if (isMore) return 0
+    this.#rest(look)
     const now = this.#now()
     const next = yield* this.options.persistence.nextReadyAt(now)
     const until = Math.min(
@@ -203,9 +244,13 @@ export class Lookout {
     if (sources.length === 0) return Effect.void
     const isOurs = (run: RunRecord) =>
       run.recoveries <= this.options.settings.maxRecoveries && sources.some((source) => source.accepts(run))
+        ? this.#screening.isKnown(run)
+        : Effect.succeed(false)
     return Effect.onError(
       this.#each(["needs_resume"], (run) =>
-        isOurs(run) ? this.#quietly(this.#take(run.id, this.claim(run.id))) : Effect.void
+        Effect.flatMap(isOurs(run), (ours) =>
+          ours ? this.#quietly(this.#take(run.id, this.claim(run.id))) : Effect.void
+        )
       ),
       () => Effect.sync(() => sources.forEach((source) => this.#untried.add(source)))
     )
@@ -229,32 +274,51 @@ export class Lookout {
   readonly #takeReady: Effect.Effect<boolean, PersistenceError> = Effect.suspend(() => {
     const limit = this.#room
     if (limit <= 0) return Effect.succeed(false)
-    return Effect.flatMap(this.#claimReady(limit), (claims) =>
+    return Effect.flatMap(this.#claimReady(limit), ({ claims, isMore }) =>
       Effect.as(
         Effect.forEach(claims, (claim) => this.#quietly(this.options.residents().adopt(claim)), {
           discard: true
         }),
-        claims.length >= limit
+        isMore
       )
     )
   })
 
+  /** A run with all below it counts as one. */
   get #room(): number {
     const { claimBatch, maxConcurrentRuns } = this.options.settings
-    const busy = this.options.residents().all.filter(({ run }) => run.record.status !== "waiting").length
-    return Math.min(claimBatch, maxConcurrentRuns - busy)
+    const busy = this.options.residents().all.filter(({ run }) => run.record.status !== "waiting")
+    return Math.min(claimBatch, maxConcurrentRuns - new Set(busy.map(({ run }) => run.record.root)).size)
   }
 
   /** K2. An answer that was lost may have left claims behind. */
-  #claimReady(limit: number): Effect.Effect<ReadonlyArray<Claim>, PersistenceError> {
+  #claimReady(limit: number): Effect.Effect<Claimed, PersistenceError> {
     const { id, persistence, settings, sources } = this.options
     const options = { engine: id, now: this.#now(), limit }
+    if (settings.watchdog && this.#screening.isNeeded) return this.#claimKnown(options)
     const claimed = settings.watchdog
       ? persistence.claimReady({ ...options, ...knownBy(sources) })
       : Effect.map(
           Effect.forEach(this.#given, (root) => persistence.claimReady({ ...options, root })),
           (claims) => claims.flat()
         )
+    return Effect.map(this.#claiming(claimed), (claims) => ({ claims, isMore: claims.length >= limit }))
+  }
+
+  /** K4. Claimed is only what is still ready: a run that another engine parked meanwhile is not. */
+  #claimKnown(options: ClaimReadyOptions): Effect.Effect<Claimed, PersistenceError> {
+    const { persistence, settings, sources } = this.options
+    const { limit, now } = options
+    const page = { ...options, limit: Math.max(limit, settings.claimBatch), except: this.#screening.refused(now) }
+    return Effect.gen(this, function* () {
+      const ready = yield* persistence.claimable({ ...page, ...knownBy(sources) })
+      const only = yield* this.#screening.choose(ready, now)
+      const claims = only.length === 0 ? [] : yield* this.#claiming(persistence.claimReady({ ...options, only }))
+      return { claims, isMore: ready.length >= page.limit || claims.length >= limit }
+    })
+  }
+
+  #claiming<A>(claimed: Effect.Effect<A, PersistenceError>): Effect.Effect<A, PersistenceError> {
     return Effect.onError(claimed, () => Effect.sync(() => this.#strand()))
   }
 

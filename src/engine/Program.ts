@@ -46,6 +46,11 @@ export interface Program {
 export interface ProgramSource {
   /** Whether it knows what the run does; asked of each claimed run. */
   readonly accepts: (run: RunRecord) => boolean
+  /**
+   * Whether it has what a run that it accepts needs: asked before the watchdog claims one, and again after a while where
+   * it has not. Absent: it can run all that it accepts.
+   */
+  readonly knows?: ((run: RunRecord) => Effect.Effect<boolean, PersistenceError>) | undefined
   /** The workflows whose runs the watchdog claims for it. */
   readonly workflows?: ReadonlyArray<string> | undefined
   /** The definitions whose runs the watchdog claims for it: keys, or with a `:` at the end how keys begin. */

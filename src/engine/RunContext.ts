@@ -28,6 +28,7 @@ import type { Branch } from "./Branch.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
+import type { GateNotifierService } from "./GateNotice.ts"
 import type { JournalWriter } from "./JournalWriter.ts"
 import { isOfBody } from "./Phases.ts"
 import type { SilentReason, StopReason } from "./StopReason.ts"
@@ -71,6 +72,7 @@ export interface Children {
 /** What the engine does for a run. */
 export interface RunHost {
   readonly children: Children
+  readonly notifier: GateNotifierService
   readonly newRunId: () => RunId
   readonly settings: EngineSettings
   /** Told of what a run hides. */
@@ -105,6 +107,7 @@ export class RunContext {
   #isWarned: boolean
   #active = 1
   #queued = 0
+  #held = 0
   #nextPosition: number
   readonly #parked = new Set<Parked>()
   readonly #onSilent = new Set<() => void>()
@@ -232,6 +235,11 @@ export class RunContext {
 
   put(step: StepRecord, events: ReadonlyArray<EngineEvent> = []): void {
     this.append([{ _tag: "Step", step }], events)
+  }
+
+  /** Replaces a row by one that says more, and is no progress: a run that waits goes on waiting. */
+  remark(step: StepRecord): void {
+    this.writer.append([{ _tag: "Step", step }])
   }
 
   /** What records that a waiting run is at work again. */
@@ -373,6 +381,17 @@ export class RunContext {
   /** W1: every live branch waits, for nothing that is at work, and none is left to start. */
   get isWaiting(): boolean {
     return this.isIdle && this.#queued === 0 && this.waits.every((wait) => wait.blockedOn.length > 0)
+  }
+
+  /** Whether the run must not be let go yet: something of its own is under way beside its branches. */
+  get isHeld(): boolean {
+    return this.#held > 0
+  }
+
+  /** Something begins that has to end before the run is let go (1), or has ended (-1). */
+  hold(n: number): void {
+    this.#held += n
+    if (this.#held === 0 && this.isIdle) this.host.idle(this)
   }
 
   /** A fan-out has items left to dispatch (1), or no longer (-1): until then the run is at work. */

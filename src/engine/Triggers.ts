@@ -25,6 +25,7 @@ import {
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
 import type { RunId, RunSettings } from "../persistence/Records.ts"
 import type { WorkflowDefinition } from "../workflow/Definition.ts"
+import { Engine } from "./Engine.ts"
 import { WorkflowFiles } from "./interpreter/WorkflowFiles.ts"
 
 export interface TriggersOptions {
@@ -32,7 +33,7 @@ export interface TriggersOptions {
   readonly settings?: Partial<RunSettings>
 }
 
-type Requirements = TriggerSources | WorkflowResolver | WorkflowFiles | Persistence
+type Requirements = TriggerSources | WorkflowResolver | WorkflowFiles | Engine | Persistence
 
 /** Starts runs as sources say, as long as the layer lives. */
 export const layerWith = (options: TriggersOptions = {}): Layer.Layer<never, never, Requirements> =>
@@ -104,7 +105,9 @@ const decide = (
     }
     const definition = yield* (yield* WorkflowResolver).find(name)
     const files = yield* WorkflowFiles
-    const run = yield* files.start(definition, {
+    const { settings: engine } = yield* Engine
+    // With a watchdog it waits for room like any other run, and may find it elsewhere.
+    const run = yield* (engine.watchdog ? files.submit : files.start)(definition, {
       trigger,
       idempotencyKey: event.id,
       ...(event.inputs === undefined ? {} : { inputs: event.inputs }),

@@ -44,7 +44,7 @@ export class Waiting {
   /** Lets the run go, if it waits. */
   letGo(): void {
     const { run, main } = this
-    if (!main.mayWait || !run.isWaiting) return
+    if (!main.mayWait || !run.isWaiting || run.isHeld) return
     const times = [main.deadline, ...run.waits.map((wait) => wait.wakeAt)].filter((time) => time !== null)
     const readyAt = times.length === 0 ? null : Math.min(...times)
     run.stopSilently({ _tag: "LetGo", readyAt, lastInbox: run.lastInbox })

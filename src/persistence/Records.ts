@@ -252,9 +252,14 @@ export const GateRecord = Schema.Struct({
   mode: Schema.String,
   timeout: Schema.Number,
   options: Schema.Array(Schema.Struct({ key: Schema.String, text: Schema.String })),
+  /** When a person was told that it waits; null: not yet, or nobody is to be told. */
+  notifiedAt: Null(Time),
   answer: Null(GateAnswer)
 })
 export type GateRecord = typeof GateRecord.Type
+
+/** What a gate has where its row says nothing. */
+export const blankGate = { notifiedAt: null } as const satisfies Partial<GateRecord>
 
 export const FanOutCounters = Schema.Struct({
   total: Schema.Number,

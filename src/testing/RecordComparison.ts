@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
-import type { AttemptRecord, ItemRecord, RunId, RunRecord, StepRecord } from "../persistence/Records.ts"
+import type { AttemptRecord, GateRecord, ItemRecord, RunId, RunRecord, StepRecord } from "../persistence/Records.ts"
 
 /** A run with all below it, and the runs that it continued as. */
 export interface RunTree {
@@ -151,10 +151,13 @@ const comparableStep = (step: StepRecord) => ({
   wakeAt: isSet(step.wakeAt),
   attempts: step.attempts.filter((attempt) => attempt.outcome !== "lost").map(comparableAttempt),
   result: { ...step.result, metadata: withoutDuration(step.result.metadata) },
-  gate:
-    step.gate === null || step.gate.answer === null
-      ? step.gate
-      : { ...step.gate, answer: { ...step.gate.answer, at: 0 } }
+  gate: step.gate === null ? null : comparableGate(step.gate)
+})
+
+const comparableGate = (gate: GateRecord) => ({
+  ...gate,
+  notifiedAt: isSet(gate.notifiedAt),
+  answer: gate.answer === null ? null : { ...gate.answer, at: 0 }
 })
 
 const comparableAttempt = (attempt: AttemptRecord) => ({

@@ -59,6 +59,7 @@ const approval: GateRecord = {
   mode: "all",
   timeout: 86_400_000,
   options: [],
+  notifiedAt: null,
   answer: null
 }
 

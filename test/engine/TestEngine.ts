@@ -10,7 +10,7 @@ import { type GateResolver, GateResolvers } from "../../src/action/GateResolver.
 import { type ItemProvider, ItemProviders } from "../../src/action/ItemProvider.ts"
 import { jsonItems } from "../../src/action/JsonItems.ts"
 import { SchemaResolver, ScriptEnvironment, WorkflowResolver } from "../../src/action/Resolvers.ts"
-import { Engine } from "../../src/engine/Engine.ts"
+import { Engine, type ProgramSource } from "../../src/engine/Engine.ts"
 import { EngineConfig, type EngineSettings } from "../../src/engine/EngineConfig.ts"
 import type { EngineEvent } from "../../src/engine/Events.ts"
 import { type StartOptions, WorkflowFiles } from "../../src/engine/interpreter/WorkflowFiles.ts"
@@ -42,6 +42,8 @@ export interface World {
   readonly settings?: Partial<EngineSettings>
   /** What scripts of an identity have in their environment. */
   readonly environment?: (identity: string | undefined) => Texts
+  /** Looks at runs before they are claimed. */
+  readonly knows?: ProgramSource["knows"]
 }
 
 /** For the test clock, on which each timer that fires costs real time: only what a test waits for has one. */
@@ -80,7 +82,7 @@ export const engineLayer = (world: World) => {
     environment === undefined
       ? Layer.empty
       : Layer.succeed(ScriptEnvironment, { variables: (identity) => Effect.sync(() => environment(identity)) })
-  return WorkflowFiles.layer.pipe(
+  return WorkflowFiles.layerWith({ knows: world.knows }).pipe(
     Layer.provideMerge(Engine.layer),
     Layer.provide(services),
     Layer.provide(config),

@@ -70,6 +70,17 @@ const cases: ReadonlyArray<readonly [sql: string, read: Reading, message: string
   ["UPDATE engines SET pid = 'x'", (store) => store.engines, "table engines, row ann: pid: "]
 ]
 
+describe("a row of an earlier release", () => {
+  it.scoped("is read where it lacks what was added since", () =>
+    Effect.gen(function* () {
+      const store = yield* tampered("UPDATE steps SET data = json_remove(data, '$.gate.notifiedAt')")
+      const [step] = yield* store.steps(id)
+      expect(step).toEqual(gateRecord("/gate"))
+      expect(step?.gate).toMatchObject({ notifiedAt: null })
+    })
+  )
+})
+
 describe("a row that someone tampered with", () => {
   for (const [sql, read, message] of cases) {
     it.scoped(`is refused, with its table and key: ${sql}`, () =>

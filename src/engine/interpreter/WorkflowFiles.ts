@@ -1,63 +1,47 @@
 /**
- * `.wf` runs in an engine: registers the interpreter, and makes the record of a new run
- * (spec/engine.md, "Records"; spec/language.md, "Grammar" for inputs).
+ * `.wf` runs in an engine: registers the interpreter, and creates runs (spec/engine.md, "Execution"). The record of a
+ * new run: `NewWorkflowRun`.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import { Executors } from "../../action/Action.ts"
 import { GateResolvers } from "../../action/GateResolver.ts"
 import { ItemProviders } from "../../action/ItemProvider.ts"
 import { RunContextProvider, SchemaResolver, WorkflowResolver } from "../../action/Resolvers.ts"
 import { OutputStore } from "../../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type RunAlreadyExists } from "../../persistence/Persistence.ts"
-import type { RunId, RunSettings } from "../../persistence/Records.ts"
-import { isRequired, type Texts, type WorkflowDefinition } from "../../workflow/Definition.ts"
+import type { RunId, RunRecord } from "../../persistence/Records.ts"
+import type { WorkflowDefinition } from "../../workflow/Definition.ts"
 import { shortestSecret } from "../../workflow/SecretForms.ts"
-import { declaredSecrets, joined, tooShort } from "../../workflow/Secrets.ts"
-import { nearest } from "../../workflow/Suggest.ts"
-import { Engine, ProgramUnavailable } from "../Engine.ts"
-import { defaultSettings, newRun } from "../NewRun.ts"
+import { declaredSecrets, tooShort } from "../../workflow/Secrets.ts"
+import { createUnclaimed } from "../CreateRun.ts"
+import { Engine, type ProgramSource, ProgramUnavailable } from "../Engine.ts"
 import type { RunContext } from "../RunContext.ts"
 import type { BodyEnd, Program } from "../RunMain.ts"
 import { outputOf } from "./ChildOutput.ts"
 import { definitionPrefix, Definitions, isDefinitionKey } from "./Definitions.ts"
-import { withDefaults } from "./Inputs.ts"
 import { Interpreter, type Services } from "./Interpreter.ts"
+import { type InvalidInputs, makeRecord, type StartOptions } from "./NewWorkflowRun.ts"
 
-export interface StartOptions {
-  readonly inputs?: Texts
-  readonly dryRun?: boolean
-  readonly settings?: Partial<RunSettings>
-  readonly idempotencyKey?: string
-  readonly target?: string
-  /** How the run was started, where it is not as `meta.trigger` says. */
-  readonly trigger?: string
-}
+export { checkInputs, InvalidInputs, type StartOptions } from "./NewWorkflowRun.ts"
 
-/** Inputs that are missing, or that the workflow does not declare. */
-export class InvalidInputs extends Schema.TaggedError<InvalidInputs>()("InvalidInputs", {
-  workflow: Schema.String,
-  missing: Schema.Array(Schema.String),
-  unknown: Schema.Array(Schema.String),
-  declared: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    const missing = this.missing.map((name) => `the required input '${name}' is missing`)
-    const unknown = this.unknown.map((name) => {
-      const close = nearest(name, this.declared)
-      return `there is no input '${name}'${close === undefined ? "" : `; did you mean '${close}'?`}`
-    })
-    const declared = this.declared.length === 0 ? "it has none" : `its inputs: ${this.declared.join(", ")}`
-    return `workflow '${this.workflow}': ${[...missing, ...unknown].join("; ")} (${declared})`
-  }
+/** What workflows name: actions, providers, gates, other workflows, schemas. */
+export type Supplies = Executors | ItemProviders | GateResolvers | WorkflowResolver | SchemaResolver
+
+export interface RunPlace {
+  readonly supplies: Context.Context<Supplies>
+  readonly scriptRoots: ReadonlyArray<string>
 }
 
 export interface WorkflowFilesOptions {
   /** Folders searched for script files after the working directory. */
   readonly scriptRoots?: ReadonlyArray<string>
+  /** What a run has in place of the layer's own supplies and folders; undefined: those. */
+  readonly placeOf?: (run: RunRecord) => RunPlace | undefined
+  /** As `ProgramSource.knows`; absent: what a workflow names is missed when the run comes to it. */
+  readonly knows?: ProgramSource["knows"] | undefined
 }
 
 /** Starts `.wf` workflows. */
@@ -69,15 +53,16 @@ export class WorkflowFiles extends Context.Tag("millrace/WorkflowFiles")<
       definition: WorkflowDefinition,
       options?: StartOptions
     ) => Effect.Effect<RunId, InvalidInputs | RunAlreadyExists | PersistenceError>
+    /** Creates a run for whichever engine takes it up: this one, where it has a watchdog and room. */
+    readonly submit: (
+      definition: WorkflowDefinition,
+      options?: StartOptions
+    ) => Effect.Effect<RunId, InvalidInputs | RunAlreadyExists | PersistenceError>
   }
 >() {
   static readonly layerWith = (
     options: WorkflowFilesOptions = {}
-  ): Layer.Layer<
-    WorkflowFiles,
-    never,
-    Engine | Persistence | OutputStore | Executors | ItemProviders | GateResolvers | WorkflowResolver | SchemaResolver
-  > =>
+  ): Layer.Layer<WorkflowFiles, never, Engine | Persistence | OutputStore | Supplies> =>
     Layer.scoped(
       WorkflowFiles,
       Effect.suspend(() => make(options))
@@ -89,51 +74,42 @@ export class WorkflowFiles extends Context.Tag("millrace/WorkflowFiles")<
 const make = (options: WorkflowFilesOptions) =>
   Effect.gen(function* () {
     const engine = yield* Engine
-    const definitions = new Definitions(yield* Persistence)
-    const services: Services = {
-      executors: yield* Executors,
-      providers: yield* ItemProviders,
-      resolvers: yield* GateResolvers,
-      workflows: yield* WorkflowResolver,
-      schemas: yield* SchemaResolver,
-      outputs: yield* OutputStore,
-      scriptRoots: options.scriptRoots ?? [],
-      definitions
-    }
-    const context = yield* Effect.context<never>()
-    const provider = yield* RunContextProvider
+    const persistence = yield* Persistence
+    const definitions = new Definitions(persistence)
+    const outputs = yield* OutputStore
+    const context = yield* Effect.context<Supplies>()
+    const own: RunPlace = { supplies: context, scriptRoots: options.scriptRoots ?? [] }
     yield* engine.register({
       accepts: (run) => isDefinitionKey(run.definition),
+      knows: options.knows,
       definitions: [definitionPrefix],
-      make: (run) => makeProgram(run, services, context)
+      make: (run) => {
+        const { scriptRoots, supplies } = options.placeOf?.(run.record) ?? own
+        const services = { ...suppliesOf(supplies), outputs, scriptRoots, definitions }
+        return makeProgram(run, services, Context.merge(context, supplies))
+      }
     })
+    const { newRunId, settings } = engine
+    const parts = { definitions, provider: yield* RunContextProvider, newRunId, stepTimeout: settings.stepTimeout }
     return {
       start: (definition: WorkflowDefinition, start: StartOptions = {}) =>
+        Effect.flatMap(makeRecord(parts, definition, start), (record) => engine.start(record)),
+      submit: (definition: WorkflowDefinition, start: StartOptions = {}) =>
         Effect.gen(function* () {
-          yield* checkInputs(definition, start.inputs ?? {})
-          const key = yield* definitions.store(definition)
-          const injected = yield* provider.contextOf(definition.name)
-          const inputs = withDefaults(definition, start.inputs ?? {})
-          const settings = { ...defaultSettings(engine.settings.stepTimeout), ...injected, ...start.settings }
-          const secrets = joined(declaredSecrets(definition.inputs, inputs), settings.secrets)
-          return yield* engine.start(
-            newRun({
-              id: yield* engine.newRunId,
-              workflow: definition.name,
-              title: definition.title ?? definition.name,
-              definition: key,
-              createdAt: yield* Clock.currentTimeMillis,
-              dryRun: start.dryRun ?? false,
-              trigger: start.trigger ?? definition.trigger,
-              inputs,
-              target: start.target ?? null,
-              idempotencyKey: start.idempotencyKey ?? null,
-              settings: secrets === undefined ? settings : { ...settings, secrets }
-            })
-          )
+          const record = yield* makeRecord(parts, definition, start)
+          yield* createUnclaimed(persistence, record, yield* Clock.currentTimeMillis)
+          return record.id
         })
     }
   })
+
+const suppliesOf = (supplies: Context.Context<Supplies>) => ({
+  executors: Context.get(supplies, Executors),
+  providers: Context.get(supplies, ItemProviders),
+  resolvers: Context.get(supplies, GateResolvers),
+  workflows: Context.get(supplies, WorkflowResolver),
+  schemas: Context.get(supplies, SchemaResolver)
+})
 
 const makeProgram = (
   run: RunContext,
@@ -170,19 +146,3 @@ const endOf = ({ failure, visible }: Interpreter): BodyEnd => ({
   error: failure === undefined ? null : `${failure.step}: ${failure.message}`,
   result: outputOf(visible)
 })
-
-/** Missing and undeclared inputs, all at once. */
-export const checkInputs = (definition: WorkflowDefinition, inputs: Texts): Effect.Effect<void, InvalidInputs> => {
-  const declared = definition.inputs.map((input) => input.name)
-  const missing = definition.inputs.filter((input) => isRequired(input) && !Object.hasOwn(inputs, input.name))
-  const unknown = Object.keys(inputs).filter((name) => !declared.includes(name))
-  if (missing.length === 0 && unknown.length === 0) return Effect.void
-  return Effect.fail(
-    new InvalidInputs({
-      workflow: definition.name,
-      missing: missing.map((input) => input.name),
-      unknown,
-      declared
-    })
-  )
-}

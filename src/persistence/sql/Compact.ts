@@ -2,13 +2,15 @@
  * Steps as the JSON beside their columns: a key that has its usual value is left out, since most have, and a step's
  * text is written twice. What reads it puts the usual values back.
  */
-import { type AttemptRecord, blankAttempt, blankStep, noResult, type StepRecord } from "../Records.ts"
+import { type AttemptRecord, blankAttempt, blankGate, blankStep, noResult, type StepRecord } from "../Records.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
 const usualStep: Json = blankStep
 const usualAttempt: Json = blankAttempt
 const usualResult: Json = { ...noResult }
+/** Absent only in rows of earlier releases. */
+const usualGate: Json = blankGate
 
 const stepKeys = Object.keys(usualStep)
 const attemptKeys = Object.keys(usualAttempt)
@@ -57,7 +59,7 @@ const isObject = (value: unknown): value is Json => typeof value === "object" &&
 /** The step's keys as they were, to be checked: what is no object stays as it is. */
 export const expandStepData = (data: unknown, columns: Json): unknown => {
   if (!isObject(data)) return data
-  const { attempts = [], result = {} } = data
+  const { attempts = [], result = {}, gate = null } = data
   return {
     ...usualStep,
     ...data,
@@ -65,6 +67,7 @@ export const expandStepData = (data: unknown, columns: Json): unknown => {
     attempts: Array.isArray(attempts)
       ? attempts.map((attempt: unknown) => (isObject(attempt) ? { ...usualAttempt, ...attempt } : attempt))
       : attempts,
-    result: isObject(result) ? { ...usualResult, ...result } : result
+    result: isObject(result) ? { ...usualResult, ...result } : result,
+    gate: isObject(gate) ? { ...usualGate, ...gate } : gate
   }
 }
