@@ -22,6 +22,7 @@ import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { Texts } from "../workflow/Definition.ts"
 import type { AgentConfig } from "./AgentCommand.ts"
+import type { EngineOptions } from "./EngineOptions.ts"
 import { type LoadedConfig, noConfig, readConfig } from "./ConfigReader.ts"
 import type { ModuleAction } from "./ModuleAction.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
@@ -61,6 +62,8 @@ export interface ConfigOptions<R> {
   readonly onWaiting?: string
   /** Bytes beyond which the database does not grow; 64 GB. `millrace prune` makes room in a full one. */
   readonly maxDatabaseBytes?: number
+  /** Limits and intervals of the engine. */
+  readonly engine?: EngineOptions
 }
 
 /** `layer` supplies the services that the Effects of actions, providers and gates use. */

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import type { Texts } from "../workflow/Definition.ts"
 import { isObject, kind } from "../workflow/Json.ts"
 import { nearest } from "../workflow/Suggest.ts"
+import { defaultLeaseTtl, type EngineOptions, engineOptions } from "./EngineOptions.ts"
 import { type AgentArgument, type AgentConfig, isAgentVariable, unknownVariables } from "./AgentCommand.ts"
 import type { ActionFunction } from "./ModuleAction.ts"
 import type { GateFunction } from "./ProjectGates.ts"
@@ -31,6 +32,7 @@ export interface LoadedConfig {
   readonly targets: ReadonlyArray<string> | undefined
   readonly onWaiting: string | undefined
   readonly maxDatabaseBytes: number | undefined
+  readonly engine: EngineOptions
 }
 
 export const noConfig: LoadedConfig = {
@@ -45,7 +47,8 @@ export const noConfig: LoadedConfig = {
   layer: undefined,
   targets: undefined,
   onWaiting: undefined,
-  maxDatabaseBytes: undefined
+  maxDatabaseBytes: undefined,
+  engine: {}
 }
 
 const keys = [
@@ -59,7 +62,8 @@ const keys = [
   "layer",
   "targets",
   "onWaiting",
-  "maxDatabaseBytes"
+  "maxDatabaseBytes",
+  "engine"
 ] as const
 
 /** The tables alone need a tenth of it. */
@@ -101,7 +105,8 @@ class Reader {
       layer: this.#optional("layer", (value, at) => this.#layer(value, at)),
       targets: this.#optional("targets", (value, at) => this.#texts(value, at)),
       onWaiting: this.#optional("onWaiting", (value, at) => this.#text(value, at)),
-      maxDatabaseBytes: this.#optional("maxDatabaseBytes", (value, at) => this.#bytes(value, at))
+      maxDatabaseBytes: this.#optional("maxDatabaseBytes", (value, at) => this.#bytes(value, at)),
+      engine: this.#optional("engine", (value, at) => this.#engine(value, at)) ?? {}
     }
   }
 
@@ -264,6 +269,26 @@ class Reader {
     const cron = readCron(text, zone)
     if (Either.isLeft(cron)) return void this.problems.push(`\`${at}\` ${cron.left}`)
     return { cron: cron.right, inputs }
+  }
+
+  #engine(value: unknown, at: string): EngineOptions | undefined {
+    if (!isObject(value)) return this.#wrong(at, value, "an object of numbers")
+    this.#unknownKeys(value, Object.keys(engineOptions), `${at}.`)
+    const options: Record<string, number> = {}
+    for (const [name, least] of Object.entries(engineOptions)) {
+      const given = value[name]
+      if (given === undefined) continue
+      if (typeof given === "number" && given >= least && Number.isFinite(given)) options[name] = given
+      else {
+        const is = typeof given === "number" ? given : shown(given)
+        this.problems.push(`\`${at}.${name}\` is ${is}, not a number of at least ${least}`)
+      }
+    }
+    const { leaseRefresh = 0, leaseTtl = defaultLeaseTtl } = options
+    if (leaseRefresh >= leaseTtl) {
+      this.problems.push(`\`${at}.leaseRefresh\` is ${leaseRefresh}, not less than the lease itself (${leaseTtl} ms)`)
+    }
+    return options
   }
 
   #trigger(value: unknown, at: string): TriggerSource | undefined {

@@ -4,7 +4,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { defineConfig } from "../../src/action/Config.ts"
+import { engineOptions } from "../../src/action/EngineOptions.ts"
 import { open } from "../../src/action/Project.ts"
+import { defaults, EngineConfig } from "../../src/engine/EngineConfig.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { modules, run, runIn } from "./projectSupport.ts"
 import { makeCall, temporaryFolder, write, writeScript } from "./support.ts"
@@ -78,7 +80,8 @@ describe("a project's configuration", () => {
           scriptEnvironment: { bot: { TOKEN: 3 } }, targets: "here", layer: {}, onWaiting: 1, maxDatabaseBytes: 5,
           agent: { args: ["--m={{modle}}", ["a", 3], { when: "can_comit", args: ["-w"] }] },
           schedules: { a: "61 * * * *", b: "0 0 30 2 *", c: { cron: "0 0 * * *", timeZone: "Mars" }, d: 5 },
-          triggers: { hook: { event: 1 } }
+          triggers: { hook: { event: 1 } },
+          engine: { maxConcurentRuns: 1, maxConcurrentRuns: 0, linger: "1s", leaseRefresh: 40000 }
         }`)
       ).toEqual([
         "unknown key `action`; did you mean `actions`?",
@@ -101,13 +104,39 @@ describe("a project's configuration", () => {
         "`layer` is an object, not a Layer",
         "`targets` is a text, not a list of texts",
         "`onWaiting` is a number, not a text",
-        "`maxDatabaseBytes` is a number, not a whole number of bytes from 1048576 on"
+        "`maxDatabaseBytes` is a number, not a whole number of bytes from 1048576 on",
+        "unknown key `engine.maxConcurentRuns`; did you mean `engine.maxConcurrentRuns`?",
+        "`engine.linger` is a text, not a number of at least 0",
+        "`engine.maxConcurrentRuns` is 0, not a number of at least 1",
+        "`engine.leaseRefresh` is 40000, not less than the lease itself (30000 ms)"
+      ])
+      expect(yield* problems("export default { engine: 3 }")).toEqual([
+        "`engine` is a number, not an object of numbers"
       ])
       expect(yield* problems("export const x = 1")).toEqual([
         "its default export is nothing, not `defineConfig({ … })`"
       ])
       expect(yield* problems("throw new Error('no')")).toEqual(["cannot be loaded: no"])
       expect((yield* problems("export default {"))[0]).toMatch(/^cannot be loaded: /)
+    })
+  )
+
+  it.scopedLive("may set every limit and interval of the engine", () =>
+    Effect.gen(function* () {
+      const numbers = Object.entries(defaults).filter(([, value]) => typeof value === "number")
+      expect(numbers.map(([name]) => name).sort()).toEqual(Object.keys(engineOptions).sort())
+      const folder = yield* temporaryFolder
+      config(folder, `export default { engine: ${JSON.stringify(Object.fromEntries(numbers))} }`)
+      expect((yield* open({ from: folder, modules })).config.engine).toEqual(Object.fromEntries(numbers))
+    })
+  )
+
+  it.effect("renews a lease that it makes short often enough", () =>
+    Effect.gen(function* () {
+      const settings = yield* EngineConfig.pipe(Effect.provide(EngineConfig.layerWith({ leaseTtl: 3_000 })))
+      expect(settings).toMatchObject({ leaseTtl: 3_000, leaseRefresh: 1_000, linger: defaults.linger })
+      const usual = yield* EngineConfig.pipe(Effect.provide(EngineConfig.layerWith({ leaseTtl: 60_000 })))
+      expect(usual.leaseRefresh).toBe(10_000)
     })
   )
 
