@@ -12,9 +12,10 @@ import { basename, dirname, join, resolve } from "node:path"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { Persistence } from "../persistence/Persistence.ts"
+import type * as Scope from "effect/Scope"
+import { Persistence, type PersistenceService } from "../persistence/Persistence.ts"
 import type { WorkflowDefinition } from "../workflow/Definition.ts"
 import type { ParsedFile } from "../workflow/Parser.ts"
 import type { Host } from "../workflow/ValidatorHost.ts"
@@ -22,19 +23,20 @@ import type { Executors } from "./Action.ts"
 import * as Config from "./Config.ts"
 import type { ConfigInvalid } from "./Config.ts"
 import type { LoadedConfig } from "./ConfigReader.ts"
-import { makeLoader, type ModuleOptions } from "./ModuleLoader.ts"
+import { makeLoader, type ModuleLoader, type ModuleOptions } from "./ModuleLoader.ts"
 import type * as Files from "./ProjectFiles.ts"
 import { type HostOptions, makeHost } from "./ProjectHost.ts"
 import { type Lookup, makeLookup } from "./ProjectLookup.ts"
 import * as Places from "./ProjectPlaces.ts"
 import {
+  buildLayer,
   type ConfigLayerFailed,
   makeExecutors,
   makeSchemas,
+  makeServices,
   makeWorkflows,
   missing,
-  type ProjectServices,
-  servicesLayer
+  type ProjectServices
 } from "./ProjectServices.ts"
 import { type SchemaResolver, type WorkflowResolver, WorkflowUnavailable } from "./Resolvers.ts"
 import { scheduleProblems } from "./ScheduleSource.ts"
@@ -81,6 +83,12 @@ export interface Project {
   readonly schemas: Context.Tag.Service<typeof SchemaResolver>
   /** Everything that runs need of the project. Building it builds the configuration's `layer`. */
   readonly layer: Layer.Layer<ProjectServices, ConfigLayerFailed, Persistence>
+  /** The services of the configuration's `layer`, for the time of a scope. */
+  readonly own: Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope>
+  /** What `layer` gives, as the folders are now, over services of the configuration that are built. */
+  readonly services: (own: Context.Context<never>, persistence: PersistenceService) => Context.Context<ProjectServices>
+  /** This project as a workflow file in another folder sees it, whose siblings are workflows of it too. */
+  readonly beside: (folder: string) => Project
 }
 
 /** The home folder that was given is none. */
@@ -172,27 +180,48 @@ const placesOf = (home: string, folder: string | undefined): Places.Places => {
 
 const make = (options: ProjectOptions, from: string, home: string): Effect.Effect<Project, ConfigInvalid> =>
   Effect.gen(function* () {
-    const folder = options.siblings === true && isFolder(from) ? realpathSync(from) : undefined
     const root = options.root === undefined ? rootOf(home) : resolve(options.root)
-    const roots = [...new Set([root, home, ...(folder === undefined ? [] : [folder])])]
     const loader = makeLoader(options.modules ?? {})
     const config = yield* Config.load([home, root], loader)
-    const files = makeLookup(placesOf(home, folder), roots, config)
-    return {
-      home,
-      root,
-      roots,
-      config,
-      list: () =>
-        [...Places.workflowFiles(files.places)].map(([name, file]) => ({ name, file, parsed: files.read(file) })),
-      host: (given) => makeHost(files, given),
-      problems: () => configProblems(files),
-      executors: makeExecutors(files, loader),
-      workflows: makeWorkflows(files),
-      schemas: makeSchemas(files),
-      layer: servicesLayer(files, loader)
-    }
+    return view({ home, root, loader, config }, options.siblings === true ? from : undefined)
   })
+
+/** What a project has, from whichever folder it is looked at. */
+interface Base {
+  readonly home: string
+  readonly root: string
+  readonly loader: ModuleLoader
+  readonly config: LoadedConfig
+}
+
+/** `from`: the folder of a workflow file whose siblings are workflows too. */
+const view = (base: Base, from: string | undefined): Project => {
+  const { config, home, loader, root } = base
+  const folder = from !== undefined && isFolder(from) ? realpathSync(from) : undefined
+  const roots = [...new Set([root, home, ...(folder === undefined ? [] : [folder])])]
+  const files = makeLookup(placesOf(home, folder), roots, config)
+  const own = buildLayer(config)
+  const services: Project["services"] = (own, persistence) => makeServices(files, loader, own, persistence)
+  return {
+    home,
+    root,
+    roots,
+    config,
+    list: () =>
+      [...Places.workflowFiles(files.places)].map(([name, file]) => ({ name, file, parsed: files.read(file) })),
+    host: (given) => makeHost(files, given),
+    problems: () => configProblems(files),
+    executors: makeExecutors(files, loader),
+    workflows: makeWorkflows(files),
+    schemas: makeSchemas(files),
+    layer: Layer.scopedContext(
+      Effect.flatMap(own, (built) => Effect.map(Persistence, (persistence) => services(built, persistence)))
+    ),
+    own,
+    services,
+    beside: (folder) => view(base, folder)
+  }
+}
 
 const configProblems = ({ config, places, read }: Lookup): ReadonlyArray<string> => {
   const definitions = new Map<string, WorkflowDefinition>()

@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { Persistence } from "../persistence/Persistence.ts"
+import type { PersistenceService } from "../persistence/Persistence.ts"
 import type { WorkflowDefinition } from "../workflow/Definition.ts"
 import { type Diagnostic, hasErrors } from "../workflow/Diagnostic.ts"
 import { toProblems } from "../workflow/InvalidWorkflow.ts"
@@ -55,32 +55,33 @@ export class ConfigLayerFailed extends Schema.TaggedError<ConfigLayerFailed>()("
   }
 }
 
-/** The services of a run; builds the configuration's layer, which lives as long as they do. */
-export const servicesLayer = (
+/** The services of a run, as the project's folders are now. `own` are those of the configuration's layer. */
+export const makeServices = (
   files: Lookup,
-  loader: ModuleLoader
-): Layer.Layer<ProjectServices, ConfigLayerFailed, Persistence> =>
-  Layer.scopedContext(
-    Effect.gen(function* () {
-      const own = yield* buildLayer(files.config)
-      const { config } = files
-      const services = Context.empty().pipe(
-        Context.add(Executors, makeExecutors(files, loader, own)),
-        Context.add(ItemProviders, withServices(projectProviders(files, yield* Persistence), provider(own))),
-        Context.add(GateResolvers, withServices(projectGates(files), gate(own))),
-        Context.add(WorkflowResolver, makeWorkflows(files)),
-        Context.add(SchemaResolver, makeSchemas(files)),
-        Context.add(TriggerSources, triggersOf(config))
-      )
-      if (config.scriptEnvironment === undefined) return services
-      const variables = config.scriptEnvironment
-      return Context.add(services, ScriptEnvironment, {
-        variables: (identity) => Effect.provide(variables(identity), own)
-      })
-    })
+  loader: ModuleLoader,
+  own: Context.Context<never>,
+  persistence: PersistenceService
+): Context.Context<ProjectServices> => {
+  const { config } = files
+  const services = Context.empty().pipe(
+    Context.add(Executors, makeExecutors(files, loader, own)),
+    Context.add(ItemProviders, withServices(projectProviders(files, persistence), provider(own))),
+    Context.add(GateResolvers, withServices(projectGates(files), gate(own))),
+    Context.add(WorkflowResolver, makeWorkflows(files)),
+    Context.add(SchemaResolver, makeSchemas(files)),
+    Context.add(TriggerSources, triggersOf(config))
   )
+  if (config.scriptEnvironment === undefined) return services
+  const variables = config.scriptEnvironment
+  return Context.add(services, ScriptEnvironment, {
+    variables: (identity) => Effect.provide(variables(identity), own)
+  })
+}
 
-const buildLayer = (config: LoadedConfig): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> =>
+/** Builds the configuration's layer, which lives as long as the scope. */
+export const buildLayer = (
+  config: LoadedConfig
+): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> =>
   config.layer === undefined
     ? Effect.succeed(Context.empty())
     : Layer.build(config.layer).pipe(

@@ -24,6 +24,28 @@ const context = (project: Project, folder: string, ref: ActionRef) =>
 const hostOf = (project: Project, workingDirectory: string) =>
   project.host({ providers: new Map(), gates: ["pr_checks"], workingDirectory })
 
+describe("a project beside a folder", () => {
+  it.scoped("has the workflows and actions of both, with one configuration, loaded once", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      write(folder, ".millrace/workflows/own.wf", workflow("own"))
+      write(folder, "ci/other.wf", workflow("other"))
+      write(folder, "ci/actions/act.js", "export default () => ({ context: 'beside' })")
+      write(folder, "millrace.config.mjs", "export default { targets: [String(Math.random())] }")
+      const project = yield* open({ from: folder })
+      const beside = project.beside(join(folder, "ci"))
+      expect(yield* project.workflows.names).toEqual(["own"])
+      expect(yield* beside.workflows.names).toEqual(["other", "own"])
+      expect(beside.roots).toEqual([folder, join(folder, ".millrace"), join(folder, "ci")])
+      expect(yield* context(beside, folder, named("act"))).toBe("beside")
+      expect(yield* Effect.flip(project.executors.find(named("act"), "flow", []))).toMatchObject({ action: "act" })
+      expect(beside.config).toBe(project.config)
+      // A folder that is gone has no siblings.
+      expect(yield* project.beside(join(folder, "gone")).workflows.names).toEqual(["own"])
+    })
+  )
+})
+
 describe("a project's home", () => {
   it.scoped("is the nearest .millrace upwards, its folder being the root", () =>
     Effect.gen(function* () {
