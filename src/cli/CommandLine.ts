@@ -63,7 +63,12 @@ export const texts = (name: string, value: string, summary: string): Option<Read
   options: Options.repeated(Options.text(name)).pipe(Options.map((words) => words.map(unwrap)))
 })
 
-export const integer = (name: string, value: string, summary: string, otherwise: number): Option<number> => ({
+export const integer = <A extends number | undefined>(
+  name: string,
+  value: string,
+  summary: string,
+  otherwise: A
+): Option<number | A> => ({
   name,
   value,
   repeats: false,

@@ -13,6 +13,7 @@ export const commands: ReadonlyArray<CommandEntry> = [
   { name: "init", summary: "Make a project with a small example.", load: () => import("./commands/Init.ts") },
   { name: "run", summary: "Run a workflow.", load: () => import("./commands/Run.ts") },
   { name: "resume", summary: "Go on with a run.", load: () => import("./commands/Resume.ts") },
+  { name: "work", summary: "Run runs as they come.", load: () => import("./commands/Work.ts") },
   { name: "cancel", summary: "Cancel a run.", load: () => import("./commands/Cancel.ts") },
   { name: "approve", summary: "Approve the gate that a run waits at.", load: () => import("./commands/Approve.ts") },
   { name: "reject", summary: "Reject the gate that a run waits at.", load: () => import("./commands/Reject.ts") },

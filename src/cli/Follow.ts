@@ -4,6 +4,7 @@
  * - F1 The process ends when the run has ended, is parked, or waits for an answer that nobody here can give.
  * - F2 Whatever ends the process, the run can be resumed: the engine is shut down before it.
  * - F3 No event is shown before the run's headline, none behind its last line.
+ * - F4 A worker may take the run up when it has waited: it is followed there to its end, without its events.
  */
 import { existsSync } from "node:fs"
 import * as Deferred from "effect/Deferred"
@@ -15,12 +16,13 @@ import { shownPath } from "../action/ProjectFiles.ts"
 import * as Client from "../engine/Client.ts"
 import { Engine } from "../engine/Engine.ts"
 import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
+import { isForPerson } from "../engine/GateNotice.ts"
 import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import { shownRun, shownStep, shownStepPath, shownText } from "../persistence/Redaction.ts"
 import { CommandFailed } from "./CliError.ts"
 import { ExitCode } from "./ExitCode.ts"
-import { Gatekeeper, isForPerson, type KeepError } from "./Gatekeeper.ts"
+import { Gatekeeper, type KeepError } from "./Gatekeeper.ts"
 import { dbArgument } from "./Home.ts"
 import { guardProcess } from "./Guard.ts"
 import { howToAnswer, howToResume } from "./Hints.ts"
@@ -31,6 +33,7 @@ import { divertConsole } from "./Session.ts"
 import { handleSignals } from "./Signals.ts"
 import { makeTreeView } from "./TreeView.ts"
 import type { View } from "./View.ts"
+import { WaitingHooks } from "./WaitingHooks.ts"
 
 export interface FollowOptions {
   readonly json: boolean
@@ -47,7 +50,7 @@ type FollowError = RunNotFound | PersistenceError | KeepError | CommandFailed
 export const follow = <E, R>(
   begin: Effect.Effect<RunId, E, R>,
   options: FollowOptions
-): Effect.Effect<ExitCode, E | FollowError, R | Engine | Persistence> =>
+): Effect.Effect<ExitCode, E | FollowError, R | Engine | Persistence | WaitingHooks> =>
   Effect.scoped(
     Effect.gen(function* () {
       const paint = paintFor(hasColor(process.stdout))
@@ -55,6 +58,7 @@ export const follow = <E, R>(
       const view = yield* makeView(options.json, interactive && canDraw(process.stdout), paint)
       divertConsole()
       const persistence = yield* Persistence
+      const hooks = yield* WaitingHooks
       const follower = new Follower(yield* Engine, persistence, view, options, yield* dbArgument(options.database))
       const gatekeeper = new Gatekeeper(persistence, view, paint, options.yes)
       const terminated = yield* handleSignals({ cancel: () => follower.cancel(), leave: view.close })
@@ -65,7 +69,7 @@ export const follow = <E, R>(
         follower.seeThrough(run, options.yes || interactive ? gatekeeper : undefined)
       )
       return yield* Effect.raceFirst(
-        seen,
+        Effect.zipLeft(seen, hooks.done),
         Effect.flatMap(terminated, (code) => follower.leave(code))
       )
     })
@@ -84,6 +88,8 @@ class Follower {
   #run: RunId | undefined
   #cancelling = false
   #isOver = false
+  /** F4. */
+  #isElsewhere = false
   /** Events of the time before the run was known (F3). */
   #early: Array<EngineEvent | EventsMissed> | undefined = []
   readonly #lastEvent = Deferred.unsafeMake<void>(FiberId.none)
@@ -131,7 +137,8 @@ class Follower {
       const settled = this.#settled(run, gatekeeper)
       const asking = gatekeeper === undefined ? Effect.never : gatekeeper.keep(run, this.engine.letGo(run))
       const record = yield* Effect.raceFirst(Effect.raceFirst(settled, asking), Deferred.await(this.#lost))
-      if (isEnded(record.status)) yield* Effect.timeoutOption(Deferred.await(this.#lastEvent), lastEventWait)
+      if (this.#isElsewhere) yield* this.load(record)
+      else if (isEnded(record.status)) yield* Effect.timeoutOption(Deferred.await(this.#lastEvent), lastEventWait)
       return yield* this.#conclude(record)
     })
   }
@@ -210,11 +217,20 @@ class Follower {
         yield* this.#letGoWhenWaiting(run, gatekeeper)
         const record = yield* Effect.raceFirst(this.engine.awaitRelease(run), this.#stuck(run, gatekeeper))
         if (isEnded(record.status) || record.status === "needs_resume") return record
-        if (record.owner !== null && record.owner !== this.engine.id) return record
+        yield* this.#noteOwner(record, gatekeeper)
         if (isLeft(record) && isForOthers(record, gatekeeper)) return record
         yield* Effect.raceFirst(Effect.asVoid(Stream.runHead(this.persistence.changes)), Effect.sleep("200 millis"))
       }
     })
+  }
+
+  /** F4. Events of gates that open elsewhere do not come here. */
+  #noteOwner({ owner }: RunRecord, gatekeeper: Gatekeeper | undefined): Effect.Effect<void> {
+    if (owner === null) return Effect.void
+    const isElsewhere = owner !== this.engine.id
+    if (isElsewhere && !this.#isElsewhere) this.view.say("the run goes on in another process")
+    this.#isElsewhere = isElsewhere
+    return isElsewhere && gatekeeper !== undefined ? gatekeeper.look : Effect.void
   }
 
   /**

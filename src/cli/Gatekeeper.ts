@@ -3,9 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import { humanGates } from "../action/GateResolver.ts"
 import * as Client from "../engine/Client.ts"
 import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
+import { isForPerson } from "../engine/GateNotice.ts"
 import {
   type NotWaiting,
   Persistence,
@@ -50,6 +50,11 @@ export class Gatekeeper {
     return this.#hasLeft
   }
 
+  /** Looks whether gates have opened or closed. */
+  get look(): Effect.Effect<void> {
+    return Effect.asVoid(Queue.offer(this.#nudges, undefined))
+  }
+
   notice(event: EngineEvent | EventsMissed): Effect.Effect<void> {
     switch (event._tag) {
       case "GateWaiting":
@@ -57,9 +62,9 @@ export class Gatekeeper {
       case "RunWaiting":
       case "RunCancelled":
       case "EventsMissed":
-        return Effect.asVoid(Queue.offer(this.#nudges, undefined))
+        return this.look
       case "StepCompleted":
-        return otherKinds.has(event.kind) ? Effect.void : Effect.asVoid(Queue.offer(this.#nudges, undefined))
+        return otherKinds.has(event.kind) ? Effect.void : this.look
       default:
         return Effect.void
     }
@@ -129,9 +134,5 @@ export class Gatekeeper {
     )
   }
 }
-
-/** Whether a person has to answer: other gates are their resolvers'. */
-export const isForPerson = ({ _tag, kind }: BlockedOn): boolean =>
-  _tag === "gate" && (kind === null || humanGates.has(kind))
 
 const keyOf = (gate: BlockedOn): string => `${gate.run}${gate.path}`

@@ -18,6 +18,8 @@ export interface GoOnOptions {
   readonly yes?: boolean
   readonly home: string | undefined
   readonly database: string
+  /** As in `engineLayer`. */
+  readonly onWaiting?: string | undefined
 }
 
 /** Takes the run up by `begin` and sees it through. */
@@ -27,11 +29,13 @@ export const goOn = <E extends AnyError>(
   options: GoOnOptions
 ): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
   Effect.gen(function* () {
-    const { database, home, json } = options
+    const { database, home, json, onWaiting } = options
     const project = yield* projectOf(run, home)
     const yes = options.yes === true || run.settings.values[contextNames.unattended] === "true"
     const begun: Effect.Effect<RunId, E, Engine | Persistence> = Effect.as(begin, run.id)
-    return yield* follow(begun, { json, yes, database, known: run }).pipe(Effect.provide(engineLayer(project)))
+    return yield* follow(begun, { json, yes, database, known: run }).pipe(
+      Effect.provide(engineLayer({ project, database, onWaiting: yes ? "" : onWaiting }))
+    )
   })
 
 /** The run at the top: going on with a child means going on with those above it. */

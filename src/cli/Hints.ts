@@ -14,6 +14,12 @@ export const program = (): string => {
 /** `db`: ` --db FILE`, or nothing where it is found anyway. */
 export const howToResume = (run: RunId, db: string): string => `go on with: ${program()} resume ${run}${db}`
 
+/** What makes a run go on that was only created. */
+export const howToTakeUp = (run: RunId, db: string): string =>
+  `\`${program()} work${db}\` takes it up, or \`${program()} resume ${run}${db}\``
+
+export const howToShow = (run: RunId, db: string): string => `see it with: ${program()} show ${run}${db}`
+
 export const howToAnswer = (run: RunRecord, gates: ReadonlyArray<BlockedOn>, db: string): ReadonlyArray<string> => {
   if (gates.length === 0) return [howToResume(run.id, db)]
   return gates.flatMap((gate) => {

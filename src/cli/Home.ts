@@ -16,6 +16,12 @@ import { CommandFailed } from "./CliError.ts"
 import { text } from "./CommandLine.ts"
 import { quoted } from "./Output.ts"
 
+export const onWaitingOption = text(
+  "on-waiting",
+  "CMD",
+  "a shell command that is run when a run starts to wait for a person (default: the configuration's onWaiting)"
+)
+
 /** The options that name a project and a database. */
 export const homeOption = text("home", "DIR", "the project's home folder (default: the nearest .millrace, or here)")
 export const dbOption = text("db", "FILE", "the database (default: millrace.db in the home folder)")
@@ -49,17 +55,28 @@ export const openProject = (home: string | undefined) =>
 
 /** The project that a run was started from, unless `--home` says otherwise. */
 export const projectOf = (run: RunRecord, home: string | undefined) => {
-  const recorded = run.settings.values[contextNames.home]
-  const workflow = run.settings.values[contextNames.workflow]
-  if (home !== undefined || recorded === undefined || !existsSync(recorded)) return openProject(home)
-  const file = workflow === undefined || !existsSync(workflow) ? undefined : workflow
+  const recorded = homeOf(run)
+  if (home !== undefined || recorded === undefined) return openProject(home)
+  const siblings = siblingsOf(run)
   return Project.open({
     home: recorded,
-    from: file === undefined ? recorded : dirname(file),
-    siblings: file !== undefined,
+    from: siblings ?? recorded,
+    siblings: siblings !== undefined,
     modules: moduleOptions
   })
 }
+
+/** The home folder of the project that a run was started from, if it is (still) there. */
+export const homeOf = (run: RunRecord): string | undefined => existing(run.settings.values[contextNames.home])
+
+/** The folder of the workflow file that a run was started from: its siblings are workflows of the project too. */
+export const siblingsOf = (run: RunRecord): string | undefined => {
+  const file = existing(run.settings.values[contextNames.workflow])
+  return file === undefined ? undefined : dirname(file)
+}
+
+const existing = (path: string | undefined): string | undefined =>
+  path !== undefined && existsSync(path) ? path : undefined
 
 /** What a run remembers of its project. */
 export const contextOf = (target: Project.Target, unattended: boolean): Texts => ({

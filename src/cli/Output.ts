@@ -18,11 +18,21 @@ export const writeError = (text: string): void => writeTo(process.stderr, `${wit
 const secrets = new Set<string>()
 let redactor: Redactor | undefined
 
+/** Values that a long-lived process hides at most: those that it has not met for longest are forgotten. */
+const maxSecrets = 5_000
+
 /** From now on these values are hidden in messages, and in what actions print by `console`. */
 export const hideSecrets = (values: Iterable<string>): void => {
-  const known = secrets.size
-  for (const value of values) secrets.add(value)
-  if (secrets.size > known) redactor = redactorOf(secrets)
+  let isNew = false
+  for (const value of values) {
+    if (!secrets.delete(value)) isNew = true
+    secrets.add(value)
+  }
+  for (const oldest of secrets) {
+    if (secrets.size <= maxSecrets) break
+    secrets.delete(oldest)
+  }
+  if (isNew) redactor = redactorOf(secrets)
 }
 
 export const withoutSecrets = (text: string): string => redactor?.text(text) ?? text

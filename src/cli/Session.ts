@@ -20,27 +20,33 @@ import type { RunRecord } from "../persistence/Records.ts"
 import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import { hasColor, hideSecrets, inline, writeError } from "./Output.ts"
 import { CommandFailed, UsageError } from "./CliError.ts"
+import { WaitingHooks } from "./WaitingHooks.ts"
 
-let lastLogged = ""
+/** The last warning, and when it was shown. */
+let lastLogged = { text: "", at: 0 }
 
-/** Warnings go to the error stream, once each; those of steps are events and shown as such. */
-const logger = Logger.replace(
+/** How long a warning that comes again and again is not shown again, ms. */
+const sameFor = 60_000
+
+/** Warnings go to the error stream, repeated ones now and then; those of steps are events and shown as such. */
+export const loggerLayer = Logger.replace(
   Logger.defaultLogger,
   Logger.make(({ annotations, logLevel, message }) => {
     if (LogLevel.lessThan(logLevel, LogLevel.Warning) || HashMap.has(annotations, "step")) return
     const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-    if (text === lastLogged) return
-    lastLogged = text
+    const now = performance.now()
+    if (text === lastLogged.text && now - lastLogged.at < sameFor) return
+    lastLogged = { text, at: now }
     writeError(`${LogLevel.greaterThanEqual(logLevel, LogLevel.Error) ? "error" : "warning"}: ${inline(text)}`)
   })
 )
 
 /** The store alone: for messages to runs. What is to be written to must not be read-only. */
-export const storeLayer = (filename: string) =>
-  Layer.merge(
-    Layer.mapError(SqlitePersistence.layer({ filename }), (error) => withAdvice(error, filename)),
-    logger
-  )
+export const storeLayer = (filename: string) => Layer.merge(databaseLayer(filename), loggerLayer)
+
+/** The same, where warnings are seen to. */
+export const databaseLayer = (filename: string) =>
+  Layer.mapError(SqlitePersistence.layer({ filename }), (error) => withAdvice(error, filename))
 
 /** The store for questions: it may be read-only. */
 export const questionLayer = (filename: string) =>
@@ -48,7 +54,7 @@ export const questionLayer = (filename: string) =>
     Layer.catchAll(SqlitePersistence.layer({ filename }), (error) =>
       error.reason === "ReadOnly" ? SqlitePersistence.layerReadOnly({ filename }) : Layer.fail(error)
     ),
-    logger
+    loggerLayer
   )
 
 const withAdvice = (error: PersistenceError, filename: string): PersistenceError | CommandFailed => {
@@ -60,23 +66,40 @@ const withAdvice = (error: PersistenceError, filename: string): PersistenceError
   return new CommandFailed({ message: error.message, hint })
 }
 
+export interface EngineLayerOptions {
+  readonly project: Project
+  readonly database: string
+  /** In place of the configuration's `onWaiting`; empty: nobody is told. */
+  readonly onWaiting: string | undefined
+}
+
 /** An engine beside a store that is provided; it looks after the runs that it is given, and no others. */
-export const engineLayer = (project: Project) =>
+export const engineLayer = ({ database, onWaiting, project }: EngineLayerOptions) =>
   WorkflowFiles.layerWith({ scriptRoots: project.roots }).pipe(
     Layer.provideMerge(Engine.layer),
+    Layer.provideMerge(hooksLayer({ project, database, onWaiting, approvesUnattended: false })),
     Layer.provide(project.layer),
-    Layer.provide(EngineConfig.layerWith({ watchdog: false })),
+    Layer.provide(EngineConfig.layerWith({ ...project.config.engine, watchdog: false })),
     Layer.provide(SecretListener.layerWith(hideSecrets)),
     Layer.provide(limitLayer(project))
   )
 
 /** The limit of the database's size that the project says, if it does. */
-const limitLayer = ({ config: { maxDatabaseBytes } }: Project) =>
+export const limitLayer = ({ config: { maxDatabaseBytes } }: Project) =>
   Layer.effectDiscard(
     Effect.flatMap(SqlitePersistence.SqliteSpace, (space) =>
       maxDatabaseBytes === undefined ? Effect.void : space.limit(maxDatabaseBytes)
     )
   )
+
+/** Tells people of gates, and approves those of unattended runs where nobody else does. */
+export const hooksLayer = ({
+  approvesUnattended,
+  database,
+  onWaiting,
+  project
+}: EngineLayerOptions & { readonly approvesUnattended: boolean }) =>
+  WaitingHooks.layer({ command: onWaiting ?? project.config.onWaiting, project, database, approvesUnattended })
 
 /** What actions print by `console` must not get between the lines of `--json`, nor into the tree. */
 export const divertConsole = (): void => {

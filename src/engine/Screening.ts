@@ -11,7 +11,7 @@ import type { RunId, RunRecord } from "../persistence/Records.ts"
 import type { ProgramSource } from "./Program.ts"
 
 /** How long a run that was refused is not looked at, ms. */
-const refusedFor = 10_000
+const refusedFor = 5_000
 
 export class Screening {
   /** Until when a run is not looked at again. */

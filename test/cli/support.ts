@@ -2,7 +2,17 @@
  * Runs the real program, as a user would: `node dist/cli/bin.js`, in folders of its own.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { inject, onTestFinished } from "vitest"
@@ -83,9 +93,13 @@ export const start = (args: ReadonlyArray<string>, options: StartOptions): Runni
 
 export interface Place {
   readonly folder: string
+  /** The folder without links. */
+  readonly real: string
   readonly path: (name: string) => string
   /** Writes a file; a name that ends in `!` is made executable. */
   readonly write: (name: string, text: string | Uint8Array) => string
+  readonly remove: (name: string) => void
+  readonly rename: (name: string, other: string) => void
   readonly start: (args: ReadonlyArray<string>, options?: Omit<StartOptions, "cwd">) => Running
   readonly run: (args: ReadonlyArray<string>, options?: Omit<StartOptions, "cwd">) => Promise<Ended>
   /** Runs the program in a real pseudo-terminal; `type` sends what a user would. Behind it stands `exit CODE`. */
@@ -130,8 +144,11 @@ export const place = (files: Readonly<Record<string, string | Uint8Array>> = {})
   const started: Place["start"] = (args, options) => start(args, { cwd: folder, ...options })
   return {
     folder,
+    real: realpathSync(folder),
     path: (name) => join(folder, name),
     write,
+    remove: (name) => rmSync(join(folder, name), { recursive: true }),
+    rename: (name, other) => renameSync(join(folder, name), join(folder, other)),
     start: started,
     run: (args, options) => started(args, options).ended,
     onTerminal: (args, options) => onTerminal(folder, args, options)
@@ -178,6 +195,10 @@ export interface Shown {
     readonly attempts: ReadonlyArray<{ readonly number: number; readonly outcome: string }>
     readonly childRunId: string | null
     readonly superseded: boolean
+    readonly gate: {
+      readonly notifiedAt: number | null
+      readonly answer: { readonly by: string | null } | null
+    } | null
   }>
   readonly items: ReadonlyArray<{ readonly id: string; readonly status: string; readonly childRunId: string | null }>
 }

@@ -4,7 +4,7 @@ import { resume } from "../../engine/Resume.ts"
 import { UsageError } from "../CliError.ts"
 import { argument, defineCommand, flag, text } from "../CommandLine.ts"
 import { goOn } from "../GoOn.ts"
-import { dbOption, existingDatabase, homeOption } from "../Home.ts"
+import { dbOption, existingDatabase, homeOption, onWaitingOption } from "../Home.ts"
 import { findRun, storeLayer } from "../Session.ts"
 
 export const command = defineCommand({
@@ -24,11 +24,12 @@ export const command = defineCommand({
     fromStep: text("from-step", "STEP", "run this step, by path or name, again, and all that follow it"),
     restart: flag("restart", "run every step again"),
     yes: flag("yes", "approve gates without asking"),
+    onWaiting: onWaitingOption,
     db: dbOption,
     home: homeOption,
     json: flag("json", "print events as NDJSON, the result last")
   },
-  run: ({ run: wanted, fromStep, restart, yes, db, home, json }) =>
+  run: ({ run: wanted, fromStep, restart, yes, onWaiting, db, home, json }) =>
     Effect.gen(function* () {
       if (fromStep !== undefined && restart) {
         return yield* new UsageError({ message: "--from-step and --restart exclude each other" })
@@ -42,7 +43,7 @@ export const command = defineCommand({
             : undefined
       return yield* Effect.gen(function* () {
         const run = yield* findRun(wanted)
-        return yield* goOn(run, resume(run.id, mode), { json, yes, home, database })
+        return yield* goOn(run, resume(run.id, mode), { json, yes, home, database, onWaiting })
       }).pipe(Effect.provide(storeLayer(database)))
     })
 })

@@ -1,22 +1,27 @@
-/** `run`: validates a workflow and runs it. */
+/** `run`: validates a workflow and runs it, or leaves that to a worker. */
 import * as Effect from "effect/Effect"
-import { checkInputs, WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
+import type { RunAlreadyExists } from "../../persistence/Persistence.ts"
+import { EngineConfig } from "../../engine/EngineConfig.ts"
+import { checkInputs, type StartOptions, WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
 import type { Texts } from "../../workflow/Definition.ts"
 import { hasErrors } from "../../workflow/Diagnostic.ts"
 import { check, showDiagnostics } from "../Check.ts"
-import { UsageError } from "../CliError.ts"
-import { argument, defineCommand, flag, texts } from "../CommandLine.ts"
+import { CommandFailed, UsageError } from "../CliError.ts"
+import { argument, defineCommand, flag, text, texts } from "../CommandLine.ts"
+import { detach } from "../Detached.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { follow } from "../Follow.ts"
-import { contextOf, databaseOf, dbOption, homeOption } from "../Home.ts"
-import { engineLayer, storeLayer } from "../Session.ts"
+import { howToShow } from "../Hints.ts"
+import { contextOf, databaseOf, dbArgument, dbOption, homeOption, onWaitingOption } from "../Home.ts"
+import { engineLayer, limitLayer, storeLayer } from "../Session.ts"
 
 export const command = defineCommand({
   name: "run",
   summary: "Run a workflow.",
   notes: [
     "The workflow is validated first: nothing runs, and nothing is recorded, where it has errors.",
-    "On a terminal a gate is asked right there; elsewhere the run is left waiting, and the exit code is 3."
+    "On a terminal a gate is asked right there; elsewhere the run is left waiting, and the exit code is 3.",
+    "With --detach it only creates the run and prints its id: `millrace work` takes it up."
   ],
   examples: [
     ["a workflow of the project, with inputs", "millrace run deploy --input branch=main --input notify=ops"],
@@ -28,27 +33,48 @@ export const command = defineCommand({
     input: texts("input", "NAME=VALUE", "an input of the workflow"),
     dryRun: flag("dry-run", "run no scripts, approve all gates, and tell actions that it is a dry run"),
     yes: flag("yes", "approve gates without asking, also after a resume"),
+    detach: flag("detach", "only create the run, for a worker to take up, and print its id"),
+    key: text("idempotency-key", "KEY", "there is at most one run of the workflow for a key"),
+    onWaiting: onWaitingOption,
     db: dbOption,
     home: homeOption,
     json: flag("json", "print events as NDJSON, the result last")
   },
-  run: ({ target: name, input, dryRun, yes, db, home, json }) =>
+  run: ({ target: name, input, dryRun, yes, detach: isDetached, key, onWaiting, db, home, json }) =>
     Effect.gen(function* () {
+      if (isDetached && onWaiting !== undefined) {
+        const hint = "give it to `millrace work`, or write `onWaiting` into the configuration"
+        return yield* new UsageError({ message: "--on-waiting is for the process that runs the run", hint })
+      }
+      if (key === "") return yield* new UsageError({ message: "the idempotency key is empty" })
       const inputs = yield* readInputs(input)
       const { diagnostics, parsed, target } = yield* check(name, { home })
       showDiagnostics(diagnostics)
       const { definition } = parsed
       if (definition === undefined || hasErrors(diagnostics)) return ExitCode.usage
       yield* checkInputs(definition, inputs)
-      const database = databaseOf(target.project.home, db)
+      const { project } = target
+      const database = databaseOf(project.home, db)
       const settings = { workingDirectory: process.cwd(), values: contextOf(target, yes) }
-      const begin = Effect.flatMap(WorkflowFiles, (files) => files.start(definition, { inputs, dryRun, settings }))
+      const options: StartOptions = { inputs, dryRun, settings, ...(key === undefined ? {} : { idempotencyKey: key }) }
+      if (isDetached) {
+        return yield* detach(definition, options, { json, database }).pipe(
+          Effect.provide(EngineConfig.layerWith(project.config.engine)),
+          Effect.provide(limitLayer(project)),
+          Effect.provide(storeLayer(database))
+        )
+      }
+      const begin = Effect.flatMap(WorkflowFiles, (files) => files.start(definition, options))
       return yield* follow(begin, { json, yes, database }).pipe(
-        Effect.provide(engineLayer(target.project)),
+        Effect.provide(engineLayer({ project, database, onWaiting })),
+        Effect.catchTag("RunAlreadyExists", (error) => Effect.flip(alreadyExists(error, database))),
         Effect.provide(storeLayer(database))
       )
     })
 })
+
+const alreadyExists = ({ message, run }: RunAlreadyExists, database: string): Effect.Effect<CommandFailed> =>
+  Effect.map(dbArgument(database), (db) => new CommandFailed({ message, hint: howToShow(run, db) }))
 
 const readInputs = (words: ReadonlyArray<string>): Effect.Effect<Texts, UsageError> =>
   Effect.suspend(() => {

@@ -164,7 +164,7 @@ describe("an engine that looks at runs before it claims them (K4)", () => {
         }
         expect(asked.length).toBe(51)
         // What a run needs may have come.
-        yield* Effect.sleep(10_000)
+        yield* Effect.sleep(5_000)
         expect(asked.length).toBe(81)
       })
     )
