@@ -150,7 +150,7 @@ const working = (
       maxRuns: engine.settings.maxConcurrentRuns
     })
     yield* takeUp(options, own, log)
-    const end = yield* Effect.raceAll([
+    const end = yield* firstOf<End, PersistenceError>([
       Effect.as(signal, "stopped" as const),
       Effect.as(untilReplaced(options.database, identity), "replaced" as const),
       Effect.catchAll(engine.broken, (error) =>
@@ -162,6 +162,10 @@ const working = (
     log.note({ _tag: "WorkerStopping", reason: end, runs: (yield* engine.resident).length })
     return end
   })
+
+/** The first that ends, well or not: `raceAll` alone waits for a success. */
+const firstOf = <A, E>(effects: ReadonlyArray<Effect.Effect<A, E>>): Effect.Effect<A, E> =>
+  Effect.flatten(Effect.raceAll(effects.map(Effect.exit)))
 
 /** From here on runs are taken up, and with triggers created, until the scope closes. */
 const takeUp = (options: WorkerOptions, own: Context.Context<never>, log: WorkerLog) =>
