@@ -6,7 +6,7 @@
  * members, so a group whose leader is gone can still be ended safely.
  */
 import { execFileSync } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type { ProcessIdentity } from "./Action.ts"
 
@@ -25,6 +25,19 @@ export const isRunning = ({ pid, startTime: recorded }: Pick<ProcessIdentity, "p
   const found = stat(pid)
   // A process whose first thread is dead may have others that die a little later.
   return found !== undefined && found.startTime === recorded && !(isDead(found.state) && found.threads <= 1)
+}
+
+/**
+ * Where a pid means something: a container has processes of its own, though it may share its name and kernel with
+ * others. Empty where that cannot be told.
+ */
+export const pidSpace = (): string => {
+  try {
+    return readlinkSync("/proc/self/ns/pid").replace(/\D/g, "")
+  } catch {
+    // Not on Linux, or hidden.
+    return ""
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
  * The process that an engine lives in, as other engines recognise it (design.md, "Ownership").
  */
 import { hostname } from "node:os"
-import { identify, isRunning } from "../action/ProcessGroup.ts"
+import { identify, isRunning, pidSpace } from "../action/ProcessGroup.ts"
 import type { EngineRecord } from "../persistence/Records.ts"
 
 export type Host = Pick<EngineRecord, "host" | "boot" | "pid" | "processStart">
@@ -17,7 +17,13 @@ export const currentHost = (): Host => {
 
 const thisProcess = (): Host => {
   const { pid, startTime, boot } = identify(process.pid)
-  return { host: hostname(), boot, pid, processStart: startTime }
+  return { host: machine(), boot, pid, processStart: startTime }
+}
+
+/** Two containers on one machine do not see each other's processes, and must not take them for gone. */
+const machine = (): string => {
+  const space = pidSpace()
+  return space === "" ? hostname() : `${hostname()}/${space}`
 }
 
 /**

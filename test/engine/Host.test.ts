@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { hostname } from "node:os"
 import { identify } from "../../src/action/ProcessGroup.ts"
 import { currentHost, type Host, isGone } from "../../src/engine/Host.ts"
 import { eventually } from "../action/support.ts"
@@ -46,5 +47,13 @@ describe("the process of another engine", () => {
     expect(isGone({ ...here, boot: "another" }, here)).toBe(true)
     expect(isGone({ ...here, processStart: "" }, here)).toBe(false)
     expect(isGone({ ...here, host: "another", processStart: "1" }, here)).toBe(false)
+  })
+
+  it("is not known to be gone in another container of this machine, which may have its name and its kernel", () => {
+    const here = currentHost()
+    const gone = { ...here, pid: 2 ** 30, processStart: "1" }
+    expect(isGone(gone, here)).toBe(true)
+    expect(here.host).toMatch(new RegExp(`^${hostname()}/\\d+$`))
+    expect(isGone({ ...gone, host: `${hostname()}/4026531000` }, here)).toBe(false)
   })
 })
