@@ -46,6 +46,7 @@ export {
   type Items
 } from "./action/ItemProvider.ts"
 export { type Config, ConfigInvalid, defineConfig } from "./action/Config.ts"
+export type { EngineOptions } from "./action/EngineOptions.ts"
 export { fileItems } from "./action/FileItems.ts"
 export { jsonItems } from "./action/JsonItems.ts"
 export { lineItems } from "./action/LineItems.ts"
@@ -73,12 +74,14 @@ export * as Client from "./engine/Client.ts"
 export { Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
 export { EngineConfig, type EngineSettings } from "./engine/EngineConfig.ts"
 export type { EngineEvent, EventsMissed } from "./engine/Events.ts"
+export { type GateNotice, GateNotifier, type GateNotifierService } from "./engine/GateNotice.ts"
 export * as Prune from "./engine/Prune.ts"
 export { RunNotEnded, StepNotFound } from "./engine/Reopen.ts"
 export * as Runs from "./engine/Runs.ts"
 export { NothingToResume, resume, type ResumeError } from "./engine/Resume.ts"
 export { SecretListener } from "./engine/SecretListener.ts"
 export * as Triggers from "./engine/Triggers.ts"
+export { submit } from "./engine/interpreter/NewWorkflowRun.ts"
 export { InvalidInputs, type StartOptions, WorkflowFiles } from "./engine/interpreter/WorkflowFiles.ts"
 
 // Stores.

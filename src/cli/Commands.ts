@@ -32,7 +32,7 @@ export const commands: ReadonlyArray<CommandEntry> = [
 
 /** What the overview of the commands is divided into: each of them is in one of the groups. */
 export const groups: ReadonlyArray<readonly [title: string, names: ReadonlyArray<string>]> = [
-  ["Run", ["run", "resume", "cancel"]],
+  ["Run", ["run", "resume", "work", "cancel"]],
   ["Answer", ["approve", "reject"]],
   ["Look", ["runs", "show", "logs", "graph"]],
   ["Check", ["validate", "parse", "fmt"]],

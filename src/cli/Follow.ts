@@ -68,8 +68,10 @@ export const follow = <E, R>(
       const seen = Effect.flatMap(begin, (run) =>
         follower.seeThrough(run, options.yes || interactive ? gatekeeper : undefined)
       )
+      // Who is told of a gate that is left waiting is told to the end; of any other gate there is nothing more to tell.
+      const told = Effect.tap(seen, (code) => (code === ExitCode.waiting ? hooks.done : Effect.void))
       return yield* Effect.raceFirst(
-        Effect.zipLeft(seen, hooks.done),
+        told,
         Effect.flatMap(terminated, (code) => follower.leave(code))
       )
     })

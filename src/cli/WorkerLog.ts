@@ -211,16 +211,21 @@ const textOf = (note: WorkerNote): string => {
     case "WorkerStarted":
       return `working on ${note.database}, at most ${runs(note.maxRuns)} at once`
     case "WorkerStopping":
-      return `${reasons[note.reason]}${note.runs === 0 ? "" : `; ${runs(note.runs)} can be resumed`}`
+      return stoppingText(note.reason, note.runs === 0 ? "" : `, ${runs(note.runs)} can be resumed`)
     case "RunLeftAlone":
       return `${note.run}  ${inline(note.workflow)}  is left alone: ${note.missing.map(inline).join("; ")}`
   }
 }
 
-const reasons = {
-  stopped: "shutting down; once more stops at once",
-  drained: "nothing is left to do",
-  replaced: "the database is gone"
-} as const
+const stoppingText = (reason: "stopped" | "drained" | "replaced", left: string): string => {
+  switch (reason) {
+    case "stopped":
+      return `shutting down${left}; once more stops at once`
+    case "drained":
+      return "nothing is left to do"
+    case "replaced":
+      return "the database is gone"
+  }
+}
 
 const runs = (count: number): string => `${count} ${count === 1 ? "run" : "runs"}`

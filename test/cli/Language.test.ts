@@ -69,6 +69,32 @@ describe("a program of the project", () => {
   })
 })
 
+describe("validate and the configuration", () => {
+  const project = () =>
+    place({
+      ".millrace/workflows/nightly.wf": "workflow nightly { meta { trigger = scheduled } inputs { day required } }",
+      ".millrace/workflows/other.wf": "workflow other {}",
+      "millrace.config.mjs": `export default { schedules: { nightly: "0 3 * * *", nihgtly: "0 3 * * *" } }`
+    })
+  const problems = [
+    "millrace.config.mjs: `schedules.nightly`: the required input 'day' is missing",
+    "millrace.config.mjs: `schedules.nihgtly`: there is no such workflow; did you mean 'nightly'?"
+  ]
+
+  it("warns of what it says of workflows that is not so, once, whatever is checked", async () => {
+    for (const args of [["validate"], ["validate", "other"]]) {
+      const { code, stderr } = await project().run(args)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: problems.map((line) => `warning: ${line}\n`).join("") })
+    }
+  })
+
+  it("takes that for errors when it is strict", async () => {
+    const { code, stdout, stderr } = await project().run(["validate", "other", "--strict"])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: ".millrace/workflows/other.wf: valid\n" })
+    expect(stderr).toBe(problems.map((line) => `error: ${line}\n`).join(""))
+  })
+})
+
 describe("a file that is no workflow", () => {
   const files: Readonly<Record<string, string | Uint8Array>> = {
     "empty.wf": "",

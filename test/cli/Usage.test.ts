@@ -18,6 +18,7 @@ describe("the command line", () => {
       Run:
         run          Run a workflow.
         resume       Go on with a run.
+        work         Run runs as they come.
         cancel       Cancel a run.
 
       Answer:

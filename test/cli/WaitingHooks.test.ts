@@ -63,6 +63,16 @@ describe("the command for gates", () => {
     expect(readFileSync(at.path("told.json"), "utf8")).not.toContain("s3cret")
   })
 
+  it("is called for the next gate by whatever command goes on with the run", async () => {
+    const at = place({
+      "w.wf": "workflow w { gate human_approval {} gate human_review {} }",
+      "millrace.config.mjs": "export default { onWaiting: 'echo $MILLRACE_GATE >> calls' }"
+    })
+    const id = runIn((await at.run(["run", "w.wf"])).stdout)
+    expect((await at.run(["approve", id])).code).toBe(3)
+    expect(linesIn(at, "calls")).toEqual(["human_approval", "human_review"])
+  })
+
   it("comes from the configuration; an option wins over it, and an empty one tells nobody", async () => {
     const config = (command: string) => `export default { onWaiting: ${JSON.stringify(command)} }`
     const at = place({ "w.wf": wf, "millrace.config.mjs": config("echo config >> calls") })

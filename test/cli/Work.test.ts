@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { symlinkSync } from "node:fs"
+import { readFileSync, symlinkSync } from "node:fs"
 import { place, runIn, show } from "./support.ts"
 import { created, linesIn, linesOf, rowOf, stopped, submitted, until, working } from "./workSupport.ts"
 
@@ -150,6 +150,44 @@ describe("work", () => {
     expect((await at.run(["work", "--once"])).code).toBe(0)
     expect(rowOf(at, run, ".millrace/millrace.db").status).toBe("completed")
     expect(linesIn(at, "effects")).toEqual(["act", "sub"])
+  })
+})
+
+describe("a worker that has nothing to do", () => {
+  it("costs next to nothing", async () => {
+    const at = place({})
+    const worker = await working(at)
+    const used = () => {
+      const fields = readFileSync(`/proc/${worker.process.pid}/stat`, "latin1").split(" ")
+      return Number(fields[13]) + Number(fields[14])
+    }
+    // What the start itself costs is over.
+    await new Promise((done) => setTimeout(done, 2_000))
+    const before = used()
+    await new Promise((done) => setTimeout(done, 5_000))
+    // In hundredths of a second: about 3 are used.
+    expect(used() - before).toBeLessThan(25)
+    await stopped(worker, "SIGTERM")
+  })
+
+  it("ends at once with --once, also without a database, which it makes", async () => {
+    const at = place({})
+    const { code, stdout } = await at.run(["work", "--once", "--json"])
+    expect(code).toBe(0)
+    expect(linesOf(stdout)).toMatchObject([{ _tag: "WorkerStarted" }, { _tag: "WorkerStopping", reason: "drained" }])
+  })
+
+  it("does not start where the configuration's layer cannot be built", async () => {
+    const at = place({
+      "millrace.config.ts": `import * as Effect from "effect/Effect"
+        import * as Layer from "effect/Layer"
+        export default { layer: Layer.effectDiscard(Effect.fail("no connection")) }`
+    })
+    const { code, stderr } = await at.run(["work"])
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "error: millrace.config.ts: its `layer` cannot be built: no connection\n"
+    })
   })
 })
 

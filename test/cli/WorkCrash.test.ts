@@ -154,7 +154,7 @@ describe("a worker that is told to end", () => {
         await until(() => linesIn(at, "pids").length === 1)
         const { code, stdout, stderr } = await stopped(worker, signal)
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-        expect(stdout).toContain("shutting down; once more stops at once; 1 run can be resumed")
+        expect(stdout).toContain("shutting down, 1 run can be resumed; once more stops at once")
         expect(linesIn(at, "pids").map(isRunning)).toEqual([false])
         expect(rowOf(at, run)).toMatchObject({ status: "running", owner: null, recoveries: 0 })
         expect(linesIn(at, "effects")).toEqual(["first 0"])
@@ -288,13 +288,12 @@ describe("a worker whose database", () => {
   })
 
   it(
-    "turns out to be of a newer version while it works ends with that error",
+    "loses its tables while it works ends with that error",
     async () => {
       const at = place({ "w.wf": held, go: "" })
       await submitted(at, "w.wf", [])
       const worker = await working(at)
       const database = new Database(at.path("millrace.db"))
-      // What a later release might do to its tables.
       database.exec("ALTER TABLE runs RENAME TO old_runs")
       database.close()
       const { code, stderr } = await worker.ended

@@ -13,6 +13,11 @@ export const command = defineCommand({
     "were answered, and times that have come. Any number of workers may share a database.",
     "SIGTERM and Ctrl-C shut it down: its runs are left as they are, for another worker or `millrace resume`."
   ],
+  examples: [
+    ["a worker for the project, until it is told to stop", "millrace work"],
+    ["all that is left to do, as a job of cron", "millrace work --once --max-runs 4"],
+    ["a message to a person for each gate", 'millrace work --on-waiting "./notify.sh"']
+  ],
   arguments: {},
   options: {
     maxRuns: integer("max-runs", "N", "at most so many runs at once (default: 100)", undefined),
