@@ -74,6 +74,8 @@ export interface ResidentsOptions {
 export class Residents {
   readonly #slots = new Map<RunId, Slot>()
   readonly #crowd: Crowd = { size: 0 }
+  /** Sources that were here. */
+  readonly #stopped = new Set<ProgramSource>()
   #isStopping = false
 
   constructor(private readonly options: ResidentsOptions) {}
@@ -237,7 +239,10 @@ export class Residents {
         return this.#park(slot, run, message)
       }
       const source = [...sources].find((source) => source.accepts(record))
-      if (source === undefined) return this.#park(slot, run, `workflow '${record.workflow}' is not known here`)
+      if (source === undefined) {
+        const wasKnown = [...this.#stopped].some((stopped) => stopped.accepts(record))
+        return wasKnown ? this.#putBack(slot, run) : this.#park(slot, run, unknown(record))
+      }
       return Effect.matchEffect(source.make(run), {
         onFailure: (error) =>
           error._tag === "PersistenceError" && error.transient
@@ -255,6 +260,18 @@ export class Residents {
       main,
       Effect.sync(() => this.#vacate(run.id, slot))
     )
+  }
+
+  /** Its source stopped while the run was being taken up: somebody else knows it. */
+  #putBack(slot: Slot, run: RunContext): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      run.stopSilently({ _tag: "Shutdown" })
+      if (run.writer.isUncreated) run.writer.abandon()
+      return Effect.zipRight(
+        this.#release(run),
+        Effect.sync(() => this.#vacate(run.id, slot))
+      )
+    })
   }
 
   #park(slot: Slot, run: RunContext, message: string): Effect.Effect<void> {
@@ -372,10 +389,11 @@ export class Residents {
 
   /** Stops the runs of a source as they are, to be resumed elsewhere, and waits until they have left. */
   stopSource(source: ProgramSource): Effect.Effect<void> {
-    return Effect.zipRight(
-      this.#untilSettled(),
-      Effect.suspend(() => this.#stop(this.all.filter((resident) => resident.source === source)))
-    )
+    return Effect.suspend(() => {
+      this.#stopped.add(source)
+      const left = Effect.suspend(() => this.#stop(this.all.filter((resident) => resident.source === source)))
+      return Effect.zipRight(this.#untilSettled(), left)
+    })
   }
 
   /** Stops all runs as they are, and takes no more. */
@@ -404,6 +422,8 @@ export class Residents {
 /** As the store has it: the end of a run is its last write. */
 const endedRecord = ({ record, writer }: RunContext): RunRecord | undefined =>
   isEnded(record.status) && !writer.isLost ? { ...record, seq: writer.seq } : undefined
+
+const unknown = ({ workflow }: RunRecord): string => `workflow '${workflow}' is not known here`
 
 /** Whoever goes on finds the messages. */
 const readyAtOnce = (run: RunContext) => ({ readyAt: run.now(), lastInbox: Number.MAX_SAFE_INTEGER })

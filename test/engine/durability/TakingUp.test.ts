@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -234,6 +235,36 @@ describe("an engine that looks at runs before it claims them (K4)", () => {
         yield* Effect.sleep(60_000)
         expect(isParked).toBe(true)
         expect(yield* store.get(run)).toMatchObject({ status: "needs_resume", owner: null, generation: 1 })
+      })
+    )
+  )
+})
+
+describe("a run that is being taken up while its engine shuts down", () => {
+  it.live("is put back, and not parked for a workflow that has just left", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const isLoading = yield* Deferred.make<void>()
+        const mayLoad = yield* Deferred.make<void>()
+        const slowly = {
+          ...store,
+          load: (run: RunId) =>
+            Effect.zipRight(
+              Effect.zipRight(Deferred.succeed(isLoading, undefined), Deferred.await(mayLoad)),
+              store.load(run)
+            )
+        }
+        const run = yield* submitted(store, "workflow w { call a }")
+        const one = yield* engineOn(slowly, { actions: { a: ok } })
+        yield* Deferred.await(isLoading)
+        const closing = yield* Effect.fork(one.close)
+        yield* Effect.sleep(100)
+        yield* Deferred.succeed(mayLoad, undefined)
+        yield* Fiber.join(closing)
+        expect(yield* store.get(run)).toMatchObject({ status: "pending", owner: null, error: null })
+        const { engine } = yield* engineOn(store, { actions: { a: ok } })
+        expect((yield* engine.await(run)).status).toBe("completed")
       })
     )
   )
