@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import type { Executor } from "../../src/action/Action.ts"
 import { WorkflowResolver } from "../../src/action/Resolvers.ts"
 import {
   type TriggerEvent,
@@ -39,6 +40,20 @@ const makeSource = Effect.gen(function* () {
 
 const world = { actions: { act: action(() => ({})) } }
 
+let active = 0
+let most = 0
+
+/** Takes a moment, and counts how many do so at once. */
+const counted: Executor = () =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      active += 1
+      most = Math.max(most, active)
+    }),
+    () => Effect.as(Effect.sleep(30), {}),
+    () => Effect.sync(() => (active -= 1))
+  )
+
 const following = (workflows: ReadonlyArray<string>, sources: Readonly<Record<string, TriggerSource>>) =>
   Layer.provide(
     Triggers.layerWith({ settings: { model: "m" } }),
@@ -66,6 +81,25 @@ describe("a trigger source", () => {
       expect(record.settings.model).toBe("m")
       expect(yield* (yield* Persistence).list({ limit: 10 })).toHaveLength(2)
     }).pipe(Effect.scoped, Effect.provide(layerOf(world)))
+  )
+
+  it.live("starts no more runs at once than the engine may have", () =>
+    Effect.gen(function* () {
+      const { source, take } = yield* makeSource
+      yield* Layer.build(following(["workflow onpr { meta { trigger = pr } call act }"], { pr: source }))
+      const runs = yield* Effect.forEach(["1", "2", "3"], (id) => Effect.flatMap(take({ id }), runOf))
+      for (const run of runs) expect((yield* (yield* Engine).await(run)).status).toBe("completed")
+      expect(most).toBe(1)
+    }).pipe(Effect.scoped, Effect.provide(layerOf({ actions: { act: counted }, settings: { maxConcurrentRuns: 1 } })))
+  )
+
+  it.live("starts its runs here where the engine looks for none by itself", () =>
+    Effect.gen(function* () {
+      const { source, take } = yield* makeSource
+      yield* Layer.build(following(["workflow onpr { meta { trigger = pr } call act }"], { pr: source }))
+      const run = yield* runOf(yield* take({ id: "1" }))
+      expect((yield* (yield* Engine).await(run)).status).toBe("completed")
+    }).pipe(Effect.scoped, Effect.provide(layerOf({ ...world, settings: { watchdog: false } })))
   )
 
   it.live("is told that an event has the wrong inputs, and goes on", () =>
