@@ -159,7 +159,7 @@ const working = (
       once ? Effect.as(engine.drained, "drained" as const) : Effect.never
     ])
     if (end === "drained") yield* Effect.zipRight((yield* WaitingHooks).done, log.settled)
-    log.note({ _tag: "WorkerStopping", reason: end, runs: (yield* engine.resident).length })
+    log.note({ _tag: "WorkerStopping", reason: end, runs: (yield* engine.stats).atWork })
     return end
   })
 

@@ -24,7 +24,7 @@ export type WorkerNote =
       readonly home: string
       readonly maxRuns: number
     }
-  /** `runs`: those that are resident, and left to be resumed. */
+  /** `runs`: those that are left in the middle of something, to be resumed. */
   | { readonly _tag: "WorkerStopping"; readonly reason: "stopped" | "drained" | "replaced"; readonly runs: number }
   | {
       readonly _tag: "RunLeftAlone"

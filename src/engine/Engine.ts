@@ -97,6 +97,8 @@ export class Engine extends Context.Tag("millrace/Engine")<
 
 export interface EngineStats {
   readonly residents: number
+  /** Residents in the middle of something: they neither wait nor have ended. */
+  readonly atWork: number
   /** Timeouts, sleeps and intervals that are armed, the engine's own included. */
   readonly deadlines: number
   readonly subscribers: number
@@ -210,6 +212,7 @@ class EngineState {
       broken: Deferred.await(this.#broken),
       stats: Effect.sync(() => ({
         residents: this.residents.ids.length,
+        atWork: this.residents.atWork.length,
         deadlines: this.#deadlines.size,
         subscribers: this.#bus.subscribers
       }))

@@ -287,8 +287,8 @@ export class Lookout {
   /** A run with all below it counts as one. */
   get #room(): number {
     const { claimBatch, maxConcurrentRuns } = this.options.settings
-    const busy = this.options.residents().all.filter(({ run }) => run.record.status !== "waiting")
-    return Math.min(claimBatch, maxConcurrentRuns - new Set(busy.map(({ run }) => run.record.root)).size)
+    const roots = new Set(this.options.residents().atWork.map(({ run }) => run.record.root))
+    return Math.min(claimBatch, maxConcurrentRuns - roots.size)
   }
 
   /** K2. An answer that was lost may have left claims behind. */

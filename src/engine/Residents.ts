@@ -101,6 +101,11 @@ export class Residents {
     return [...this.#slots.values()].flatMap(({ resident }) => (resident === undefined ? [] : [resident]))
   }
 
+  /** Those that neither wait nor have ended. */
+  get atWork(): ReadonlyArray<Resident> {
+    return this.all.filter(({ run: { record } }) => record.status !== "waiting" && !isEnded(record.status))
+  }
+
   // ---- coming
 
   /**

@@ -6,7 +6,7 @@ import { created, linesIn, rowOf, stopped, submitted, until, working } from "./w
 
 const wf = `workflow w {
   inputs { token secret = true required who default = "Ann" }
-  gate human_approval { prompt = "Ship it, {{who}}?" options = { a = "Apples" b = "Bananas" } }
+  gate human_approval { prompt = "Ship it with {{token}}, {{who}}?" options = { a = "Apples" b = "Bananas" } }
 }`
 
 /** Keeps what it is told, and in how many calls. */
@@ -40,7 +40,7 @@ describe("the command for gates", () => {
       gate: "human_approval",
       path: "/human_approval",
       kind: "human_approval",
-      prompt: "Ship it, Ann?",
+      prompt: "Ship it with ***, Ann?",
       options: [
         { key: "a", text: "Apples" },
         { key: "b", text: "Bananas" }
@@ -56,11 +56,11 @@ describe("the command for gates", () => {
       "MILLRACE_GATE=human_approval",
       `MILLRACE_HOME=${at.real}`,
       "MILLRACE_PATH=/human_approval",
-      "MILLRACE_PROMPT=Ship it, Ann?",
+      "MILLRACE_PROMPT=Ship it with ***, Ann?",
       `MILLRACE_RUN=${id}`,
       "MILLRACE_WORKFLOW=w"
     ])
-    expect(readFileSync(at.path("told.json"), "utf8")).not.toContain("s3cret")
+    for (const file of ["told.json", "variables"]) expect(readFileSync(at.path(file), "utf8")).not.toContain("s3cret")
   })
 
   it("is called for the next gate by whatever command goes on with the run", async () => {

@@ -8,7 +8,8 @@ const effect = 'workflow w { inputs { n default = "0" } script s { run = "echo {
 describe("work", () => {
   it("says what it works on, and a line for each thing that happens to its runs", async () => {
     const at = place({
-      "w.wf": 'workflow w { script s { run = "exit 3" on_fail = continue } gate human_review { prompt = "Ok?" } }'
+      "w.wf": 'workflow w { script s { run = "exit 3" on_fail = continue } gate human_review { prompt = "Ok?" } }',
+      "millrace.config.mjs": "export default { engine: { linger: 0 } }"
     })
     const worker = await working(at)
     const run = await created(at, "w.wf")
@@ -60,6 +61,25 @@ describe("work", () => {
       { _tag: "WorkerStopping", reason: "stopped", runs: 0 }
     ])
     for (const { timestamp } of lines) expect(timestamp).toEqual(expect.any(Number))
+  })
+
+  it("tells no secret of a run, in whatever it says", async () => {
+    const at = place({
+      "w.wf": `workflow w {
+        inputs { token secret = true required }
+        gate human_review { prompt = "With {{token}}?" timeout = "1s" on_timeout = continue }
+        script s { run = "echo {{token}} >&2; exit 3" }
+      }`,
+      "millrace.config.mjs": "export default { engine: { linger: 10 }, onWaiting: 'cat >&2; exit 1' }"
+    })
+    const worker = await working(at, ["--json"])
+    await submitted(at, "w.wf", [{ token: "s3cret-token" }])
+    const printed = await worker.prints('"RunCompleted"')
+    expect(printed).toContain("With ***?")
+    const { stdout, stderr } = await stopped(worker, "SIGTERM")
+    expect(stderr).toContain("With ***?")
+    expect(stdout).toContain("exit code 3: ***")
+    expect(stdout + stderr).not.toContain("s3cret")
   })
 
   it("tells of the runs of others only that they wait, and not of each question to a resolver", async () => {
