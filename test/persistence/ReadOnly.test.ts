@@ -112,6 +112,7 @@ describe("a database that is only read", () => {
       yield* createTwo(filename)
       edit(filename, "DROP INDEX steps_output; ALTER TABLE steps DROP COLUMN output; DROP INDEX runs_definition")
       edit(filename, "DROP INDEX definitions_stored; ALTER TABLE definitions DROP COLUMN stored_at")
+      edit(filename, "ALTER TABLE runs DROP COLUMN continues; ALTER TABLE runs DROP COLUMN continued_as")
       edit(filename, "PRAGMA user_version = 1")
       const before = NodeFs.readFileSync(filename)
       const { store } = yield* reading(filename)

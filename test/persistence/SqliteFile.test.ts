@@ -216,6 +216,7 @@ describe("opening a database", () => {
 const backToVersion1 = `
   DROP INDEX steps_output; ALTER TABLE steps DROP COLUMN output;
   DROP INDEX definitions_stored; ALTER TABLE definitions DROP COLUMN stored_at;
+  ALTER TABLE runs DROP COLUMN continues; ALTER TABLE runs DROP COLUMN continued_as;
   DROP INDEX runs_definition; PRAGMA user_version = 1`
 
 /** A script that keeps others from writing for so long (ms). */
