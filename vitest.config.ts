@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 
 /** The examples import the package by its name, as everybody does. */
 const alias = Object.entries({
+  "millrace/orchestration": "orchestration/index.ts",
   "millrace/sqlite": "sqlite.ts",
   "millrace/testing": "testing/index.ts",
   millrace: "index.ts"

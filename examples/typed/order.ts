@@ -1,6 +1,7 @@
 /**
  * A workflow as a typed program: an order is charged, and two parcels are shipped at once. Whatever kills the process,
- * starting the same order again goes on where it was: nothing is charged twice.
+ * starting the same order again goes on where it was: nothing is charged twice. An order that fails, or is cancelled, is
+ * refunded.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,6 +16,7 @@ const Charge = Action.make("charge", {
   timeout: "30 seconds"
 })
 
+const Refund = Action.make("refund", { payload: Schema.String, retry: { times: 20, delay: "1 minute" } })
 const Ship = Action.make("ship", { payload: Schema.String, success: Schema.Int })
 
 export const Order = Workflow.make("order", {
@@ -25,16 +27,19 @@ export const Order = Workflow.make("order", {
 
 const body = Order.toLayer(({ id, cents }) =>
   Effect.gen(function* () {
-    const receipt = yield* Action.call(Charge, { order: id, cents })
+    const receipt = yield* Action.call(Charge, { order: id, cents }).pipe(
+      Workflow.withCompensation((receipt) => Action.call(Refund, receipt))
+    )
     const parcels = yield* Workflow.all([Action.call(Ship, "books"), Action.call(Ship, "lamp")])
     return { receipt, parcels }
   }).pipe(Effect.catchTag("ActionTimedOut", Effect.die))
 )
 
-const actions = Layer.merge(
+const actions = Layer.mergeAll(
   Charge.toLayer(({ order, cents }, { idempotencyKey }) =>
     Effect.as(Effect.log(`charging ${cents} cents under ${idempotencyKey}`), `receipt of ${order}`)
   ),
+  Refund.toLayer((receipt) => Effect.log(`refunding ${receipt}`)),
   Ship.toLayer((parcel) => Effect.as(Effect.log(`shipping ${parcel}`), parcel.length))
 )
 

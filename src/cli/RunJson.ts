@@ -26,6 +26,8 @@ export const runJson = (run: RunRecord) => ({
   totals: run.totals,
   target: run.target,
   idempotencyKey: run.idempotencyKey,
+  continuesRunId: run.continues?.previous ?? null,
+  continuedAsRunId: run.continuedAs,
   workingDirectory: run.settings.workingDirectory,
   owner: run.owner,
   generation: run.generation,

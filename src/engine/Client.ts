@@ -11,6 +11,7 @@ import {
   NotWaiting,
   Persistence,
   PersistenceError,
+  type PersistenceService,
   type RunAlreadyEnded,
   type RunNotFound
 } from "../persistence/Persistence.ts"
@@ -22,7 +23,7 @@ import {
   RunId,
   type RunRecord
 } from "../persistence/Records.ts"
-import { shownBlockedOn, shownText } from "../persistence/Redaction.ts"
+import { shownBlockedOn, shownStepPath, shownText } from "../persistence/Redaction.ts"
 import { newest, sendAlong } from "./Chain.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 
@@ -94,12 +95,26 @@ export const answer = (
       at: now
     }
     const message = { _tag: "Answer", path: gate.path, answer: given } as const
-    const sent = Effect.asVoid(persistence.send(gate.run, message, now))
+    const sent = Effect.catchTag(Effect.asVoid(persistence.send(gate.run, message, now)), "RunAlreadyEnded", (error) =>
+      ifContinued(persistence, gate, error)
+    )
     yield* isThisEngine(runner)
       ? sent
       : Effect.catchTag(sent, "RunNotFound", () => sendElsewhere(runner, gate, message))
     return { run: gate.run, gate: shown.name }
   })
+
+/** A gate that a run left behind when it continued as new waits no longer; one of the next run is another question. */
+const ifContinued = (
+  persistence: PersistenceService,
+  { path, run }: BlockedOn,
+  error: RunAlreadyEnded
+): Effect.Effect<never, NotWaiting | RunAlreadyEnded | RunNotFound | PersistenceError> =>
+  Effect.flatMap(persistence.get(run), (record) =>
+    Effect.fail(
+      record.continuedAs === null ? error : new NotWaiting({ run, path: shownStepPath(record, path), answered: false })
+    )
+  )
 
 /** The gates that a run is blocked on, those of its children included; as they may be shown. */
 export const waitingGates = (run: RunRecord): ReadonlyArray<BlockedOn> =>

@@ -1,9 +1,9 @@
 /**
  * Continuing as new: a run ends, and another one of its workflow goes on, in one commit.
  *
- * - N1 The decision is a row (I3) before anything is stopped: a crash behind it ends the run in the same way.
- * - N2 The idempotency key and the messages to the run as a whole go along (`Change`, "Continue").
- * - N3 A parent that waits for the run, and whoever holds its id, follows the chain to the run that really ended.
+ * - Z1 The decision is a row (I3) before anything is stopped: a crash behind it ends the run in the same way.
+ * - Z2 The idempotency key and the messages to the run as a whole go along (`Change`, "Continue").
+ * - Z3 A parent that waits for the run, and whoever holds its id, follows the chain to the run that really ended.
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"

@@ -2,9 +2,9 @@
  * The combinators inside a durable workflow: their steps are actions of the run (spec/orchestration.md, "The same shapes
  * are available inside durable workflows").
  *
- * - D1 Each step, and each chain of a pipeline, is a branch of its own, named by its task id or number: a replay finds
+ * - M1 Each step, and each chain of a pipeline, is a branch of its own, named by its task id or number: a replay finds
  *   what it journaled.
- * - D2 What a budget refuses is a row, and so is what it admits: a replay, where all that was spent is known at once,
+ * - M2 What a budget refuses is a row, and so is what it admits: a replay, where all that was spent is known at once,
  *   decides nothing anew.
  */
 import * as Context from "effect/Context"
@@ -106,7 +106,7 @@ const hostOf = (run: Context.Context<WorkflowRun>): StepHostService => {
   }
 }
 
-/** D2. Without a budget nothing is decided. */
+/** M2. Without a budget nothing is decided. */
 const admit: Effect.Effect<Spend, BudgetExceeded, WorkflowRun> = Effect.gen(function* () {
   const budgets = yield* currentBudgets
   if (budgets.isEmpty) return budgets.start()

@@ -1,13 +1,13 @@
 /**
  * Taking back what a body did, when its run does not come to a good end (design.md, "Compensation").
  *
- * - U1 What has been done is a row (`undo`) from the moment it is done: the order of these rows, across branches, is the
+ * - V1 What has been done is a row (`undo`) from the moment it is done: the order of these rows, across branches, is the
  *   order of completion, and is gone through backwards.
- * - U2 What there is to take back is found by replaying the stopped body over the final journal, also without a crash: an
+ * - V2 What there is to take back is found by replaying the stopped body over the final journal, also without a crash: an
  *   interruption may fall between a step's end and its `undo` row.
- * - U3 Each undo is a block of the compensation phase: its steps are journaled, and its end is a row. One that fails does
+ * - V3 Each undo is a block of the compensation phase: its steps are journaled, and its end is a row. One that fails does
  *   not hold up the others.
- * - U4 A row of what was done that the replay does not come to again is a replay that does not fit: the run is parked.
+ * - V4 A row of what was done that the replay does not come to again is a replay that does not fit: the run is parked.
  */
 import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -95,7 +95,7 @@ interface Undo {
   readonly run: RunUndo
 }
 
-/** One way through a body: the one that is executed, or the one that only looks for what was done (U2). */
+/** One way through a body: the one that is executed, or the one that only looks for what was done (V2). */
 class Pass {
   readonly undos: Array<Undo> = []
   hasAny = false
@@ -115,7 +115,7 @@ class Pass {
 /** By the root branch of the pass. */
 const passes = new WeakMap<Branch, Pass>()
 
-/** U1. A run that leaves its engine writes nothing any more: whoever goes on with it comes here again. */
+/** V1. A run that leaves its engine writes nothing any more: whoever goes on with it comes here again. */
 const done = (branch: Branch, path: StepPath, undo: RunUndo): void => {
   const { run } = branch
   if (run.silent !== undefined) return
@@ -169,7 +169,7 @@ export class Compensator {
     return result !== null && this.#executed?.hasAny === false && doneRows(this.run).length === 0
   }
 
-  /** What was done, the latest first (U2, U4). */
+  /** What was done, the latest first (V2, V4). */
   #look(branch: Branch): Effect.Effect<ReadonlyArray<Undo>> {
     const { run } = this
     return Effect.gen(this, function* () {
@@ -207,7 +207,7 @@ const doneRows = (run: RunContext): ReadonlyArray<StepRecord> =>
     ({ kind, name, path }) => kind === "value" && name === undoName && isOfBody(path)
   )
 
-/** U3. Why it failed for good; undefined when it was done. */
+/** V3. Why it failed for good; undefined when it was done. */
 const takeBack = (parent: Branch, undo: Undo, cause: Cause.Cause<unknown>): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
     const { run } = parent

@@ -1,8 +1,8 @@
 /**
  * Changes to a body that has runs under way: each run keeps to one side of a change.
  *
- * - P1 One answer for each run and id, a row from the first call on (I3).
- * - P2 False where an earlier execution has gone past the first call (`Branch.isOvertaken`): it knew no patch.
+ * - J1 One answer for each run and id, a row from the first call on (I3).
+ * - J2 False where an earlier execution has gone past the first call (`Branch.isOvertaken`): it knew no patch.
  */
 import * as Effect from "effect/Effect"
 import type { Branch } from "../engine/Branch.ts"

@@ -66,6 +66,17 @@ describe("a gate without a terminal", () => {
     ])
   })
 
+  it("keeps the value that a typed workflow would ask for, and refuses one that is no JSON", async () => {
+    const { at, run } = await waiting()
+    const wrong = await at.run(["approve", run, "--value", "{discount: 5}"])
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr).toContain("--value is no JSON")
+    expect((await at.run(["approve", run, "--value", '{"discount": 5}', "--select", "a"])).code).toBe(0)
+    const { steps } = await show(at, run)
+    const gate: unknown = steps.find(({ path }) => path === "/human_approval")
+    expect(gate).toMatchObject({ gate: { answer: { value: { discount: 5 } } } })
+  })
+
   it("takes an answer without going on, and resume then does", async () => {
     const { at, run } = await waiting()
     const stored = await at.run(["approve", run, "--no-resume"])

@@ -1,4 +1,4 @@
-/** D1, D2: the combinators inside durable workflows, with the outcomes of plain ones, and no step done twice. */
+/** M1, M2: the combinators inside durable workflows, with the outcomes of plain ones, and no step done twice. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,5 +1,5 @@
 /**
- * U1–U4: what was done is taken back, in the reverse order of its journaled completion, when the run does not come to a
+ * V1–V4: what was done is taken back, in the reverse order of its journaled completion, when the run does not come to a
  * good end, and only then.
  */
 import { describe, expect, it } from "@effect/vitest"

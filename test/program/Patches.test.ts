@@ -1,4 +1,4 @@
-/** P1, P2: a run keeps to one side of a change, whenever the change is deployed and wherever the run is stopped. */
+/** J1, J2: a run keeps to one side of a change, whenever the change is deployed and wherever the run is stopped. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,7 +1,7 @@
 /** What the compiler says where a layer is missing: read from the real compiler, on a small program. */
 import { describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
 
@@ -45,6 +45,15 @@ const main = order.pipe(
 export const done: Promise<void> = Effect.runPromise(Effect.provide(Order.execute(1), main))
 export const all = [charge, ship]
 `
+
+describe("the page on typed workflows", () => {
+  it("compiles as it is written", () => {
+    const page = readFileSync(join(root, "docs/typed.md"), "utf8")
+    const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text)
+    expect(blocks.length).toBeGreaterThan(8)
+    expect(compile("page", blocks.join("\n"))).toBe("")
+  }, 120_000)
+})
 
 describe("a program that lacks the layer of an action", () => {
   it("does not compile, and the error names the action", () => {

@@ -88,6 +88,8 @@ const head = (run: RunRecord, paint: Paint): ReadonlyArray<string> => {
     ["workflow", `${inline(run.workflow)}${title}${run.dryRun ? ", dry run" : ""}`],
     ["status", paint(styleOf(run.status), run.status.replace("_", " "))],
     ["parent", run.parent === null ? null : `${run.parent.run} ${inline(run.parent.path)}`],
+    ["continues", run.continues === null ? null : run.continues.previous],
+    ["went on as", run.continuedAs],
     ["started", run.startedAt === null ? null : new Date(run.startedAt).toISOString()],
     ["took", run.startedAt === null ? null : duration((run.endedAt ?? Date.now()) - run.startedAt)],
     ["usage", usage(run.totals)],
