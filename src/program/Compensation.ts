@@ -219,7 +219,7 @@ const takeBack = (parent: Branch, undo: Undo, cause: Cause.Cause<unknown>): Effe
     if (known === undefined) run.put(row)
     const exit = yield* Effect.exit(onBranch(undo.run(cause), parent.child(scope)))
     if (run.silent !== undefined) return yield* Effect.interrupt
-    const error = Exit.isSuccess(exit) ? null : describeCause(exit.cause)
+    const error = Exit.isSuccess(exit) ? null : run.shown(describeCause(exit.cause))
     run.put({ ...row, status: error === null ? "completed" : "failed", error, endedAt: run.now() })
     return error ?? undefined
   })

@@ -16,6 +16,7 @@ import {
   RunAlreadyExists
 } from "../persistence/Persistence.ts"
 import { RunId, type RunRecord } from "../persistence/Records.ts"
+import { shownText } from "../persistence/Redaction.ts"
 import { type AnySchema, encode } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Shape } from "./Shape.ts"
@@ -83,11 +84,12 @@ export const start = <P extends AnySchema, S extends AnySchema, E extends AnySch
         ...(secrets === undefined ? {} : { secrets })
       }
     })
-    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run, idempotencyKey, workflow }) =>
-      Effect.flatMap(isFor(run, encoded), (same) =>
-        same ? Effect.succeed(run) : Effect.fail(new IdempotencyConflict({ workflow, idempotencyKey, run }))
-      )
-    )
+    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run, workflow, idempotencyKey: key }) => {
+      // A key may be made of what is secret.
+      const idempotencyKey = shownText(record, key)
+      const conflict = new IdempotencyConflict({ workflow, idempotencyKey, run })
+      return Effect.flatMap(isFor(run, encoded), (same) => (same ? Effect.succeed(run) : Effect.fail(conflict)))
+    })
   })
 
 /** Whether a run's idempotency key stands for this payload, as it is after JSON has kept it. */

@@ -34,12 +34,23 @@ const Campaign = Workflow.make("campaign", {
 /** Makes a secret of what its payload tells all. */
 const Open = Workflow.make("open", { payload: Schema.String, error: Schema.String })
 
+const Undone = Workflow.make("undone", {
+  payload: Schema.Struct({ token: Schema.Redacted(Schema.String) }),
+  error: Schema.String
+})
+
 const sent: Array<string> = []
 
 const layer = Layer.mergeAll(
   Notify.toLayer(({ token }) => Effect.catchTag(Action.call(Send, token), "ActionTimedOut", Effect.die)),
   Campaign.toLayer(({ keys: [key = Redacted.make("")] }) =>
     Effect.mapError(Workflow.child(Notify, { token: key, to: "x" }), (error) => `child: ${error.message}`)
+  ),
+  Undone.toLayer(({ token }) =>
+    Effect.zipRight(
+      Workflow.withCompensation(Effect.void, () => Effect.die(new Error(`cannot undo ${Redacted.value(token)}`))),
+      Effect.fail(`no ${Redacted.value(token)}`)
+    )
   ),
   Open.toLayer((text) =>
     Effect.mapError(Workflow.child(Notify, { token: Redacted.make(text), to: "x" }), (error) => error.message)
@@ -117,20 +128,37 @@ describe("the secrets of a typed workflow", () => {
 
   it.live("are hidden in the conflict of idempotency keys", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.gen(function* () {
+      const errors = yield* Effect.gen(function* () {
         const persistence = yield* Persistence
         const id = yield* Notify.start({ to: "a", token: Redacted.make("c4nary-key") })
         const { idempotencyKey } = yield* persistence.get(id)
         expect(idempotencyKey).toBe("a c4nary-key")
-        return yield* Effect.flip(
-          Workflow.make("notify", {
-            payload: Schema.Struct({ token: Schema.Redacted(Schema.String), other: Schema.String }),
-            idempotencyKey: () => "a c4nary-key"
-          }).start({ token: Redacted.make("c4nary-key"), other: "" })
-        )
+        const other = Workflow.make("notify", {
+          payload: Schema.Struct({ token: Schema.Redacted(Schema.String), other: Schema.String }),
+          idempotencyKey: () => "a c4nary-key"
+        })
+        const payload = { token: Redacted.make("c4nary-key"), other: "" }
+        return yield* Effect.all([Effect.flip(other.start(payload)), Effect.flip(other.client.start(payload))])
       }).pipe(Effect.scoped, Effect.provide(world))
-      expect(error).toMatchObject({ _tag: "IdempotencyConflict", idempotencyKey: "a ***" })
-      expect(error.message).not.toContain("c4nary")
+      for (const error of errors) {
+        expect(error).toMatchObject({ _tag: "IdempotencyConflict", idempotencyKey: "a ***" })
+        expect(error.message).not.toContain("c4nary")
+      }
+    })
+  )
+
+  it.live("are hidden where what was done cannot be taken back", () =>
+    Effect.gen(function* () {
+      const [record, shown] = yield* Effect.gen(function* () {
+        const engine = yield* Engine
+        const persistence = yield* Persistence
+        const id = yield* Undone.start({ token: Redacted.make("c4nary-key") })
+        yield* engine.await(id)
+        return [yield* persistence.get(id), JSON.stringify([yield* Runs.find(id), yield* Runs.steps(id)])] as const
+      }).pipe(Effect.scoped, Effect.provide(world))
+      expect(record.error).toMatch(/^CompensationFailed: .*cannot undo \*\*\*/)
+      expect(record.error).not.toContain("c4nary")
+      expect(shown).not.toContain("c4nary")
     })
   )
 })

@@ -32,10 +32,8 @@ const parsed = (value: string | undefined): Effect.Effect<unknown, UsageError> =
     ? Effect.succeed(undefined)
     : Effect.try({
         try: (): unknown => JSON.parse(value),
-        catch: (error) => {
-          const what = error instanceof Error ? error.message : String(error)
-          return new UsageError({ message: `--value is no JSON: ${what}`, hint: `a text is written --value '"so"'` })
-        }
+        // Without the parser's words, which cite the value: it may be a secret.
+        catch: () => new UsageError({ message: "--value is no JSON", hint: `a text is written --value '"so"'` })
       })
 
 const keysOf = (select: string | undefined): ReadonlyArray<string> =>
