@@ -12,7 +12,7 @@ import { Persistence, type PersistenceError } from "../../src/persistence/Persis
 import { version } from "../../src/persistence/sql/Migrations.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import { engineId, engineRecord, runId, runRecord, stepPath } from "../../src/testing/SampleRecords.ts"
-import { makeReadOnly, mayMount, programProcess, smallDisk, temporaryDatabase } from "./support.ts"
+import { asOfVersion, makeReadOnly, mayMount, programProcess, smallDisk, temporaryDatabase } from "./support.ts"
 
 const writable = (filename: string) =>
   Effect.map(Layer.build(SqlitePersistence.layer({ filename })), (services) => Context.get(services, Persistence))
@@ -110,10 +110,7 @@ describe("a database that is only read", () => {
     Effect.gen(function* () {
       const filename = yield* temporaryDatabase
       yield* createTwo(filename)
-      edit(filename, "DROP INDEX steps_output; ALTER TABLE steps DROP COLUMN output; DROP INDEX runs_definition")
-      edit(filename, "DROP INDEX definitions_stored; ALTER TABLE definitions DROP COLUMN stored_at")
-      edit(filename, "ALTER TABLE runs DROP COLUMN continues; ALTER TABLE runs DROP COLUMN continued_as")
-      edit(filename, "PRAGMA user_version = 1")
+      asOfVersion(filename, 1)
       const before = NodeFs.readFileSync(filename)
       const { store } = yield* reading(filename)
       expect((yield* store.list({ limit: 9 })).length).toBe(2)

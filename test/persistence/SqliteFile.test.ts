@@ -11,7 +11,15 @@ import { applicationId, version } from "../../src/persistence/sql/Migrations.ts"
 import type { SqliteOptions } from "../../src/persistence/SqlitePersistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import { commitTo, engineId, runId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
-import { makeReadOnly, mayMount, scriptProcess, smallDisk, temporaryDatabase, temporaryFolder } from "./support.ts"
+import {
+  asOfVersion,
+  makeReadOnly,
+  mayMount,
+  scriptProcess,
+  smallDisk,
+  temporaryDatabase,
+  temporaryFolder
+} from "./support.ts"
 
 const open = (filename: string, options: Partial<SqliteOptions> = {}) =>
   Layer.build(SqlitePersistence.layer({ filename, ...options }))
@@ -72,7 +80,7 @@ describe("opening a database", () => {
         yield* store.commit(commitTo(run, ...steps.map((step) => ({ _tag: "Step", step }) as const)))
       })
       yield* Effect.provide(write, SqlitePersistence.layer({ filename }))
-      edit(filename, backToVersion1)
+      asOfVersion(filename, 1)
       edit(filename, "UPDATE steps SET data = '{/outputs/' WHERE path = '/broken'")
       const read = Effect.gen(function* () {
         const store = yield* Persistence
@@ -211,13 +219,6 @@ describe("opening a database", () => {
     })
   )
 })
-
-/** Undoes the second migration. */
-const backToVersion1 = `
-  DROP INDEX steps_output; ALTER TABLE steps DROP COLUMN output;
-  DROP INDEX definitions_stored; ALTER TABLE definitions DROP COLUMN stored_at;
-  ALTER TABLE runs DROP COLUMN continues; ALTER TABLE runs DROP COLUMN continued_as;
-  DROP INDEX runs_definition; PRAGMA user_version = 1`
 
 /** A script that keeps others from writing for so long (ms). */
 const holdFor = (duration: number): string => `

@@ -1,3 +1,4 @@
+import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Esbuild from "esbuild"
@@ -5,6 +6,8 @@ import * as NodeChild from "node:child_process"
 import * as NodeFs from "node:fs"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
+import { sqlite } from "../../src/persistence/sql/Dialect.ts"
+import { applicationId, migrate } from "../../src/persistence/sql/Migrations.ts"
 
 /** A folder that is deleted when the scope closes. */
 export const temporaryFolder = <A>(use: (folder: string) => A): Effect.Effect<A, never, Scope.Scope> =>
@@ -44,6 +47,24 @@ export const smallDisk = (bytes: number): Effect.Effect<string, never, Scope.Sco
 
 export const makeReadOnly = (disk: string): void => {
   NodeChild.execFileSync("mount", ["-o", "remount,ro", disk])
+}
+
+/** Makes of a database what an older version would have written: its tables, with the rows that fit into them. */
+export const asOfVersion = (filename: string, older: number): void => {
+  const newer = `${filename}.newer`
+  NodeFs.renameSync(filename, newer)
+  const database = new Database(filename)
+  const tables = migrate(sqlite, 0, older)
+  for (let next = tables.next(); next.done !== true; next = tables.next([])) database.exec(next.value.sql)
+  database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${older}`)
+  database.prepare("ATTACH ? AS newer").run(newer)
+  const texts = (sql: string) => database.prepare(sql).pluck().all().map(String)
+  for (const table of texts("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")) {
+    const columns = texts(`SELECT name FROM pragma_table_info('${table}', 'main')`).join(", ")
+    database.exec(`INSERT INTO main.${table} (${columns}) SELECT ${columns} FROM newer.${table}`)
+  }
+  database.close()
+  NodeFs.rmSync(newer)
 }
 
 /** Another process, killed with the scope: a plain script that gets better-sqlite3 as `Database`. */

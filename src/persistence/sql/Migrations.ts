@@ -124,9 +124,9 @@ const migrations: ReadonlyArray<(dialect: Dialect) => ReadonlyArray<string>> = [
 /** The newest version of the tables that this program reads and writes. */
 export const version = migrations.length
 
-/** Brings the tables from a version to `version`, inside the caller's transaction. */
-export function* migrate(dialect: Dialect, from: number): Operation<void> {
-  for (const migration of migrations.slice(from)) {
+/** Brings the tables from a version to a later one, the newest, inside the caller's transaction. */
+export function* migrate(dialect: Dialect, from: number, to: number = version): Operation<void> {
+  for (const migration of migrations.slice(from, to)) {
     for (const statement of migration(dialect)) yield* query(statement)
   }
 }
