@@ -1,10 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
 import { mkdirSync, readdirSync, realpathSync } from "node:fs"
 import { Lines } from "../../src/cli/LinesView.ts"
 import { paintFor } from "../../src/cli/Output.ts"
 import type { EngineEvent } from "../../src/engine/Events.ts"
-import { runId, stepPath } from "../../src/testing/SampleRecords.ts"
+import { Persistence } from "../../src/persistence/Persistence.ts"
+import type { BlockedOn } from "../../src/persistence/Records.ts"
+import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
+import { runId, runRecord, stepPath } from "../../src/testing/SampleRecords.ts"
 import { bin, type Place, place, runIn } from "./support.ts"
 
 const script = 'workflow w { script s { run = "echo x" } }'
@@ -72,6 +76,31 @@ describe("what a command cannot do", { timeout: 60_000 }, () => {
     expect(await said("logs", dry)).toBe("0: no step printed anything\n")
     expect(await said("logs", dry, "s")).toBe("0: s printed nothing\n")
     expect(await said("show", dry)).toMatch(/^workflow +w, dry run$/m)
+  })
+})
+
+describe("a run that waits for what nobody answers", () => {
+  it("is shown with what it waits for", async () => {
+    const at = place()
+    const blocker: BlockedOn = {
+      _tag: "signal",
+      run: runId("R"),
+      path: stepPath("/paid"),
+      name: "paid",
+      kind: null,
+      prompt: null,
+      options: [],
+      minApprovals: 0,
+      until: null
+    }
+    const stored = Effect.flatMap(Persistence, (persistence) =>
+      persistence.create(runRecord("R", { status: "waiting", startedAt: 1_000, blockedOn: [blocker] }))
+    )
+    const store = SqlitePersistence.layer({ filename: at.path("millrace.db") })
+    await Effect.runPromise(Effect.provide(stored, store))
+    const { code, stderr, stdout } = await at.run(["show", "R"])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    expect(stdout).toMatch(/\n\nit waits for paid\n$/)
   })
 })
 
