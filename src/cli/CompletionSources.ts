@@ -220,7 +220,9 @@ const byValue: Readonly<Record<string, Source>> = {
   // What only the user knows.
   AGE: nothing,
   "AGE|DATE": nothing,
+  CMD: nothing,
   JSON: nothing,
+  KEY: nothing,
   N: nothing,
   TEXT: nothing
 }

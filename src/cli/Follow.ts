@@ -180,7 +180,10 @@ class Follower {
         return shown
       case "LeaseLost":
         return event.run === this.#run
-          ? Effect.zipRight(shown, Deferred.fail(this.#lost, this.#givenUp(event.run)))
+          ? Effect.zipRight(
+              shown,
+              Effect.flatMap(this.#givenUp(event.run), (error) => Deferred.fail(this.#lost, error))
+            )
           : shown
       case "RunCompleted":
       case "RunCancelled": {
@@ -313,20 +316,26 @@ class Follower {
           return ExitCode.waiting
         }
         default:
-          return yield* this.#givenUp(run.id)
+          return yield* yield* this.#givenUp(run.id)
       }
     })
   }
 
-  /** The lease ran out while nothing could be written, or another engine has the run. */
-  #givenUp(run: RunId): CommandFailed {
-    const hint = howToResume(run, this.db)
-    return this.#trouble === undefined
-      ? new CommandFailed({ message: `run ${run} has been taken over by another process` })
-      : new CommandFailed({
-          message: `run ${run} is given up here: ${this.#trouble.replace(/; trying again$/, "")}`,
-          hint
-        })
+  /** Another engine has the run; or nobody has, and the lease ran out since nothing could be written. */
+  #givenUp(run: RunId): Effect.Effect<CommandFailed> {
+    return Effect.match(this.persistence.get(run), {
+      // What cannot be read is not known to be anybody else's.
+      onFailure: ({ message }) => this.#leftAlone(run, message),
+      onSuccess: ({ owner }) =>
+        owner !== null && owner !== this.engine.id
+          ? new CommandFailed({ message: `run ${run} has been taken over by another process` })
+          : this.#leftAlone(run, this.#trouble ?? "its lease could not be renewed in time")
+    })
+  }
+
+  #leftAlone(run: RunId, why: string): CommandFailed {
+    const message = `run ${run} is given up here: ${why.replace(/; trying again$/, "")}`
+    return new CommandFailed({ message, hint: howToResume(run, this.db) })
   }
 
   get howToGoOn(): string {

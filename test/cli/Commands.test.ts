@@ -115,6 +115,7 @@ describe("--json", { timeout: 60_000 }, () => {
     const run = await waiting(at)
     const lines: Readonly<Record<string, () => Promise<{ readonly stdout: string }>>> = {
       run: () => at.run(["run", "w.wf", "--yes", "--json"]),
+      work: () => at.run(["work", "--once", "--json"]),
       resume: () => at.run(["resume", run, "--json"]),
       approve: () => at.run(["approve", run, "--json"]),
       reject: async () => at.run(["reject", await waiting(at), "--json"]),

@@ -29,9 +29,15 @@ describe("the texts of a source", () => {
   })
 })
 
+/** What no test can bring about in a real process, and why. */
+const unmet: Readonly<Record<string, string>> = {
+  "could not be approved:": "the store refuses the answer for good while it takes all else that the run writes"
+}
+
 describe("every message of the command line", () => {
   const expected = normal(
     filesIn(import.meta.dirname, [".test.ts", ".snap"])
+      .filter((file) => file !== import.meta.filename)
       .map((file) => readFileSync(file, "utf8"))
       .join("\n")
   )
@@ -42,7 +48,7 @@ describe("every message of the command line", () => {
       const messages = textsIn(readFileSync(join(sources, file), "utf8"))
         .map(normal)
         .filter(isMessage)
-      expect(messages.filter((message) => !expected.includes(message))).toEqual([])
+      expect(messages.filter((message) => !expected.includes(message) && unmet[message] === undefined)).toEqual([])
     }
   )
 })

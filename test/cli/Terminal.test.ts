@@ -232,6 +232,21 @@ describe("a terminal", () => {
     ).toEqual([..."abcdef"])
   })
 
+  it("that is slow still shows in the end what each step came to", async () => {
+    const steps = Array.from({ length: 30 }, (_, at) => `call a${at}`)
+    const actions = steps.map((_, at) => [`actions/a${at}.mjs`, "export default () => ({})"] as const)
+    const at = place({
+      "w.wf": `workflow w { parallel { ${steps.join(" ")} } script last { run = "sleep 0.5" } }`,
+      "millrace.config.mjs": "export default { engine: { eventCapacity: 1 } }",
+      ...Object.fromEntries(actions)
+    })
+    const { stdout } = await at.onTerminal(["run", "w.wf"], { rows: 50 }).ended
+    const { rows } = screenOf(stdout, 100)
+    expect(stdout).toContain("exit 0")
+    expect(rows.filter((row) => /^ {2}✓ a\d+ {2}completed/.test(row))).toHaveLength(30)
+    expect(rows.filter((row) => /^ {2}[▸·] /.test(row))).toEqual([])
+  })
+
   it("that takes no commands (TERM=dumb) gets lines and is asked, and nothing that it would not understand", async () => {
     const at = place({ "w.wf": 'workflow w { script s { run = "true" } gate human_review { prompt = "Right?" } }' })
     const running = at.onTerminal(["run", "w.wf"], { env: { TERM: "dumb", NO_COLOR: "" } })

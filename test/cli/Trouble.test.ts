@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { mkdirSync, readdirSync, realpathSync } from "node:fs"
+import { mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs"
 import { Lines } from "../../src/cli/LinesView.ts"
 import { paintFor } from "../../src/cli/Output.ts"
 import type { EngineEvent } from "../../src/engine/Events.ts"
@@ -163,6 +163,88 @@ describe("a run that is no longer this process's", () => {
     })
     expect(stdout).toContain("  the run is no longer owned by this process\n")
     expect(readdirSync(at.folder)).not.toContain("ran")
+  })
+})
+
+describe("a run whose store cannot be written", () => {
+  it("is given up when its lease has run out, and can be resumed", { timeout: 90_000 }, async () => {
+    const at = place({
+      "w.wf": 'workflow w { script s { run = "until test -e go; do sleep 0.05; done" } }',
+      "millrace.config.mjs": "export default { engine: { leaseTtl: 1_000 } }"
+    })
+    const running = at.start(["run", "w.wf"])
+    const run = runIn(await running.prints("/s: started"))
+    const database = new Database(at.path("millrace.db"))
+    database.exec("BEGIN IMMEDIATE")
+    at.write("go", "")
+    const { code, stderr } = await running.ended
+    database.exec("ROLLBACK")
+    database.close()
+    expect(code).toBe(1)
+    // Nobody else has it, whatever the store said last.
+    expect(stderr).not.toContain("taken over")
+    expect(stderr).toMatch(
+      new RegExp(
+        `^error: run ${run} is given up here: (its lease could not be renewed in time|.*database is locked.*)\\nhelp: go on with: millrace resume ${run}\\n$`,
+        "m"
+      )
+    )
+    expect(await at.run(["resume", run])).toMatchObject({ code: 0, stderr: "" })
+  })
+})
+
+describe("a run that is only created", () => {
+  it("says how it is taken up", async () => {
+    const at = place({ "w.wf": script })
+    const { code, stderr, stdout } = await at.onTerminal(["run", "w.wf", "--detach"]).ended
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    const id = /\b[0-9A-Z]{26}\b/.exec(stdout)?.[0] ?? ""
+    expect(stdout).toContain(`\`millrace work\` takes it up, or \`millrace resume ${id}\``)
+  })
+})
+
+describe("a worker", () => {
+  it("says that a run is a dry one, and when nothing is left", async () => {
+    const at = place({ "w.wf": script })
+    const id = (await at.run(["run", "w.wf", "--detach", "--dry-run"])).stdout.trim()
+    const { code, stderr, stdout } = await at.run(["work", "--once"])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    expect(stdout).toContain(id)
+    expect(stdout).toContain("started (dry run)")
+    expect(stdout).toContain("nothing is left to do")
+  })
+
+  it("that is ended by an action says who takes up its runs", async () => {
+    const thrown = `export default () => new Promise(() => setTimeout(() => { throw new Error("far away") }, 5))`
+    const at = place({ "w.wf": "workflow w { call bad }", "actions/bad.mjs": thrown })
+    await at.run(["run", "w.wf", "--detach"])
+    expect(await at.run(["work"])).toMatchObject({
+      code: 1,
+      stderr: "error: nobody caught: far away\nhelp: the next worker takes its runs up again\n"
+    })
+  })
+
+  it("whose database is deleted waits for another", async () => {
+    const at = place({ "w.wf": script })
+    const worker = at.start(["work"])
+    await worker.prints("working on")
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(at.path(`millrace.db${suffix}`), { force: true })
+    await worker.prints("the database is gone")
+    worker.process.kill("SIGTERM")
+    expect(await worker.ended).toMatchObject({
+      code: 0,
+      stderr:
+        "warning: the database millrace.db was deleted or replaced: its runs went with it; the worker goes on when there is one\n"
+    })
+  })
+})
+
+describe("a command for gates", () => {
+  it("that takes too long is ended, and says so", { timeout: 120_000 }, async () => {
+    const at = place({ "w.wf": 'workflow w { gate human_review { prompt = "Right?" } }' })
+    const { code, stderr } = await at.run(["run", "w.wf", "--on-waiting", "sleep 600"])
+    expect(code).toBe(3)
+    expect(stderr).toContain("it took longer than 30 s and was ended")
   })
 })
 
