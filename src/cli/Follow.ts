@@ -180,10 +180,7 @@ class Follower {
         return shown
       case "LeaseLost":
         return event.run === this.#run
-          ? Effect.zipRight(
-              shown,
-              Effect.flatMap(this.#givenUp(event.run), (error) => Deferred.fail(this.#lost, error))
-            )
+          ? Effect.zipRight(shown, Deferred.fail(this.#lost, this.#givenUp(event.run, event.expired)))
           : shown
       case "RunCompleted":
       case "RunCancelled": {
@@ -316,26 +313,16 @@ class Follower {
           return ExitCode.waiting
         }
         default:
-          return yield* yield* this.#givenUp(run.id)
+          return yield* this.#givenUp(run.id, this.#trouble !== undefined)
       }
     })
   }
 
-  /** Another engine has the run; or nobody has, and the lease ran out since nothing could be written. */
-  #givenUp(run: RunId): Effect.Effect<CommandFailed> {
-    return Effect.match(this.persistence.get(run), {
-      // What cannot be read is not known to be anybody else's.
-      onFailure: ({ message }) => this.#leftAlone(run, message),
-      onSuccess: ({ owner }) =>
-        owner !== null && owner !== this.engine.id
-          ? new CommandFailed({ message: `run ${run} has been taken over by another process` })
-          : this.#leftAlone(run, this.#trouble ?? "its lease could not be renewed in time")
-    })
-  }
-
-  #leftAlone(run: RunId, why: string): CommandFailed {
-    const message = `run ${run} is given up here: ${why.replace(/; trying again$/, "")}`
-    return new CommandFailed({ message, hint: howToResume(run, this.db) })
+  /** The lease ran out while nothing could be written, or another engine has the run. */
+  #givenUp(run: RunId, expired: boolean): CommandFailed {
+    if (!expired) return new CommandFailed({ message: `run ${run} has been taken over by another process` })
+    const why = this.#trouble?.replace(/; trying again$/, "") ?? "its lease could not be renewed in time"
+    return new CommandFailed({ message: `run ${run} is given up here: ${why}`, hint: howToResume(run, this.db) })
   }
 
   get howToGoOn(): string {

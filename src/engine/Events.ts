@@ -64,7 +64,8 @@ export type EngineEvent =
     })
   | (Base & { readonly _tag: "MetricsUpdated"; readonly totals: Totals })
   | (Base & { readonly _tag: "RunWarning"; readonly message: string })
-  | (Base & { readonly _tag: "LeaseLost" })
+  /** `expired`: the lease could not be renewed in time; else the store refused a write, since another engine has the run. */
+  | (Base & { readonly _tag: "LeaseLost"; readonly expired: boolean })
   | (Base & { readonly _tag: "StorageTrouble"; readonly message: string })
   | (Base & { readonly _tag: "Panicked"; readonly message: string; readonly stack: string | null })
 

@@ -345,7 +345,8 @@ export class Residents {
   }
 
   #publishLoss(run: RunContext): void {
-    this.options.bus.publish([{ _tag: "LeaseLost", timestamp: run.now(), run: run.id }])
+    const expired = !this.options.lease.holds
+    this.options.bus.publish([{ _tag: "LeaseLost", timestamp: run.now(), run: run.id, expired }])
   }
 
   /** Whether the run may be left (O2). */

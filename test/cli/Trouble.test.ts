@@ -177,9 +177,10 @@ describe("a run whose store cannot be written", () => {
     const database = new Database(at.path("millrace.db"))
     database.exec("BEGIN IMMEDIATE")
     at.write("go", "")
-    const { code, stderr } = await running.ended
+    await running.prints("the run is no longer owned by this process")
     database.exec("ROLLBACK")
     database.close()
+    const { code, stderr } = await running.ended
     expect(code).toBe(1)
     // Nobody else has it, whatever the store said last.
     expect(stderr).not.toContain("taken over")
@@ -352,7 +353,7 @@ describe("a line for each event", () => {
       { ...step, _tag: "FanOutItemsCollected", total: 2, counters },
       { ...step, _tag: "FanOutItemStarted", item: "x" },
       { ...step, _tag: "FanOutItemCompleted", item: "x", succeeded: true, error: null },
-      { ...at, _tag: "LeaseLost" },
+      { ...at, _tag: "LeaseLost", expired: false },
       { ...at, _tag: "StorageTrouble", message: "the disk is full; trying again" },
       { ...at, _tag: "Panicked", message: "a defect", stack: null }
     ]

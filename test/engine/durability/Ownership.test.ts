@@ -99,7 +99,7 @@ describe("two engines on one store", () => {
         expect(generation).toBe(2)
         yield* one.engine.awaitRelease(run)
         expect(yield* one.engine.resident).toEqual([])
-        expect((yield* Effect.flatten(Stream.runHead(events)))._tag).toBe("LeaseLost")
+        expect(yield* Effect.flatten(Stream.runHead(events))).toMatchObject({ _tag: "LeaseLost", expired: false })
         expect((yield* two.engine.await(run)).status).toBe("completed")
         expect(log.filter((line) => line.startsWith("one"))).toEqual(["one began a", "one Success"])
         expect(log.filter((line) => line === "two Success").length).toBe(2)
