@@ -79,6 +79,21 @@ describe("what a command cannot do", { timeout: 60_000 }, () => {
   })
 })
 
+describe("a run that continued as a new one", () => {
+  it("is shown with the one before it and the one behind it", async () => {
+    const at = place()
+    const continues = { first: runId("A"), previous: runId("A"), payload: "sha256:0" }
+    const run = runRecord("B", { status: "completed", startedAt: 1_000, endedAt: 2_000, continues })
+    const stored = Effect.flatMap(Persistence, (persistence) =>
+      persistence.create({ ...run, continuedAs: runId("C"), readyAt: null })
+    )
+    await Effect.runPromise(Effect.provide(stored, SqlitePersistence.layer({ filename: at.path("millrace.db") })))
+    const { code, stderr, stdout } = await at.run(["show", "B"])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    expect(stdout).toMatch(/^continues +A\nwent on as C$/m)
+  })
+})
+
 describe("a run that waits for what nobody answers", () => {
   it("is shown with what it waits for", async () => {
     const at = place()
