@@ -73,7 +73,7 @@ describe("in bash a TAB", { timeout: 60_000 }, () => {
     expect({ run, option, value, help, none }).toEqual({
       run: ["validate "],
       option: ["--dry-run "],
-      value: ["--dry-run "],
+      value: ["--dry-run ", "--detach "],
       help: ["validate "],
       none: []
     })
