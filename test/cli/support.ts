@@ -120,7 +120,8 @@ const onTerminal = (
   { columns = 100, env, redirected = "", rows = 20 }: TerminalOptions = {}
 ): Running => {
   const words = [process.execPath, bin, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")
-  const command = `stty rows ${rows} cols ${columns}; ${words} ${redirected}; echo "exit $?"`
+  // A Ctrl-C is for the shell as well: without the trap some shells end by it, and say no code.
+  const command = `trap : INT; stty rows ${rows} cols ${columns}; ${words} ${redirected}; echo "exit $?"`
   return start([], {
     cwd,
     env: { LC_ALL: "C.UTF-8", TERM: "xterm", ...env },
