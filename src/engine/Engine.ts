@@ -27,6 +27,7 @@ import {
   type RunNotFound
 } from "../persistence/Persistence.ts"
 import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import { BrokenInvariant } from "./BrokenInvariant.ts"
 import { withChildRunner } from "./ChildrenElsewhere.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 import { childRuns } from "./ChildRuns.ts"
@@ -35,7 +36,7 @@ import { Deadlines } from "./Deadlines.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
 import { type EngineEvent, EventBus, type EventsMissed } from "./Events.ts"
 import { GateNotifier, type GateNotifierService } from "./GateNotice.ts"
-import { currentHost } from "./Host.ts"
+import { HostProcesses, type Processes } from "./Host.ts"
 import { Lease } from "./Lease.ts"
 import { Lookout } from "./Lookout.ts"
 import type { ProgramSource } from "./Program.ts"
@@ -110,8 +111,14 @@ const makeEngine = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const runtime = yield* Effect.runtime<never>()
   const random = yield* Effect.random
-  const services = { runner: yield* ChildRunner, secrets: yield* SecretListener, notifier: yield* GateNotifier }
-  const engine = new EngineState(persistence, settings, clock, random, runtime, services)
+  const surroundings: Surroundings = {
+    runner: yield* ChildRunner,
+    secrets: yield* SecretListener,
+    notifier: yield* GateNotifier,
+    processes: yield* HostProcesses,
+    violated: yield* BrokenInvariant
+  }
+  const engine = new EngineState(persistence, settings, clock, random, runtime, surroundings)
   yield* engine.lease.renew
   yield* Effect.forkScoped(engine.lease.keep)
   yield* Effect.forkScoped(engine.lookout.listen)
@@ -120,12 +127,14 @@ const makeEngine = Effect.gen(function* () {
   return engine.service
 })
 
-/** What a host may supply in place of the defaults. */
-interface EngineServices {
+/** What an engine finds around it. */
+interface Surroundings {
   readonly runner: ChildRunnerService
   /** Told of values that are secret. */
   readonly secrets: (values: ReadonlyArray<string>) => void
   readonly notifier: GateNotifierService
+  readonly processes: Processes
+  readonly violated: (message: string) => void
 }
 
 class EngineState {
@@ -147,10 +156,9 @@ class EngineState {
     private readonly clock: Clock.Clock,
     private readonly random: Random.Random,
     private readonly runtime: Runtime.Runtime<never>,
-    { notifier, runner, secrets }: EngineServices
+    { notifier, processes, runner, secrets, violated }: Surroundings
   ) {
     const id = EngineId.make(this.#ulid())
-    const host = currentHost()
     const deadlines = new Deadlines(clock, runtime)
     const failed = (error: PersistenceError) => this.#failed(error)
     const shared = { id, persistence, settings, clock, deadlines, sources: this.#sources, failed } as const
@@ -160,11 +168,11 @@ class EngineState {
     this.lease = new Lease({
       ...shared,
       engine: id,
-      host,
+      host: processes.own,
       lost: () => this.residents.loseAll(),
       regained: () => this.lookout.nudge()
     })
-    this.lookout = new Lookout({ ...shared, host, lease: this.lease, residents: () => this.residents })
+    this.lookout = new Lookout({ ...shared, processes, lease: this.lease, residents: () => this.residents })
     this.residents = new Residents({
       ...shared,
       runtime,
@@ -173,7 +181,7 @@ class EngineState {
       host: () => this.#host,
       changed: () => this.#changed(),
       stranded: () => this.lookout.stranded(),
-      violated: broken
+      violated
     })
     const own = childRuns({ ...shared, residents: this.residents, lookout: this.lookout })
     const interval = settings.resolverInterval
@@ -317,10 +325,3 @@ class EngineState {
 
 /** ms */
 const awaitInterval = 1_000
-
-/** A broken invariant ends the process: what it would write next cannot be trusted. */
-const broken = (message: string): void => {
-  setImmediate(() => {
-    throw new Error(`invariant ${message}`)
-  })
-}

@@ -1,19 +1,27 @@
 /**
  * The process that an engine lives in, as other engines recognise it (design.md, "Ownership").
  */
+import * as Context from "effect/Context"
 import { hostname } from "node:os"
 import { identify, isRunning, pidSpace } from "../action/ProcessGroup.ts"
 import type { EngineRecord } from "../persistence/Records.ts"
 
 export type Host = Pick<EngineRecord, "host" | "boot" | "pid" | "processStart">
 
-let known: Host | undefined
-
-/** The process that this runs in. */
-export const currentHost = (): Host => {
-  known ??= thisProcess()
-  return known
+export interface Processes {
+  /** The one that this runs in. */
+  readonly own: Host
+  /** Whether an engine's process is known to be gone; false where this cannot be told. */
+  readonly isGone: (engine: Host) => boolean
 }
+
+/** The processes of this machine; a simulation has others. */
+export class HostProcesses extends Context.Reference<HostProcesses>()("millrace/HostProcesses", {
+  defaultValue: (): Processes => {
+    const own = thisProcess()
+    return { own, isGone: (engine) => isGone(engine, own) }
+  }
+}) {}
 
 const thisProcess = (): Host => {
   const { pid, startTime, boot } = identify(process.pid)
@@ -26,11 +34,8 @@ const machine = (): string => {
   return space === "" ? hostname() : `${hostname()}/${space}`
 }
 
-/**
- * Whether an engine's process is known to be gone: it ran on this host since its last boot, and its pid is nobody's,
- * another's or a dead process's. False where this cannot be told.
- */
-export const isGone = (engine: Host, here: Host): boolean => {
+/** It ran on this host since its last boot, and its pid is nobody's, another's or a dead process's. */
+const isGone = (engine: Host, here: Host): boolean => {
   if (engine.host !== here.host) return false
   if (engine.boot !== here.boot) return engine.boot !== "" && here.boot !== ""
   if (engine.processStart === "") return false

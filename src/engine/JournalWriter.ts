@@ -5,7 +5,7 @@
  * Neighbours: `Persistence` makes commits durable; `RunContext` decides what is written.
  * - I1, I2 Changes appended in one turn travel in one commit; `flush` returns when all appended so far are durable.
  * - E1 Events are published after the commit that carries their change.
- * - I6 With `checkInvariants`, the store is compared with the fold of all commits after each of them.
+ * - I6 With `checkInvariants`, live state and the store are compared with the fold of all commits after each of them.
  * - I7 When the lease is lost, or the store refuses for good, nothing more is written and the run is told once.
  */
 import type * as Clock from "effect/Clock"
@@ -296,6 +296,9 @@ export class JournalWriter {
     for (const change of changes) Journal.apply(durable, change)
     const run = this.journal.run.id
     const seq = this.#seq
+    // What was appended meanwhile is not durable yet.
+    const live = this.#changes.length === 0 ? firstDifference(comparable(durable), comparable(this.journal)) : undefined
+    if (live !== undefined) this.options.violated(`I6: run ${run} at commit ${seq}: live state differs: ${live}`)
     const checked = Effect.map(this.options.persistence.load(run), ({ journal }) => {
       // Opened again by somebody else meanwhile: that is another journal.
       if (journal.run.seq !== seq) return

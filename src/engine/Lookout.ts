@@ -25,7 +25,7 @@ import type {
 import type { EngineId, RunId, RunRecord, RunStatus } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
-import { type Host, isGone } from "./Host.ts"
+import type { Processes } from "./Host.ts"
 import type { Lease } from "./Lease.ts"
 import { Nudge } from "./Nudge.ts"
 import type { ProgramSource } from "./Program.ts"
@@ -36,7 +36,7 @@ export type TakeError = RunNotFound | RunAlreadyOwned | RunAlreadyEnded | Persis
 
 export interface LookoutOptions {
   readonly id: EngineId
-  readonly host: Host
+  readonly processes: Processes
   readonly persistence: PersistenceService
   readonly settings: EngineSettings
   readonly clock: Clock.Clock
@@ -138,10 +138,10 @@ export class Lookout {
 
   /** Ends the leases of engines whose process is gone, so that their runs can be claimed at once. */
   readonly #buryDead: Effect.Effect<void, PersistenceError> = Effect.suspend(() => {
-    const { host, id, persistence } = this.options
+    const { id, persistence, processes } = this.options
     return Effect.flatMap(persistence.engines, (engines) => {
       const dead = engines.filter(
-        (engine) => engine.id !== id && engine.leaseUntil > this.#now() && isGone(engine, host)
+        (engine) => engine.id !== id && engine.leaseUntil > this.#now() && processes.isGone(engine)
       )
       return Effect.forEach(dead, ({ id, leaseUntil }) => persistence.expireEngine(id, leaseUntil), { discard: true })
     })

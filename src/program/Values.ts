@@ -17,8 +17,10 @@ export const now: Effect.Effect<number, never, WorkflowRun> = Effect.flatMap(cur
   recorded("now", () => branch.run.now())
 )
 
-/** A number from 0 up to 1, drawn at the first execution. */
-export const random: Effect.Effect<number, never, WorkflowRun> = recorded("random", () => Math.random())
+/** A number from 0 up to 1, drawn at the first execution from the Random service of the engine's programs. */
+export const random: Effect.Effect<number, never, WorkflowRun> = Effect.flatMap(Effect.random, (source) =>
+  recorded("random", () => Effect.runSync(source.next))
+)
 
 /** A random UUID, drawn at the first execution. */
 export const uuid: Effect.Effect<string, never, WorkflowRun> = recorded("uuid", () => randomUUID())

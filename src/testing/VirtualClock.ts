@@ -8,10 +8,9 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { type Timer, TimerQueue } from "./TimerQueue.ts"
 
-interface Sleeper {
-  readonly at: number
-  readonly order: number
+interface Sleeper extends Timer {
   readonly wake: () => void
 }
 
@@ -22,7 +21,7 @@ export class VirtualClock implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly currentTimeMillis: Effect.Effect<number> = Effect.sync(() => this.unsafeCurrentTimeMillis())
   readonly currentTimeNanos: Effect.Effect<bigint> = Effect.sync(() => this.unsafeCurrentTimeNanos())
-  readonly #sleepers: Array<Sleeper> = []
+  readonly #sleepers = new TimerQueue<Sleeper>()
   #passed = 0
   #order = 0
   #rounds = 0
@@ -47,33 +46,22 @@ export class VirtualClock implements Clock.Clock {
         order: this.#order++,
         wake: () => resume(Effect.void)
       }
-      this.#insert(sleeper)
+      this.#sleepers.add(sleeper)
       this.#run()
-      return Effect.sync(() => this.#remove(sleeper))
+      return Effect.sync(() => this.#sleepers.remove(sleeper))
     })
   }
 
   /** Fires nothing any more. */
   stop(): void {
     this.#isStopped = true
-    this.#sleepers.length = 0
+    this.#sleepers.clear()
     if (this.#immediate !== undefined) clearImmediate(this.#immediate)
     this.#immediate = undefined
   }
 
-  #insert(sleeper: Sleeper): void {
-    let at = this.#sleepers.length
-    while (at > 0 && isAfter(this.#sleepers[at - 1], sleeper)) at -= 1
-    this.#sleepers.splice(at, 0, sleeper)
-  }
-
-  #remove(sleeper: Sleeper): void {
-    const at = this.#sleepers.indexOf(sleeper)
-    if (at !== -1) this.#sleepers.splice(at, 1)
-  }
-
   #run(): void {
-    if (this.#isStopped || this.#immediate !== undefined || this.#sleepers.length === 0) return
+    if (this.#isStopped || this.#immediate !== undefined || this.#sleepers.size === 0) return
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined
       this.#round()
@@ -85,15 +73,12 @@ export class VirtualClock implements Clock.Clock {
     this.#rounds += 1
     if (this.#rounds < quietRounds) return
     this.#rounds = 0
-    const next = this.#sleepers.shift()
+    const next = this.#sleepers.take()
     if (next === undefined) return
     this.#passed = Math.max(this.#passed, next.at)
     next.wake()
   }
 }
-
-const isAfter = (one: Sleeper | undefined, other: Sleeper): boolean =>
-  one !== undefined && (one.at > other.at || (one.at === other.at && one.order > other.order))
 
 /** Runs an effect, and all that it starts, on a virtual clock of its own. */
 export const withVirtualClock = <A, E, R>(effect: Effect.Effect<A, E, R>, start?: number): Effect.Effect<A, E, R> =>
