@@ -21,8 +21,8 @@ import type {
 import { Seeded } from "./Seeded.ts"
 import type { ScriptedAction, ScriptedAnswer, TestProgram } from "./TestProgram.ts"
 
-/** The program of a seed. */
-export const generateProgram = (seed: number): TestProgram => new Generator(seed).program
+/** The program of a seed. `prefix`: of all its names, so that one engine may know several programs. */
+export const generateProgram = (seed: number, prefix = ""): TestProgram => new Generator(seed, prefix).program
 
 /** Longer than anything else in a program takes, ms. */
 const veryLong = 2_000
@@ -40,12 +40,15 @@ class Generator {
   /** Steps and the markers that they may give, of the workflow that is being made. */
   #marked: Array<MarkerCondition> = []
 
-  constructor(private readonly seed: number) {
+  constructor(
+    private readonly seed: number,
+    private readonly prefix: string
+  ) {
     this.#random = new Seeded(seed)
   }
 
   get program(): TestProgram {
-    const definition = this.#workflow("main", 0)
+    const definition = this.#workflow(`${this.prefix}main`, 0)
     return {
       name: `seed ${this.seed}`,
       definition,
@@ -71,7 +74,7 @@ class Generator {
 
   #name(kind: string): string {
     this.#count += 1
-    return `${kind}${this.#count}`
+    return `${this.prefix}${kind}${this.#count}`
   }
 
   #nodes(count: number, depth: number, nesting: number): ReadonlyArray<Node> {

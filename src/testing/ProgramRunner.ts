@@ -2,6 +2,7 @@
  * Runs a `TestProgram` in an engine of its own, on any store: from its start, or on from what a store holds.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Executors } from "../action/Action.ts"
@@ -10,19 +11,19 @@ import { ItemProviders } from "../action/ItemProvider.ts"
 import { jsonItems } from "../action/JsonItems.ts"
 import { SchemaResolver, WorkflowResolver } from "../action/Resolvers.ts"
 import { Engine } from "../engine/Engine.ts"
-import { EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
+import { defaults, EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
 import { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import type { RunId, StepRecord } from "../persistence/Records.ts"
 import { readTree, type RunTree } from "./RecordComparison.ts"
-import { type Execution, scriptedExecutor, type TestProgram } from "./TestProgram.ts"
+import { type ExecutionObserver, scriptedExecutor, type TestProgram } from "./TestProgram.ts"
 
-export interface RunOptions {
+export interface RunOptions extends ExecutionObserver {
   readonly store: PersistenceService
-  /** Told of each attempt that begins. */
-  readonly began?: (execution: Execution) => void
   readonly settings?: Partial<EngineSettings>
+  /** References that the engine reads beside its settings. */
+  readonly surroundings?: Context.Context<never>
 }
 
 /** Starts a program and waits for its end. */
@@ -58,23 +59,51 @@ const inEngine = (
   ).pipe(Effect.provide(programLayer(program, options)))
 
 /** An engine that knows the program, on a store. */
-export const programLayer = (program: TestProgram, { began, settings, store }: RunOptions) => {
-  const persistence = Layer.merge(Layer.succeed(Persistence, store), noOutputs)
-  const services = Layer.mergeAll(
-    Executors.layer({}, scriptedExecutor(program, began ?? (() => undefined))),
-    ItemProviders.layer({ json: jsonItems }),
-    GateResolvers.layer({}),
-    WorkflowResolver.layerMemory(program.workflows),
-    SchemaResolver.layerMemory({})
+export const programLayer = (
+  program: TestProgram,
+  { settings, store, surroundings, ...observer }: RunOptions
+): Layer.Layer<WorkflowFiles | Engine | Persistence, PersistenceError> => {
+  const execute = scriptedExecutor(program, observer)
+  const services = servicesOf(program).pipe(
+    Context.add(Executors, {
+      find: () => Effect.succeed({ execute }),
+      names: Effect.succeed(Object.keys(program.actions))
+    }),
+    Context.add(EngineConfig, { ...defaults, checkInvariants: true, linger: 20, ...settings }),
+    Context.merge(surroundings ?? Context.empty())
   )
-  const config = EngineConfig.layerWith({ checkInvariants: true, linger: 20, ...settings })
   return WorkflowFiles.layer.pipe(
     Layer.provideMerge(Engine.layer),
-    Layer.provide(services),
-    Layer.provide(config),
-    Layer.provideMerge(persistence)
+    Layer.provide(Layer.succeedContext(services)),
+    Layer.provideMerge(Layer.succeed(Persistence, store))
   )
 }
+
+type Constant = ItemProviders | GateResolvers | WorkflowResolver | SchemaResolver | OutputStore
+
+/** What does not depend on the engine. As one context: building a layer for each would take longer than a run. */
+const servicesOf = (program: TestProgram): Context.Context<Constant> => {
+  const known = services.get(program) ?? makeServices(program)
+  services.set(program, known)
+  return known
+}
+
+const services = new WeakMap<TestProgram, Context.Context<Constant>>()
+
+const makeServices = (program: TestProgram): Context.Context<Constant> =>
+  Effect.runSync(
+    Effect.scoped(
+      Layer.build(
+        Layer.mergeAll(
+          ItemProviders.layer({ json: jsonItems }),
+          GateResolvers.layer({}),
+          WorkflowResolver.layerMemory(program.workflows),
+          SchemaResolver.layerMemory({}),
+          noOutputs
+        )
+      )
+    )
+  )
 
 /** For actions that write no files: a virtual clock does not wait for a real disk. */
 export const noOutputs = Layer.succeed(

@@ -59,19 +59,36 @@ export interface Execution {
   readonly idempotencyKey: string
 }
 
-/** An executor for every action of a program; `began` hears of each attempt. */
+/** Hears of each attempt, and of its end, however it ends. */
+export interface ExecutionObserver {
+  readonly began?: (execution: Execution) => void
+  readonly ended?: (execution: Execution) => void
+}
+
+/** An executor for every action of a program. */
 export const scriptedExecutor =
-  (program: TestProgram, began: (execution: Execution) => void): Executor =>
+  (program: TestProgram, { began, ended }: ExecutionObserver): Executor =>
   (call) =>
     Effect.suspend(() => {
-      const action = program.actions[call.name] ?? {}
-      began({ run: call.run, path: call.path, attempt: call.attempt, idempotencyKey: call.idempotencyKey })
-      const { delay = 0, failures = 0, hangs = 0 } = action
-      if (call.attempt <= hangs) return Effect.never
-      const isFailing = call.attempt <= hangs + failures || isFailingItem(call, action)
-      const end = Effect.suspend(() => (isFailing ? failing(call, action) : Effect.succeed(outputOf(call, action))))
-      return delay === 0 ? end : Effect.delay(end, delay)
+      const { attempt, idempotencyKey, path, run } = call
+      const execution = { run, path, attempt, idempotencyKey }
+      began?.(execution)
+      const work = attemptOf(call, program.actions[call.name] ?? {})
+      return ended === undefined
+        ? work
+        : Effect.ensuring(
+            work,
+            Effect.sync(() => ended(execution))
+          )
     })
+
+const attemptOf = (call: ActionCall, action: ScriptedAction): Effect.Effect<ActionOutput, ActionFailed> => {
+  const { delay = 0, failures = 0, hangs = 0 } = action
+  if (call.attempt <= hangs) return Effect.never
+  const isFailing = call.attempt <= hangs + failures || isFailingItem(call, action)
+  const end = Effect.suspend(() => (isFailing ? failing(call, action) : Effect.succeed(outputOf(call, action))))
+  return delay === 0 ? end : Effect.delay(end, delay)
+}
 
 const isFailingItem = (call: ActionCall, action: ScriptedAction): boolean =>
   action.failsFor?.includes(call.variables["item.id"] ?? "") === true

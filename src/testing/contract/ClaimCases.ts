@@ -214,6 +214,9 @@ export const claimCases: ReadonlyArray<Case> = [
 
   requirement("an ended run is opened again under a new generation, with its changes", function* (store) {
     const run = yield* ownedRun(store, "A", { generation: 5, recoveries: 3 })
+    const signal = { _tag: "Signal", name: "go", value: 1 } as const
+    const late = yield* store.send(run.id, { _tag: "Cancel", reason: "user", text: null }, now)
+    const kept = yield* store.send(run.id, signal, now)
     yield* store.commit(commitTo(run, { _tag: "Run", patch: { status: "failed", endedAt: now, error: "e" } }))
     const options = { run: run.id, engine: ben, expectedSeq: 1 }
     const patch = { status: "running", endedAt: null, error: null, epoch: 2, recoveries: 0 } as const
@@ -222,11 +225,13 @@ export const claimCases: ReadonlyArray<Case> = [
       ...options,
       changes: [
         { _tag: "Run", patch },
-        { _tag: "Step", step }
+        { _tag: "Step", step },
+        { _tag: "Consume", ids: [late.id] }
       ]
     })
     yield* same(claim, { run: run.id, generation: 6 })
-    const { journal } = yield* store.load(run.id)
+    const { inbox, journal } = yield* store.load(run.id)
+    yield* same(inbox, [kept])
     yield* same(journal.run, { ...run, ...patch, owner: ben, generation: 6, seq: 2, readyAt: null })
     yield* same([...journal.steps.values()], [step])
     yield* refusal(store.commit(commitTo({ ...run, seq: 2 })), "LeaseLost")
