@@ -140,6 +140,8 @@ const isReady = (subscriber: Subscriber): boolean => subscriber.queue.length > 0
 
 const waitThenDrain = (subscriber: Subscriber): Effect.Effect<ReadonlyArray<EngineEvent | EventsMissed>> =>
   Effect.async((resume) => {
+    // The fiber may have given way since it looked.
+    if (isReady(subscriber)) return resume(Effect.suspend(() => drain(subscriber)))
     subscriber.wake = () => {
       subscriber.wake = undefined
       resume(Effect.suspend(() => drain(subscriber)))

@@ -150,6 +150,8 @@ export class JournalWriter {
     if (this.#lost) return Effect.interrupt
     if (!this.#busy && !this.#isPending) return Effect.void
     return Effect.async<void>((resume) => {
+      // The fiber may have given way since, and the last commit been made.
+      if (!this.#busy && !this.#isPending) return resume(this.#lost ? Effect.interrupt : Effect.void)
       this.#waiting.push(() => resume(this.#lost ? Effect.interrupt : Effect.void))
     })
   })
@@ -296,8 +298,9 @@ export class JournalWriter {
     for (const change of changes) Journal.apply(durable, change)
     const run = this.journal.run.id
     const seq = this.#seq
-    // What was appended meanwhile is not durable yet.
-    const live = this.#changes.length === 0 ? firstDifference(comparable(durable), comparable(this.journal)) : undefined
+    // What was appended meanwhile is not durable yet, or never will be.
+    const isSettled = this.#changes.length === 0 && !this.#lost
+    const live = isSettled ? firstDifference(comparable(durable), comparable(this.journal)) : undefined
     if (live !== undefined) this.options.violated(`I6: run ${run} at commit ${seq}: live state differs: ${live}`)
     const checked = Effect.map(this.options.persistence.load(run), ({ journal }) => {
       // Opened again by somebody else meanwhile: that is another journal.

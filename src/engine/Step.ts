@@ -229,6 +229,8 @@ class StepRun implements AttemptOwner {
       const observer = (exit: AttemptExit) => resume(Effect.succeed(exit))
       fiber.addObserver(observer)
       this.#onExpiry = () => resume(Effect.succeed(undefined))
+      // Its time may have run out before anybody waited for it.
+      if (this.#expired !== undefined) this.#onExpiry()
       return Effect.sync(() => fiber.removeObserver(observer))
     })
     return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (waited) => {

@@ -6,9 +6,11 @@ import * as Stream from "effect/Stream"
 import { ActionFailed, type Executor } from "../../src/action/Action.ts"
 import * as Client from "../../src/engine/Client.ts"
 import { Engine } from "../../src/engine/Engine.ts"
-import type { EngineEvent } from "../../src/engine/Events.ts"
+import { type EngineEvent, EventBus } from "../../src/engine/Events.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import { isTerminal } from "../../src/persistence/Records.ts"
+import { runId } from "../../src/testing/SampleRecords.ts"
+import { givingWay, moments } from "./GivingWay.ts"
 import { action, awaitEnd, calm, failing, isEvent, layerOf, runIn, start, watch } from "./TestEngine.ts"
 
 const ok = action(() => ({}))
@@ -216,5 +218,23 @@ describe("a subscriber", () => {
       expect(end.run.status).toBe("completed")
       expect(Cause.pretty(broken)).toContain("bad filter")
     })
+  )
+
+  // Its fiber gave way between looking for events and waiting for them: it slept until the next one.
+  it.live("hears of an event at whatever moment it began to wait", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const event: EngineEvent = { _tag: "LeaseLost", timestamp: 0, run: runId("A") }
+        for (const { operations, turns } of moments) {
+          const bus = new EventBus(4)
+          const first = Stream.runHead(yield* bus.subscribe())
+          const reading = yield* Effect.fork(givingWay(operations, first))
+          yield* Effect.yieldNow().pipe(Effect.repeatN(turns))
+          bus.publish([event])
+          const heard = yield* Effect.timeoutOption(Fiber.join(reading), "5 seconds")
+          expect(heard._tag, `after ${turns} turns and ${operations} operations`).toBe("Some")
+        }
+      })
+    )
   )
 })

@@ -6,6 +6,7 @@ import { JournalWriter } from "../../src/engine/JournalWriter.ts"
 import type { SilentReason } from "../../src/engine/StopReason.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { LeaseLost, PersistenceError, type PersistenceService } from "../../src/persistence/Persistence.ts"
+import { givingWay, moments } from "./GivingWay.ts"
 import { crashing } from "../../src/testing/CrashPoints.ts"
 import { engineId, runId, runRecord, stepPath, stepRecord } from "../../src/testing/SampleRecords.ts"
 
@@ -121,6 +122,19 @@ describe("the writer of a run's journal", () => {
       writer.append([step("/a")])
       yield* Effect.exit(writer.flush)
       expect(seen.lost[0]?._tag).toBe("StorageFailed")
+    })
+  )
+
+  // The fiber gave way between looking whether a commit is under way and waiting for it: nobody woke it.
+  it.live("wakes whoever waits for it, at whatever moment he began to wait", () =>
+    Effect.gen(function* () {
+      for (const { operations } of moments) {
+        const { writer } = yield* writerOn((store) => store)
+        const appended = Effect.sync(() => writer.append([step("/a")]))
+        const flushed = givingWay(operations, Effect.zipRight(appended, writer.flush))
+        const ended = yield* Effect.timeoutOption(flushed, "5 seconds")
+        expect(ended._tag, `after ${operations} operations`).toBe("Some")
+      }
     })
   )
 })
