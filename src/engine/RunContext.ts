@@ -221,7 +221,12 @@ export class RunContext {
     return this.writer.live.get(path)
   }
 
+  /**
+   * Journals changes, unless the run is being let go: a primitive that a message wakes then, before the interruption
+   * has reached it, leaves the message to whoever takes the run up again.
+   */
   append(changes: ReadonlyArray<Change>, events: ReadonlyArray<EngineEvent> = []): void {
+    if (this.silent?._tag === "LetGo") return
     const { status, recoveries } = this.record
     const resumes = status === "waiting" && changes.some(isProgress)
     const recovered = recoveries > 0 && changes.some(isEnd)
