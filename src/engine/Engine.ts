@@ -143,6 +143,8 @@ class EngineState {
   readonly lookout: Lookout
   readonly residents: Residents
   readonly #sources = new Set<ProgramSource>()
+  /** Those that are being taken away: their runs are still here. */
+  readonly #leaving = new Set<ProgramSource>()
   readonly #bus: EventBus
   readonly #deadlines: Deadlines
   readonly #host: RunHost
@@ -175,6 +177,7 @@ class EngineState {
     this.lookout = new Lookout({ ...shared, processes, lease: this.lease, residents: () => this.residents })
     this.residents = new Residents({
       ...shared,
+      leaving: this.#leaving,
       runtime,
       lease: this.lease,
       bus: this.#bus,
@@ -255,8 +258,12 @@ class EngineState {
     })
     const remove = Effect.suspend(() => {
       this.#sources.delete(source)
+      this.#leaving.add(source)
       this.lookout.unregistered(source)
-      return this.residents.stopSource(source)
+      return Effect.ensuring(
+        this.residents.stopSource(source),
+        Effect.sync(() => this.#leaving.delete(source))
+      )
     })
     return Effect.acquireRelease(add, () => remove)
   }

@@ -18,10 +18,18 @@ export interface Processes {
 /** The processes of this machine; a simulation has others. */
 export class HostProcesses extends Context.Reference<HostProcesses>()("millrace/HostProcesses", {
   defaultValue: (): Processes => {
-    const own = thisProcess()
+    const own = currentHost()
     return { own, isGone: (engine) => isGone(engine, own) }
   }
 }) {}
+
+let known: Host | undefined
+
+/** The process that this runs in. */
+export const currentHost = (): Host => {
+  known ??= thisProcess()
+  return known
+}
 
 const thisProcess = (): Host => {
   const { pid, startTime, boot } = identify(process.pid)
@@ -34,8 +42,11 @@ const machine = (): string => {
   return space === "" ? hostname() : `${hostname()}/${space}`
 }
 
-/** It ran on this host since its last boot, and its pid is nobody's, another's or a dead process's. */
-const isGone = (engine: Host, here: Host): boolean => {
+/**
+ * Whether an engine's process is known to be gone: it ran on this host since its last boot, and its pid is nobody's,
+ * another's or a dead process's. False where this cannot be told.
+ */
+export const isGone = (engine: Host, here: Host): boolean => {
   if (engine.host !== here.host) return false
   if (engine.boot !== here.boot) return engine.boot !== "" && here.boot !== ""
   if (engine.processStart === "") return false

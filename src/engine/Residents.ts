@@ -63,6 +63,8 @@ export interface ResidentsOptions {
   readonly lease: Lease
   readonly bus: EventBus
   readonly sources: ReadonlySet<ProgramSource>
+  /** Sources that no run is taken up for any more, while their runs are being stopped. */
+  readonly leaving: ReadonlySet<ProgramSource>
   readonly host: () => RunHost
   /** Runs came or left: there may be room, and something to look at for those who wait. */
   readonly changed: () => void
@@ -74,8 +76,6 @@ export interface ResidentsOptions {
 export class Residents {
   readonly #slots = new Map<RunId, Slot>()
   readonly #crowd: Crowd = { size: 0 }
-  /** Sources that were here. */
-  readonly #stopped = new Set<ProgramSource>()
   #isStopping = false
 
   constructor(private readonly options: ResidentsOptions) {}
@@ -230,7 +230,7 @@ export class Residents {
   ): Effect.Effect<void, PersistenceError> {
     return Effect.suspend(() => {
       const { run: record } = loaded.journal
-      const { settings, sources } = this.options
+      const { leaving, settings, sources } = this.options
       const run = new RunContext(
         claim.run,
         this.#writer(slot, claim, loaded, creation),
@@ -245,7 +245,7 @@ export class Residents {
       }
       const source = [...sources].find((source) => source.accepts(record))
       if (source === undefined) {
-        const wasKnown = [...this.#stopped].some((stopped) => stopped.accepts(record))
+        const wasKnown = [...leaving].some((it) => it.accepts(record))
         return wasKnown ? this.#putBack(slot, run) : this.#park(slot, run, unknown(record))
       }
       return Effect.matchEffect(source.make(run), {
@@ -395,11 +395,8 @@ export class Residents {
 
   /** Stops the runs of a source as they are, to be resumed elsewhere, and waits until they have left. */
   stopSource(source: ProgramSource): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.#stopped.add(source)
-      const left = Effect.suspend(() => this.#stop(this.all.filter((resident) => resident.source === source)))
-      return Effect.zipRight(this.#untilSettled(), left)
-    })
+    const left = Effect.suspend(() => this.#stop(this.all.filter((resident) => resident.source === source)))
+    return Effect.zipRight(Effect.suspend(() => this.#untilSettled()), left)
   }
 
   /** Stops all runs as they are, and takes no more. */

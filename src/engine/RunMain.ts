@@ -158,6 +158,8 @@ export class RunMain {
     const { run } = this
     // It is the next run's: that is cancelled before it has begun.
     if (isContinuing(run)) return
+    // Whoever goes on with the run finds them.
+    if (run.silent !== undefined) return
     for (let found = run.find("Cancel"); found !== undefined; found = run.find("Cancel")) {
       const consumed = run.consume([found.id])
       const reason = reasonOf(found.message)

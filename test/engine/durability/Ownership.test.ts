@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -199,6 +200,57 @@ describe("an engine", () => {
         const end = yield* two.engine.await(run)
         expect(end).toMatchObject({ status: "completed", recoveries: 0, generation: 2 })
         expect(log.slice(2)).toEqual(["two began a", "two Success", "two began clean", "two Success"])
+      })
+    )
+  )
+
+  // A cancellation was consumed by the run that was being stopped, which did not heed it any more.
+  it.live("that shuts down leaves a cancellation that comes meanwhile to whoever goes on", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const stubborn: Executor = () => Effect.as(Effect.uninterruptible(Effect.sleep(1_000)), {})
+        const one = yield* engineOn(store, { actions: { a: stubborn, b: ok } })
+        const run = yield* one.start("workflow w { call a call b }")
+        yield* on(store, untilStep(run, "/a", "running"))
+        const closing = yield* Effect.fork(one.close)
+        yield* Effect.sleep(100)
+        yield* on(store, cancel(run))
+        yield* Fiber.join(closing)
+        expect(yield* store.get(run)).toMatchObject({ status: "running", owner: null })
+        const two = yield* engineOn(store, { actions: { a: ok, b: ok } })
+        expect((yield* two.engine.await(run)).status).toBe("cancelled")
+      })
+    )
+  )
+
+  // Its workflows are taken away before its runs have left; the child was parked as one that nobody knows.
+  it.live("that shuts down hands back a child that is being taken up at that moment", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const isHeld = Deferred.unsafeMake<void>(FiberId.none)
+        const isGoing = Deferred.unsafeMake<void>(FiberId.none)
+        const held = Effect.zipRight(Deferred.succeed(isHeld, undefined), Deferred.await(isGoing))
+        const slowly: PersistenceService = {
+          ...store,
+          load: (run) =>
+            Effect.flatMap(store.get(run), ({ parent }) =>
+              parent === null ? store.load(run) : Effect.zipRight(held, store.load(run))
+            )
+        }
+        const world = { workflows: ["workflow sub { call a }"], actions: { a: ok } }
+        const one = yield* engineOn(slowly, world)
+        const run = yield* one.start("workflow w { call workflow sub }")
+        yield* Deferred.await(isHeld)
+        const closing = yield* Effect.fork(one.close)
+        yield* Effect.sleep(100)
+        yield* Deferred.succeed(isGoing, undefined)
+        yield* Fiber.join(closing)
+        const [child] = yield* store.list({ parent: run, limit: 1 })
+        expect(child).toMatchObject({ status: "pending", owner: null })
+        const two = yield* engineOn(store, world)
+        expect((yield* two.engine.await(run)).status).toBe("completed")
       })
     )
   )
