@@ -6,6 +6,7 @@
  *   superseded with it.
  * - R3 What was taken back is not kept: a compensated run is only done again as a whole. One whose compensation failed
  *   goes on with what could not be taken back.
+ * - R4 Messages to the epoch that ended do not count for the new one; signals, which may come early, are kept.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -89,7 +90,7 @@ export const reopen = (
   mode: ReopenMode
 ): Effect.Effect<Claim, ReopenError> =>
   Effect.gen(function* () {
-    const { journal } = yield* persistence.load(run)
+    const { inbox, journal } = yield* persistence.load(run)
     const { status, seq, epoch, continuedAs } = journal.run
     if (!isEnded(status)) return yield* new RunNotEnded({ run, status })
     if (continuedAs !== null) return yield* new RunContinued({ run, as: continuedAs })
@@ -116,6 +117,8 @@ export const reopen = (
     // What a child's parent has been told of is in the parent's sums already.
     const totals = journal.run.depth > 0 ? noTotals : journal.run.totals
     changes.push({ _tag: "Run", patch: { ...ended, totals, epoch: epoch + 1, blockedOn: [] } })
+    const over = inbox.filter(({ message }) => message._tag !== "Signal")
+    if (over.length > 0) changes.push({ _tag: "Consume", ids: over.map(({ id }) => id) })
     return yield* persistence.reopen({ run, engine, expectedSeq: seq, changes })
   })
 

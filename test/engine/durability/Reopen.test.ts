@@ -4,7 +4,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { ActionFailed, type ActionCall, type Executor } from "../../../src/action/Action.ts"
-import { answer } from "../../../src/engine/Client.ts"
+import { answer, cancel } from "../../../src/engine/Client.ts"
 import { Engine } from "../../../src/engine/Engine.ts"
 import { WorkflowFiles } from "../../../src/engine/interpreter/WorkflowFiles.ts"
 import type { ReopenMode } from "../../../src/engine/Reopen.ts"
@@ -358,6 +358,29 @@ describe("a resume", () => {
           expect(second.tree.runs.length).toBe(3)
         }),
       { workflows: ["workflow sub { call b }"] }
+    )
+  )
+
+  // An answer that came too late for the run that was cancelled approved the gate of the new epoch.
+  it.live("asks its gates again, whatever was said to the epoch that ended", () =>
+    scenario(() =>
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const files = yield* WorkflowFiles
+        const store = yield* Persistence
+        const id = yield* Effect.orDie(files.start(definitionOf("workflow w { gate human_review {} }")))
+        yield* untilStatus(id, "waiting")
+        yield* engine.letGo(id)
+        yield* engine.awaitRelease(id)
+        // Both are in the inbox before anybody looks.
+        yield* Effect.all([cancel(id), answer(id, { approved: true })])
+        expect((yield* endOf(id)).run.status).toBe("cancelled")
+        yield* resume(id, { _tag: "Restart" })
+        yield* untilStatus(id, "waiting")
+        expect((yield* store.load(id)).inbox).toEqual([])
+        yield* answer(id, { approved: false, feedback: "no" })
+        expect((yield* endOf(id)).run).toMatchObject({ status: "failed", epoch: 2 })
+      })
     )
   )
 
