@@ -17,7 +17,7 @@ import { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import type { RunId, StepRecord } from "../persistence/Records.ts"
 import { readTree, type RunTree } from "./RecordComparison.ts"
-import { type ExecutionObserver, scriptedExecutor, type TestProgram } from "./TestProgram.ts"
+import { type ExecutionObserver, type KnownProgram, scriptedExecutor, type TestProgram } from "./TestProgram.ts"
 
 export interface RunOptions extends ExecutionObserver {
   readonly store: PersistenceService
@@ -60,7 +60,7 @@ const inEngine = (
 
 /** An engine that knows the program, on a store. */
 export const programLayer = (
-  program: TestProgram,
+  program: KnownProgram,
   { settings, store, surroundings, ...observer }: RunOptions
 ): Layer.Layer<WorkflowFiles | Engine | Persistence, PersistenceError> => {
   const execute = scriptedExecutor(program, observer)
@@ -82,15 +82,15 @@ export const programLayer = (
 type Constant = ItemProviders | GateResolvers | WorkflowResolver | SchemaResolver | OutputStore
 
 /** What does not depend on the engine. As one context: building a layer for each would take longer than a run. */
-const servicesOf = (program: TestProgram): Context.Context<Constant> => {
+const servicesOf = (program: KnownProgram): Context.Context<Constant> => {
   const known = services.get(program) ?? makeServices(program)
   services.set(program, known)
   return known
 }
 
-const services = new WeakMap<TestProgram, Context.Context<Constant>>()
+const services = new WeakMap<KnownProgram, Context.Context<Constant>>()
 
-const makeServices = (program: TestProgram): Context.Context<Constant> =>
+const makeServices = (program: KnownProgram): Context.Context<Constant> =>
   Effect.runSync(
     Effect.scoped(
       Layer.build(

@@ -7,13 +7,17 @@ import { type ActionCall, ActionFailed, type ActionOutput, type Executor } from 
 import type { StartOptions } from "../engine/interpreter/WorkflowFiles.ts"
 import type { Texts, WorkflowDefinition } from "../workflow/Definition.ts"
 
-export interface TestProgram {
-  /** Names it in messages: the seed it was made from, or what it shows. */
-  readonly name: string
-  readonly definition: WorkflowDefinition
+/** What an engine has to know to run a program. */
+export interface KnownProgram {
   /** Those that it calls. */
   readonly workflows: ReadonlyArray<WorkflowDefinition>
   readonly actions: Readonly<Record<string, ScriptedAction>>
+}
+
+export interface TestProgram extends KnownProgram {
+  /** Names it in messages: the seed it was made from, or what it shows. */
+  readonly name: string
+  readonly definition: WorkflowDefinition
   /** By a gate's prompt; a gate whose prompt is not here is not answered. */
   readonly answers: Readonly<Record<string, ScriptedAnswer>>
   /** The run is cancelled while this step runs, or waits; the action should hang. */
@@ -67,7 +71,7 @@ export interface ExecutionObserver {
 
 /** An executor for every action of a program. */
 export const scriptedExecutor =
-  (program: TestProgram, { began, ended }: ExecutionObserver): Executor =>
+  (program: KnownProgram, { began, ended }: ExecutionObserver): Executor =>
   (call) =>
     Effect.suspend(() => {
       const { attempt, idempotencyKey, path, run } = call

@@ -6,10 +6,11 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type { Engine } from "../../engine/Engine.ts"
 import { WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
 import { resume } from "../../engine/Resume.ts"
 import type { Change } from "../../persistence/Journal.ts"
-import { PersistenceError, type PersistenceService } from "../../persistence/Persistence.ts"
+import { type Persistence, PersistenceError, type PersistenceService } from "../../persistence/Persistence.ts"
 import {
   isEnded,
   isUserStep,
@@ -18,6 +19,7 @@ import {
   type StepRecord,
   stepKey
 } from "../../persistence/Records.ts"
+import type { ScriptedAnswer } from "../TestProgram.ts"
 import { FaultyStore, type StoreWeather } from "./FaultyStore.ts"
 import type { KnownRun } from "./Ledger.ts"
 import type { Judge } from "./Judge.ts"
@@ -26,6 +28,7 @@ import type { PlannedRun } from "./Scenario.ts"
 import type { EngineServices, SimulatedEngine } from "./SimulatedEngine.ts"
 import { SimulatedProcess } from "./SimulatedProcess.ts"
 import type { Tally } from "./Tally.ts"
+import { delayOfSignal, Generated, scriptOfPrompt } from "./TypedProgram.ts"
 import type { World } from "./World.ts"
 
 export interface PeopleOptions {
@@ -90,11 +93,9 @@ export class People {
     world.after(askAgain * 5, () => this.start(planned), this.process)
   }
 
-  #startIn(engine: SimulatedEngine, services: EngineServices, { key, program }: PlannedRun): void {
-    const started = Effect.flatMap(WorkflowFiles, (files) =>
-      files.start(program.definition, { ...program.options, idempotencyKey: key })
-    )
-    engine.process.run(Effect.provide(started, services), (exit) => this.#note(engine.name, `starts ${key}`, exit))
+  #startIn(engine: SimulatedEngine, services: EngineServices, planned: PlannedRun): void {
+    const started = Effect.provide(startOf(planned), services)
+    engine.process.run(started, (exit) => this.#note(engine.name, `starts ${planned.key}`, exit))
   }
 
   // ---- what runs wait for
@@ -116,11 +117,27 @@ export class People {
 
   #waits(known: KnownRun, planned: PlannedRun, step: StepRecord): void {
     const key = `${known.journal.run.id} ${stepKey(step)}`
-    if (step.kind !== "gate" || step.superseded || this.#seen.has(key)) return
+    if (step.superseded || this.#seen.has(key)) return
     this.#seen.add(key)
-    const { world } = this.options
-    const script = planned.program.answers[step.gate?.prompt ?? ""]
     const isFree = !planned.isScripted && this.#isWilful
+    if (step.kind === "gate") this.#meetGate(known, planned, step, isFree)
+    if (step.kind === "signal") this.#meetSignal(known, step, isFree)
+  }
+
+  #meetSignal(known: KnownRun, { name }: StepRecord, isFree: boolean): void {
+    const { tally, world } = this.options
+    const delay = delayOfSignal(name)
+    if (delay === undefined) return
+    if (isFree && world.random.chance(0.2)) return tally.add("signal never sent")
+    this.#later(delay, () => {
+      tally.add("signal sent")
+      this.#send(known.journal.run.id, { _tag: "Signal", name, value: "go" })
+    })
+  }
+
+  #meetGate(known: KnownRun, planned: PlannedRun, step: StepRecord, isFree: boolean): void {
+    const { world } = this.options
+    const script = scriptOf(planned, step.gate?.prompt ?? "")
     const draw = isFree ? world.random.next() : 1
     if (draw < 0.2) return this.options.tally.add("gate left unanswered")
     const scripted = script ?? { approved: world.random.chance(0.5), after: world.random.between(1, 6_000) }
@@ -132,11 +149,7 @@ export class People {
     this.#answer(known, step, { ...scripted, approved: !approved })
   }
 
-  #answer(
-    known: KnownRun,
-    step: StepRecord,
-    script: { approved: boolean; feedback?: string; selections?: ReadonlyArray<string>; after: number }
-  ): void {
+  #answer(known: KnownRun, step: StepRecord, script: ScriptedAnswer): void {
     const { approved, feedback = null, selections = [] } = script
     this.#later(script.after, () => {
       this.options.tally.add(approved ? "gate approved" : "gate rejected")
@@ -228,3 +241,13 @@ export class People {
     if (isDefect) this.options.world.violated(`${who} ${what}, and met a defect: ${Cause.pretty(exit.cause)}`)
   }
 }
+
+const startOf = ({ key, work }: PlannedRun): Effect.Effect<RunId, unknown, Engine | Persistence | WorkflowFiles> =>
+  work._tag === "Typed"
+    ? Generated.start({ key, seed: work.seed, depth: 0 })
+    : Effect.flatMap(WorkflowFiles, (files) =>
+        files.start(work.program.definition, { ...work.program.options, idempotencyKey: key })
+      )
+
+const scriptOf = ({ work }: PlannedRun, prompt: string): ScriptedAnswer | undefined =>
+  work._tag === "Typed" ? scriptOfPrompt(prompt) : work.program.answers[prompt]

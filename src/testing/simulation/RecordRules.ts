@@ -113,10 +113,10 @@ export class RecordRules {
     }
   }
 
-  /** A cancellation that comes before the body's end is heeded. */
+  /** A cancellation that comes before the body's end, and before its time is over, is heeded. */
   #checkCancel(known: KnownRun, changes: ReadonlyArray<Change>): void {
-    const { status } = known.journal.run
-    if (known.live.has(bodyPath) || status === "cancelling") return
+    const { settings, status } = known.journal.run
+    if (known.live.has(bodyPath) || status === "cancelling" || settings.runTimeout !== null) return
     const isHeeded = changes.some(
       (change) => change._tag === "Run" && (change.patch.status === "cancelling" || change.patch.status === "cancelled")
     )

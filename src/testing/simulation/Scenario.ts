@@ -7,10 +7,16 @@ import { Seeded } from "../Seeded.ts"
 import type { TestProgram } from "../TestProgram.ts"
 import { noFaults, type StoreFaults } from "./FaultyStore.ts"
 
+/** What a run does: a generated definition, or the typed workflow of a seed (`TypedProgram`). */
+export type Work =
+  | { readonly _tag: "Definition"; readonly program: TestProgram }
+  | { readonly _tag: "Typed"; readonly seed: number }
+
 /** A run that somebody starts. */
 export interface PlannedRun {
+  /** Its idempotency key. */
   readonly key: string
-  readonly program: TestProgram
+  readonly work: Work
   /**
    * People do what the program says, and nothing else: whatever befalls the engines, its records are then those of a
    * run that nothing befell. Of others only the rules hold.
@@ -41,9 +47,9 @@ export const scenarioOf = (seed: number): Scenario => {
   const isInOrder = random.chance(0.5)
   const runs = Array.from({ length: random.between(1, 2) }, (_, index): PlannedRun => {
     const key = `run-${index + 1}`
-    const program = generateProgram(random.between(1, 1_000_000), `${"xyz"[index] ?? ""}_`)
     // In any order, timers may come before what they are to follow: then outcomes depend on it.
-    return { key, program, isScripted: isInOrder && random.chance(0.7) }
+    const isScripted = isInOrder && random.chance(0.7)
+    return { key, work: workOf(random, `${"xyz"[index] ?? ""}_`, isScripted), isScripted }
   })
   const isRough = random.chance(0.6)
   return {
@@ -58,6 +64,16 @@ export const scenarioOf = (seed: number): Scenario => {
     pace: random.pick([30, 150, 600]),
     skew: random.chance(0.2) ? 3_000 : 0
   }
+}
+
+/** `prefix`: of the names in it. */
+const workOf = (random: Seeded, prefix: string, isScripted: boolean): Work => {
+  const seed = random.between(1, 1_000_000)
+  if (random.chance(0.35)) return { _tag: "Typed", seed }
+  const program = generateProgram(seed, prefix)
+  if (isScripted || !random.chance(0.2)) return { _tag: "Definition", program }
+  const settings = { ...program.options.settings, runTimeout: random.between(50, 3_000) }
+  return { _tag: "Definition", program: { ...program, options: { ...program.options, settings } } }
 }
 
 /** One engine and one run, which nothing befalls. */

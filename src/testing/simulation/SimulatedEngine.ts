@@ -16,12 +16,13 @@ import type { WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
 import type { RunId } from "../../persistence/Records.ts"
 import { Persistence, type PersistenceService } from "../../persistence/Persistence.ts"
 import { programLayer } from "../ProgramRunner.ts"
-import type { Execution, TestProgram } from "../TestProgram.ts"
+import type { Execution, KnownProgram } from "../TestProgram.ts"
 import { FaultyStore, type StoreWeather } from "./FaultyStore.ts"
 import type { Judge } from "./Judge.ts"
 import { observed } from "./ObservedStore.ts"
 import type { SimulatedProcess } from "./SimulatedProcess.ts"
 import type { Tally } from "./Tally.ts"
+import { typedLayer } from "./TypedProgram.ts"
 import type { World } from "./World.ts"
 
 export type EngineServices = Context.Context<Engine | WorkflowFiles | Persistence>
@@ -33,7 +34,7 @@ export interface SimulatedEngineOptions {
   readonly weather: StoreWeather
   readonly tally: Tally
   readonly judge: Judge
-  readonly program: TestProgram
+  readonly program: KnownProgram
   readonly settings: EngineSettings
   readonly isGone: (host: Host) => boolean
 }
@@ -102,9 +103,8 @@ export class SimulatedEngine {
   bury(): void {
     this.process.bury()
     if (this.#state === "stopping") return
-    if (this.#starting === undefined) return this.#close()
-    this.#starting.addObserver(() => this.#close())
-    this.#starting.unsafeInterruptAsFork(this.#starting.id())
+    if (this.#starting === undefined) this.#close()
+    else this.#starting.addObserver(() => this.#close())
   }
 
   #close(): void {
@@ -168,13 +168,12 @@ export class SimulatedEngine {
     const surroundings = Context.make(HostProcesses, { own: process.host, isGone }).pipe(
       Context.add(BrokenInvariant, (message) => world.violated(message))
     )
-    return programLayer(program, {
-      store: this.#store,
+    const observer = {
       began: told((execution) => judge.began(this, execution)),
-      ended: told((execution) => judge.ended(this, execution)),
-      settings,
-      surroundings
-    })
+      ended: told((execution) => judge.ended(this, execution))
+    }
+    const files = programLayer(program, { store: this.#store, settings, surroundings, ...observer })
+    return Layer.provideMerge(typedLayer(observer), files)
   }
 
   /** Its view of the store, which also knows what the engine knows of its lease. */

@@ -99,12 +99,16 @@ export class SimulatedProcess {
     return fiber
   }
 
-  /** Lets a fiber go on; `choice`, from 0 to 1, says which. What concerns one fiber keeps its order. */
+  /**
+   * Lets a fiber go on; `choice`, from 0 to 1, says which. What concerns one fiber keeps its order, and what concerns
+   * none in particular (children of a concurrent effect that are to begin) is not overtaken.
+   */
   goOn(choice: number): void {
-    const chosen = this.#ready[Math.floor(choice * this.#ready.length)]
-    const fiber = chosen?.fiber
-    const at = fiber === undefined ? -1 : this.#ready.findIndex((ready) => ready.fiber === fiber)
-    const [next] = this.#ready.splice(at === -1 ? Math.floor(choice * this.#ready.length) : at, 1)
+    const barrier = this.#ready.findIndex(({ fiber }) => fiber === undefined)
+    const chosen = Math.floor(choice * (barrier === -1 ? this.#ready.length : barrier + 1))
+    const fiber = this.#ready[chosen]?.fiber
+    const first = this.#ready.findIndex((ready) => ready.fiber === fiber)
+    const [next] = this.#ready.splice(first, 1)
     next?.task()
   }
 

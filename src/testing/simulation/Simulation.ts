@@ -9,7 +9,7 @@ import * as MemoryPersistence from "../../persistence/MemoryPersistence.ts"
 import { Persistence } from "../../persistence/Persistence.ts"
 import { type BlockedOn, isEnded, isTerminal, type StepRecord } from "../../persistence/Records.ts"
 import { readTree, recordDifference, type RunTree } from "../RecordComparison.ts"
-import type { TestProgram } from "../TestProgram.ts"
+import type { KnownProgram, TestProgram } from "../TestProgram.ts"
 import { noFaults, type StoreWeather } from "./FaultyStore.ts"
 import { Judge } from "./Judge.ts"
 import type { KnownRun } from "./Ledger.ts"
@@ -43,7 +43,7 @@ const recordsOf = (run: PlannedRun): RunTree => {
   const { failure, log } = simulation.play()
   const tree = simulation.trees[0]
   if (failure !== undefined || tree === undefined) {
-    throw new Error(`${run.program.name} does not end undisturbed: ${failure ?? "no run"}\n${log.join("\n")}`)
+    throw new Error(`${run.key} does not end undisturbed: ${failure ?? "no run"}\n${log.join("\n")}`)
   }
   return tree
 }
@@ -65,7 +65,7 @@ export class Simulation {
   readonly #judge: Judge
   readonly #people: People
   readonly #engines: Array<SimulatedEngine> = []
-  readonly #program: TestProgram
+  readonly #program: KnownProgram
   readonly #trees: Array<RunTree> = []
 
   constructor(private readonly scenario: Scenario) {
@@ -73,8 +73,9 @@ export class Simulation {
     this.#world = world
     this.#weather = { faults: scenario.faults, trouble: undefined }
     this.#store = Effect.runSync(MemoryPersistence.make())
-    this.#program = together(scenario.runs.map((run) => run.program))
-    const definitions = scenario.runs.flatMap(({ program }) => [program.definition, ...program.workflows])
+    const programs = scenario.runs.flatMap(({ work }) => (work._tag === "Definition" ? [work.program] : []))
+    this.#program = together(programs)
+    const definitions = programs.flatMap((program) => [program.definition, ...program.workflows])
     const alwaysIn = new Set(definitions.filter(({ always }) => always.length > 0).map(({ name }) => name))
     this.#judge = new Judge({
       world,
@@ -250,7 +251,7 @@ export class Simulation {
     this.#trees.push(actual)
     if (!planned.isScripted || this.scenario.mischiefs === 0) return
     this.#tally.add("records compared with an undisturbed run")
-    const difference = recordDifference(recordsOf(planned), actual)
+    const difference = recordDifference(comparable(planned, recordsOf(planned)), comparable(planned, actual))
     if (difference !== undefined) this.#world.violated(`${planned.key} differs from an undisturbed run: ${difference}`)
   }
 
@@ -267,14 +268,15 @@ const hasItemsLeft = ({ fanOut, status }: StepRecord): boolean =>
   fanOut !== null &&
   fanOut.total > fanOut.completed + fanOut.failed + fanOut.skipped + fanOut.running
 
-/** Programs whose names differ, as one. */
-const together = (programs: ReadonlyArray<TestProgram>): TestProgram => {
-  const [first] = programs
-  if (first === undefined) throw new Error("a scenario has a run")
-  return {
-    ...first,
-    workflows: programs.flatMap((program) => program.workflows),
-    actions: Object.assign({}, ...programs.map((program) => program.actions)),
-    answers: Object.assign({}, ...programs.map((program) => program.answers))
-  }
+/** Branches of a typed workflow make their rows as they come to them: which one is first is a matter of time. */
+const comparable = ({ work }: PlannedRun, tree: RunTree): RunTree => {
+  if (work._tag !== "Typed") return tree
+  const runs = tree.runs.map((run) => ({ ...run, steps: run.steps.map((step) => ({ ...step, position: 0 })) }))
+  return { ...tree, runs }
 }
+
+/** What an engine has to know of programs whose names differ. */
+const together = (programs: ReadonlyArray<TestProgram>): KnownProgram => ({
+  workflows: programs.flatMap((program) => program.workflows),
+  actions: Object.fromEntries(programs.flatMap((program) => Object.entries(program.actions)))
+})

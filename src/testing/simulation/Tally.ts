@@ -21,6 +21,7 @@ export const happenings = [
   "gate rejected",
   "gate answered twice",
   "signal sent",
+  "signal never sent",
   "run cancelled",
   "child run cancelled",
   "run resumed",
