@@ -9,8 +9,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Branch } from "../engine/Branch.ts"
 import { forkJoin } from "../engine/ForkJoin.ts"
+import { closeRows, endLeftovers } from "../engine/Leftovers.ts"
 import { journaled, newRow } from "../engine/RunContext.ts"
-import type { StopReason } from "../engine/StopReason.ts"
+import { describe, type StopReason } from "../engine/StopReason.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 import { sleep } from "./Waits.ts"
@@ -162,8 +163,20 @@ class Block {
       next: () => this.#task(this.lanes[next++]),
       ended: (branch, exit) => this.#ended(branch, exit)
     })
+    yield* onBranch(Effect.uninterruptible(this.#closeLosers), this.parent)
     return yield* this.#finish()
   })
+
+  /** What losing branches had begun before a crash, and did not come to again: it ends with the block. */
+  get #closeLosers(): Effect.Effect<void> {
+    const { run } = this.parent
+    const losers = this.lanes.filter((lane) => lane.branch.stopReason !== undefined)
+    const isTheirs = (path: StepPath) => losers.some((lane) => path.startsWith(`${lane.branch.scope}/`))
+    const ended = Effect.suspend(() => endLeftovers(this.parent, isTheirs))
+    return Effect.map(losers.length === 0 ? Effect.void : ended, () => {
+      if (losers.length > 0 && run.silent === undefined) closeRows(run, isTheirs, describe({ _tag: "FailFast" }))
+    })
+  }
 
   #announce(): void {
     const { run, iteration } = this.parent

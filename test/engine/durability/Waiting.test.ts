@@ -228,6 +228,33 @@ describe("a parent", () => {
     )
   })
 
+  // It is running as long as items are left, and took the only place: its child, let go at a gate and answered, was
+  // never taken up again.
+  it.live("leaves its place to its children, however few runs may be going at once", () =>
+    scenario(
+      {
+        workflows: ["workflow item { gate human_review {} call work }"],
+        actions: { items: action(() => ({ structuredOutput: { list: ["p", "q"] } })), work: action(() => ({})) },
+        settings: { maxConcurrentRuns: 1 }
+      },
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const persistence = yield* Persistence
+        const run = yield* start(
+          `workflow w { call items foreach each { over = json scope = { from = "items.list" } max_parallel = 1 workflow = item } }`
+        )
+        for (const at of ["p", "q"]) {
+          yield* untilStep(run, "/human_review", "waiting", 1)
+          const [child] = yield* persistence.list({ status: ["waiting"], parent: run, limit: 1 })
+          if (child !== undefined) yield* engine.awaitRelease(child.id)
+          yield* answer(run, { approved: true, feedback: at })
+          yield* untilStep(run, "/work", "completed", at === "p" ? 1 : 2)
+        }
+        expect((yield* engine.await(run)).status).toBe("completed")
+      })
+    )
+  )
+
   it.live("changes its status as often as what it waits for does, not more", () =>
     withVirtualClock(
       Effect.gen(function* () {
