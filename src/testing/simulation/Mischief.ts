@@ -82,7 +82,7 @@ export class Mischief {
   /** The store fails for a while, for everybody. */
   #trouble(): void {
     const { weather, world } = this.options
-    const reason = world.random.pick<PersistenceError["reason"]>(["Busy", "Full", "Io"])
+    const reason = world.random.pick<PersistenceError["reason"]>(["Busy", "Full", "Io", "ReadOnly"])
     this.#happened("store out of order", reason)
     weather.trouble = reason
     this.#later(() => {

@@ -116,7 +116,8 @@ export class RecordRules {
   /** A cancellation that comes before the body's end, and before its time is over, is heeded. */
   #checkCancel(known: KnownRun, changes: ReadonlyArray<Change>): void {
     const { settings, status } = known.journal.run
-    if (known.live.has(bodyPath) || status === "cancelling" || settings.runTimeout !== null) return
+    const isOver = changes.some((change) => change._tag === "Step" && change.step.path === bodyPath)
+    if (known.live.has(bodyPath) || isOver || status === "cancelling" || settings.runTimeout !== null) return
     const isHeeded = changes.some(
       (change) => change._tag === "Run" && (change.patch.status === "cancelling" || change.patch.status === "cancelled")
     )
