@@ -61,28 +61,34 @@ const inEngine = (
 /** An engine that knows the program, on a store. */
 export const programLayer = (
   program: KnownProgram,
+  options: RunOptions
+): Layer.Layer<WorkflowFiles | Engine | Persistence, PersistenceError> =>
+  WorkflowFiles.layer.pipe(
+    Layer.provideMerge(Engine.layer),
+    Layer.provideMerge(Layer.succeedContext(programServices(program, options)))
+  )
+
+/** What an engine and the programs in it need. */
+export const programServices = (
+  program: KnownProgram,
   { settings, store, surroundings, ...observer }: RunOptions
-): Layer.Layer<WorkflowFiles | Engine | Persistence, PersistenceError> => {
+): Context.Context<Constant | Executors | Persistence> => {
   const execute = scriptedExecutor(program, observer)
-  const services = servicesOf(program).pipe(
+  return constantServices(program).pipe(
     Context.add(Executors, {
       find: () => Effect.succeed({ execute }),
       names: Effect.succeed(Object.keys(program.actions))
     }),
+    Context.add(Persistence, store),
     Context.add(EngineConfig, { ...defaults, checkInvariants: true, linger: 20, ...settings }),
     Context.merge(surroundings ?? Context.empty())
-  )
-  return WorkflowFiles.layer.pipe(
-    Layer.provideMerge(Engine.layer),
-    Layer.provide(Layer.succeedContext(services)),
-    Layer.provideMerge(Layer.succeed(Persistence, store))
   )
 }
 
 type Constant = ItemProviders | GateResolvers | WorkflowResolver | SchemaResolver | OutputStore
 
 /** What does not depend on the engine. As one context: building a layer for each would take longer than a run. */
-const servicesOf = (program: KnownProgram): Context.Context<Constant> => {
+const constantServices = (program: KnownProgram): Context.Context<Constant> => {
   const known = services.get(program) ?? makeServices(program)
   services.set(program, known)
   return known

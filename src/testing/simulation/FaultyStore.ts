@@ -76,6 +76,7 @@ export class FaultyStore {
       const reason = this.weather.trouble ?? (random.chance(faults.refused) ? transient(random.next()) : undefined)
       const isUnanswered = reason === undefined && random.chance(faults.unanswered)
       const made = reason === undefined ? this.#make(effect, before) : this.#refuse(name, reason)
+      if (before + after === 0 && reason === undefined && !isUnanswered) return made
       const answered = isUnanswered ? Effect.zipRight(Effect.exit(made), this.#hide(name)) : made
       const timed = after === 0 ? answered : Effect.zipLeft(answered, Effect.sleep(after))
       return Effect.uninterruptible(before === 0 ? timed : Effect.zipRight(Effect.sleep(before), timed))

@@ -12,10 +12,10 @@ import { Engine } from "../../engine/Engine.ts"
 import type { EngineSettings } from "../../engine/EngineConfig.ts"
 import type { EngineEvent } from "../../engine/Events.ts"
 import { HostProcesses, type Host } from "../../engine/Host.ts"
-import type { WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
+import { WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
 import type { RunId } from "../../persistence/Records.ts"
-import { Persistence, type PersistenceService } from "../../persistence/Persistence.ts"
-import { programLayer } from "../ProgramRunner.ts"
+import { Persistence, type PersistenceError, type PersistenceService } from "../../persistence/Persistence.ts"
+import { programServices } from "../ProgramRunner.ts"
 import type { Execution, KnownProgram } from "../TestProgram.ts"
 import { FaultyStore, type StoreWeather } from "./FaultyStore.ts"
 import type { Judge } from "./Judge.ts"
@@ -125,7 +125,7 @@ export class SimulatedEngine {
     const started = Effect.gen(this, function* () {
       const scope = yield* Scope.make()
       this.#scope = scope
-      const services = yield* Layer.buildWithScope(this.#layer, scope)
+      const services = yield* this.#build(scope)
       // Its filter sees each event at the moment of its publication; the stream itself is not read.
       const engine = Context.get(services, Engine)
       yield* Scope.extend(
@@ -160,7 +160,8 @@ export class SimulatedEngine {
     return false
   }
 
-  get #layer(): Layer.Layer<Engine | WorkflowFiles | Persistence, unknown> {
+  /** As layers are built, one after the other: composing them would take longer than most of a simulation. */
+  #build(scope: Scope.Scope): Effect.Effect<EngineServices, PersistenceError> {
     const { isGone, judge, process, program, settings, world } = this.options
     const told = (tell: (execution: Execution) => void) => (execution: Execution) => {
       if (!process.isBuried) tell(execution)
@@ -172,8 +173,14 @@ export class SimulatedEngine {
       began: told((execution) => judge.began(this, execution)),
       ended: told((execution) => judge.ended(this, execution))
     }
-    const files = programLayer(program, { store: this.#store, settings, surroundings, ...observer })
-    return Layer.provideMerge(typedLayer(observer), files)
+    const services = programServices(program, { store: this.#store, settings, surroundings, ...observer })
+    return Effect.gen(function* () {
+      const engine = yield* Effect.provide(Layer.buildWithScope(Engine.layer, scope), services)
+      const all = Context.merge(services, engine)
+      const files = yield* Effect.provide(Layer.buildWithScope(WorkflowFiles.layer, scope), all)
+      yield* Effect.provide(Layer.buildWithScope(typedLayer(observer), scope), all)
+      return Context.merge(all, files)
+    })
   }
 
   /** Its view of the store, which also knows what the engine knows of its lease. */

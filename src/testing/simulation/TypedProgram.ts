@@ -3,7 +3,10 @@
  * one registered workflow stands for all of them. Their outcome does not depend on the schedule.
  */
 import * as Effect from "effect/Effect"
+import type * as Context from "effect/Context"
 import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
+import * as GlobalValue from "effect/GlobalValue"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { Engine } from "../../engine/Engine.ts"
@@ -34,45 +37,58 @@ export const Generated = Workflow.make("generated", {
 type Handlers = Action.Handler<"once"> | Action.Handler<"thrice"> | Action.Handler<"endless">
 type Body<A> = Effect.Effect<A, never, Workflow.WorkflowRun | Handlers>
 
+/** Who hears of the attempts of a run's fibers. */
+const observerRef = GlobalValue.globalValue("millrace/testing/observer", () =>
+  FiberRef.unsafeMake<ExecutionObserver>({})
+)
+
 /** Lets an engine run them. */
-export const typedLayer = (observer: ExecutionObserver): Layer.Layer<never, never, Engine> => {
-  const work = (payload: { readonly failures: number; readonly delay: number }, attempt: Action.ActionAttempt) =>
-    observe(
-      observer,
-      attempt,
-      Effect.zipRight(
-        payload.delay === 0 ? Effect.void : Effect.sleep(payload.delay),
-        attempt.attempt > payload.failures
-          ? Effect.succeed(`done by attempt ${attempt.attempt}`)
-          : Effect.fail(new Refused({ attempt: attempt.attempt }))
+export const typedLayer = (observer: ExecutionObserver): Layer.Layer<never, never, Engine> =>
+  Generated.toLayer(({ depth, seed }) =>
+    Effect.locally(Effect.provide(bodyOf(seed, depth), handlers()), observerRef, observer)
+  )
+
+let made: Context.Context<Handlers> | undefined
+
+/** The same for all engines: building their layers would take longer than a run. */
+const handlers = (): Context.Context<Handlers> => {
+  made ??= Effect.runSync(
+    Effect.scoped(
+      Layer.build(
+        Layer.mergeAll(
+          Once.toLayer(work),
+          Thrice.toLayer(work),
+          Endless.toLayer((_, attempt) => observe(attempt, Effect.never))
+        )
       )
     )
-  const handlers = Layer.mergeAll(
-    Once.toLayer(work),
-    Thrice.toLayer(work),
-    Endless.toLayer((_, attempt) => observe(observer, attempt, Effect.never))
   )
-  return Layer.provide(
-    Generated.toLayer(({ depth, seed }) => bodyOf(seed, depth)),
-    handlers
-  )
+  return made
 }
 
+const work = (payload: { readonly failures: number; readonly delay: number }, attempt: Action.ActionAttempt) =>
+  observe(
+    attempt,
+    Effect.zipRight(
+      payload.delay === 0 ? Effect.void : Effect.sleep(payload.delay),
+      attempt.attempt > payload.failures
+        ? Effect.succeed(`done by attempt ${attempt.attempt}`)
+        : Effect.fail(new Refused({ attempt: attempt.attempt }))
+    )
+  )
+
 const observe = <A, E>(
-  { began, ended }: ExecutionObserver,
   { attempt, idempotencyKey, path, run }: Action.ActionAttempt,
   work: Effect.Effect<A, E>
-): Effect.Effect<A, E> => {
-  const execution = { run, path, attempt, idempotencyKey }
-  const told = Effect.zipRight(
-    Effect.sync(() => began?.(execution)),
-    work
-  )
-  return Effect.ensuring(
-    told,
-    Effect.sync(() => ended?.(execution))
-  )
-}
+): Effect.Effect<A, E> =>
+  Effect.flatMap(FiberRef.get(observerRef), ({ began, ended }) => {
+    const execution = { run, path, attempt, idempotencyKey }
+    began?.(execution)
+    return Effect.ensuring(
+      work,
+      Effect.sync(() => ended?.(execution))
+    )
+  })
 
 const bodyOf = (seed: number, depth: number) => {
   const random = new Seeded(seed)
