@@ -6,11 +6,11 @@
  * A loser that cannot know yet that it lost (it was frozen, or its clock is behind) may begin an attempt: that is counted.
  */
 import type { EngineEvent } from "../../engine/Events.ts"
+import { bodyPath, compensationPath, isOfAlways, isOfBody } from "../../engine/Phases.ts"
 import { isEnded, isTerminal, type StepPath, type StepRecord } from "../../persistence/Records.ts"
 import type { Execution } from "../TestProgram.ts"
 import type { KnownRun, Ledger } from "./Ledger.ts"
 import type { Ownership } from "./Ownership.ts"
-import { alwaysPath, bodyPath } from "./RecordRules.ts"
 import type { SimulatedEngine } from "./SimulatedEngine.ts"
 import type { Tally } from "./Tally.ts"
 import type { World } from "./World.ts"
@@ -57,7 +57,7 @@ export class EffectRules {
     atWork.add(key)
   }
 
-  #checkRow(known: KnownRun, row: StepRecord | undefined, { attempt, idempotencyKey, path }: Execution, what: string) {
+  #checkRow(known: KnownRun, row: StepRecord | undefined, { attempt, idempotencyKey }: Execution, what: string) {
     const { status } = known.journal.run
     if (isEnded(status)) this.world.violated(`${what} began when the run was ${status}`)
     if (row === undefined) return this.world.violated(`I2: ${what} began without a row`)
@@ -69,10 +69,8 @@ export class EffectRules {
     if (row.idempotencyKey !== idempotencyKey) {
       this.world.violated(`${what} began with key ${idempotencyKey}; its row has ${row.idempotencyKey}`)
     }
-    const isOfAlways = path.startsWith(`${alwaysPath}/`)
-    if (isOfAlways !== known.live.has(bodyPath)) {
-      this.world.violated(`I4: ${what} began ${isOfAlways ? "before" : "after"} the end of the body`)
-    }
+    const phase = phaseOf(known)
+    if (!phase.holds(row.path)) this.world.violated(`I4: ${what} began ${phase.name}`)
   }
 
   /** A call completes by having been executed. */
@@ -82,12 +80,21 @@ export class EffectRules {
   }
 
   published(engine: SimulatedEngine, event: EngineEvent): void {
+    // They tell of the engine, also where a run could not be created.
+    if (event._tag === "StorageTrouble" || event._tag === "LeaseLost") return
     const known = this.ledger.get(event.run)
     if (event._tag === "Panicked") this.world.violated(`${engine.name} panicked: ${event.message} ${event.stack ?? ""}`)
     if (known === undefined) return this.world.violated(`E1: ${event._tag} of a run that is not in the store`)
     const isTrue = holds(known, event)
     if (!isTrue) this.world.violated(`E1: ${event._tag} of ${known.name} was published before its commit`)
   }
+}
+
+/** The phase that a run is in, by its rows, and whether a step may begin in it. */
+const phaseOf = ({ live }: KnownRun) => {
+  if (!live.has(bodyPath)) return { name: "before the end of the body", holds: isOfBody }
+  if (live.has(compensationPath)) return { name: "after the compensation", holds: isOfAlways }
+  return { name: "after the end of the body", holds: (path: StepPath) => !isOfBody(path) }
 }
 
 /** Whether the records already say what an event says. */

@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { EngineEvent } from "../../engine/Events.ts"
 import type { Change } from "../../persistence/Journal.ts"
+import type { Commit } from "../../persistence/Persistence.ts"
 import { isTerminal } from "../../persistence/Records.ts"
 import type { Execution } from "../TestProgram.ts"
 import { EffectRules } from "./EffectRules.ts"
@@ -45,7 +46,13 @@ export class Judge {
       this.options.tally.add("run started")
       this.ledger.create(write.run)
     }
-    if (write._tag === "Commit" && Exit.isSuccess(write.exit)) this.#committed(write.commit.run, write)
+    if (write._tag === "CreateWith" && Exit.isSuccess(write.exit)) {
+      const { changes, run } = write
+      this.options.tally.add("run started")
+      this.ledger.create(run)
+      this.#committed({ run: run.id, generation: run.generation, expectedSeq: run.seq, changes })
+    }
+    if (write._tag === "Commit" && Exit.isSuccess(write.exit)) this.#committed(write.commit)
     if (write._tag === "Reopen" && Exit.isSuccess(write.exit)) this.#reopened(write)
     if (write._tag === "Send" && Exit.isSuccess(write.exit)) {
       const known = this.ledger.get(write.run)
@@ -72,9 +79,9 @@ export class Judge {
     this.#effects.published(engine, event)
   }
 
-  #committed(run: string, { commit }: Extract<Write, { readonly _tag: "Commit" }>): void {
-    const known = this.ledger.get(run)
-    if (known === undefined) return this.options.world.violated(`a commit to ${run}, which was never created`)
+  #committed(commit: Commit): void {
+    const known = this.ledger.get(commit.run)
+    if (known === undefined) return this.options.world.violated(`a commit to ${commit.run}, which was never created`)
     this.#records.before(known, commit)
     this.ledger.apply(known, commit.changes)
     this.ledger.patch(known, { seq: commit.expectedSeq + 1 })
@@ -121,6 +128,10 @@ const describe = (ledger: Ledger, write: Write): string | undefined => {
     }
     case "Create":
       return `creates a run of ${write.run.workflow}${answer}`
+    case "CreateWith": {
+      const what = write.changes.map((change) => describeChange(ledger, change)).join(", ")
+      return `creates a run of ${write.run.workflow} [${what}]${answer}`
+    }
     case "Renew":
       return `renews until ${write.engine.leaseUntil}${answer}`
     case "Expire":
@@ -158,6 +169,8 @@ const describeChange = (ledger: Ledger, change: Change): string => {
       return `consumes ${change.ids.join(" ")}`
     case "Create":
       return `creates ${change.run.workflow}`
+    case "Continue":
+      return `continues as a new run of ${change.run.workflow}`
     case "Notify":
       return `tells ${ledger.nameOf(change.run)} ${change.message._tag}`
   }

@@ -70,7 +70,7 @@ export class Ledger {
       apply(known.journal, change)
       if (change._tag === "Step") index(known, change.step)
       if (change._tag === "Consume") for (const id of change.ids) known.messages.delete(id)
-      if (change._tag === "Create") this.create(change.run)
+      if (change._tag === "Create" || change._tag === "Continue") this.create(change.run)
     }
   }
 

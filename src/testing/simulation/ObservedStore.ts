@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { Change } from "../../persistence/Journal.ts"
 import type {
   Claim,
   ClaimOptions,
@@ -28,6 +29,12 @@ export type Write =
       readonly exit: Exit.Exit<void, LeaseLost | SeqConflict | PersistenceError>
     }
   | { readonly _tag: "Create"; readonly run: RunRecord; readonly exit: Exit.Exit<void, unknown> }
+  | {
+      readonly _tag: "CreateWith"
+      readonly run: RunRecord
+      readonly changes: ReadonlyArray<Change>
+      readonly exit: Exit.Exit<void, unknown>
+    }
   | { readonly _tag: "Renew"; readonly engine: EngineRecord; readonly exit: Exit.Exit<void, unknown> }
   | {
       readonly _tag: "Expire"
@@ -72,6 +79,8 @@ export const observed = (store: PersistenceService, wrote: (write: Write) => voi
     ...store,
     commit: (commit) => tell(store.commit(commit), (exit) => ({ _tag: "Commit", commit, exit })),
     create: (run) => tell(store.create(run), (exit) => ({ _tag: "Create", run, exit })),
+    createWith: (run, changes) =>
+      tell(store.createWith(run, changes), (exit) => ({ _tag: "CreateWith", run, changes, exit })),
     renewEngine: (engine) => tell(store.renewEngine(engine), (exit) => ({ _tag: "Renew", engine, exit })),
     expireEngine: (engine, leaseUntil) =>
       tell(store.expireEngine(engine, leaseUntil), (exit) => ({ _tag: "Expire", engine, leaseUntil, exit })),

@@ -41,6 +41,11 @@ export class Ownership {
       case "Create":
         if (isDone) this.#leases.created(write.run.id, write.run.owner ?? undefined, write.run.generation)
         return
+      case "CreateWith":
+        if (!isDone) return
+        this.#leases.created(write.run.id, write.run.owner ?? undefined, write.run.generation)
+        for (const change of write.changes) this.#changed(write.run.id, change)
+        return
       case "Commit": {
         const { changes, generation, run } = write.commit
         this.#fenced(who, engine, run, generation, "commit", write.exit)
@@ -86,7 +91,7 @@ export class Ownership {
   }
 
   #changed(run: RunId, change: Change): void {
-    if (change._tag === "Create") {
+    if (change._tag === "Create" || change._tag === "Continue") {
       this.#leases.created(change.run.id, change.run.owner ?? undefined, change.run.generation)
     }
     if (change._tag !== "Run" || change.patch.status === undefined) return

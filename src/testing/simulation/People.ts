@@ -28,7 +28,7 @@ import type { PlannedRun } from "./Scenario.ts"
 import type { EngineServices, SimulatedEngine } from "./SimulatedEngine.ts"
 import { SimulatedProcess } from "./SimulatedProcess.ts"
 import type { Tally } from "./Tally.ts"
-import { delayOfSignal, Generated, scriptOfPrompt } from "./TypedProgram.ts"
+import { delayOfSignal, Generated, scriptOfPrompt } from "./GeneratedWorkflow.ts"
 import type { World } from "./World.ts"
 
 export interface PeopleOptions {

@@ -3,6 +3,7 @@
  * changes but by a new epoch, statuses follow the state machine, a message counts once, and a run that ended has
  * nothing open behind it (P4) and its always block done once.
  */
+import { alwaysPath, bodyPath } from "../../engine/Phases.ts"
 import type { Change } from "../../persistence/Journal.ts"
 import type { Commit } from "../../persistence/Persistence.ts"
 import {
@@ -12,7 +13,6 @@ import {
   type ItemRecord,
   type RunId,
   type RunStatus,
-  type StepPath,
   type StepRecord,
   stepKey
 } from "../../persistence/Records.ts"
@@ -156,9 +156,5 @@ export class RecordRules {
     if (!known.live.has(alwaysPath)) this.#blame(known, "it ended without its always block")
   }
 }
-
-// SAFETY: the paths of the rows of phases (engine/RunMain).
-export const bodyPath = "/@body" as StepPath
-export const alwaysPath = "/@always" as StepPath // SAFETY: as above
 
 const isSame = (one: GateAnswer, other: GateAnswer): boolean => JSON.stringify(one) === JSON.stringify(other)

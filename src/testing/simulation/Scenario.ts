@@ -7,7 +7,7 @@ import { Seeded } from "../Seeded.ts"
 import type { TestProgram } from "../TestProgram.ts"
 import { noFaults, type StoreFaults } from "./FaultyStore.ts"
 
-/** What a run does: a generated definition, or the typed workflow of a seed (`TypedProgram`). */
+/** What a run does: a generated definition, or the typed workflow of a seed (`GeneratedWorkflow`). */
 export type Work =
   | { readonly _tag: "Definition"; readonly program: TestProgram }
   | { readonly _tag: "Typed"; readonly seed: number }

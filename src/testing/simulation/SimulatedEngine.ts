@@ -22,7 +22,7 @@ import type { Judge } from "./Judge.ts"
 import { observed } from "./ObservedStore.ts"
 import type { SimulatedProcess } from "./SimulatedProcess.ts"
 import type { Tally } from "./Tally.ts"
-import { typedLayer } from "./TypedProgram.ts"
+import { registerGenerated } from "./GeneratedWorkflow.ts"
 import type { World } from "./World.ts"
 
 export type EngineServices = Context.Context<Engine | WorkflowFiles | Persistence>
@@ -178,7 +178,7 @@ export class SimulatedEngine {
       const engine = yield* Effect.provide(Layer.buildWithScope(Engine.layer, scope), services)
       const all = Context.merge(services, engine)
       const files = yield* Effect.provide(Layer.buildWithScope(WorkflowFiles.layer, scope), all)
-      yield* Effect.provide(Layer.buildWithScope(typedLayer(observer), scope), all)
+      yield* Effect.provide(registerGenerated(observer, scope), all)
       return Context.merge(all, files)
     })
   }
@@ -196,13 +196,16 @@ export class SimulatedEngine {
             this.leaseEnds = ends
           })
         }),
-      commit: (commit) =>
-        Effect.suspend(() => {
-          if (!this.process.isBuried && world.now >= this.leaseEnds) {
-            world.violated(`${this.name} sends a commit after the end of its lease`)
-          }
-          return service.commit(commit)
-        })
+      commit: (commit) => Effect.zipRight(this.#checkLease, service.commit(commit)),
+      createWith: (run, changes) => Effect.zipRight(this.#checkLease, service.createWith(run, changes))
+    })
+  }
+
+  get #checkLease(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const { world } = this.options
+      if (this.process.isBuried || world.now < this.leaseEnds) return
+      world.violated(`${this.name} sends a commit after the end of its lease`)
     })
   }
 }

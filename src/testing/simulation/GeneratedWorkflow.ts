@@ -3,12 +3,11 @@
  * one registered workflow stands for all of them. Their outcome does not depend on the schedule.
  */
 import * as Effect from "effect/Effect"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Either from "effect/Either"
-import * as FiberRef from "effect/FiberRef"
-import * as GlobalValue from "effect/GlobalValue"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { Engine } from "../../engine/Engine.ts"
 import * as Action from "../../program/Action.ts"
 import * as Workflow from "../../program/Workflow.ts"
@@ -37,58 +36,59 @@ export const Generated = Workflow.make("generated", {
 type Handlers = Action.Handler<"once"> | Action.Handler<"thrice"> | Action.Handler<"endless">
 type Body<A> = Effect.Effect<A, never, Workflow.WorkflowRun | Handlers>
 
-/** Who hears of the attempts of a run's fibers. */
-const observerRef = GlobalValue.globalValue("millrace/testing/observer", () =>
-  FiberRef.unsafeMake<ExecutionObserver>({})
-)
-
-/** Lets an engine run them. */
-export const typedLayer = (observer: ExecutionObserver): Layer.Layer<never, never, Engine> =>
-  Generated.toLayer(({ depth, seed }) =>
-    Effect.locally(Effect.provide(bodyOf(seed, depth), handlers()), observerRef, observer)
-  )
-
-let made: Context.Context<Handlers> | undefined
-
-/** The same for all engines: building their layers would take longer than a run. */
-const handlers = (): Context.Context<Handlers> => {
-  made ??= Effect.runSync(
-    Effect.scoped(
-      Layer.build(
-        Layer.mergeAll(
-          Once.toLayer(work),
-          Thrice.toLayer(work),
-          Endless.toLayer((_, attempt) => observe(attempt, Effect.never))
-        )
-      )
+/**
+ * Lets an engine run them, until the scope closes. Layer by layer: composing them would take longer than most of a
+ * simulation.
+ */
+export const registerGenerated = (
+  observer: ExecutionObserver,
+  scope: Scope.Scope
+): Effect.Effect<void, never, Engine> => {
+  const work = workTold(observer)
+  return Effect.gen(function* () {
+    const once = yield* Layer.buildWithScope(Once.toLayer(work), scope)
+    const thrice = yield* Layer.buildWithScope(Thrice.toLayer(work), scope)
+    const endless = yield* Layer.buildWithScope(
+      Endless.toLayer((_, attempt) => told(observer, attempt, Effect.never)),
+      scope
     )
-  )
-  return made
-}
-
-const work = (payload: { readonly failures: number; readonly delay: number }, attempt: Action.ActionAttempt) =>
-  observe(
-    attempt,
-    Effect.zipRight(
-      payload.delay === 0 ? Effect.void : Effect.sleep(payload.delay),
-      attempt.attempt > payload.failures
-        ? Effect.succeed(`done by attempt ${attempt.attempt}`)
-        : Effect.fail(new Refused({ attempt: attempt.attempt }))
-    )
-  )
-
-const observe = <A, E>(
-  { attempt, idempotencyKey, path, run }: Action.ActionAttempt,
-  work: Effect.Effect<A, E>
-): Effect.Effect<A, E> =>
-  Effect.flatMap(FiberRef.get(observerRef), ({ began, ended }) => {
-    const execution = { run, path, attempt, idempotencyKey }
-    began?.(execution)
-    return Effect.ensuring(
-      work,
-      Effect.sync(() => ended?.(execution))
+    const handlers = Context.merge(Context.merge(once, thrice), endless)
+    const workflow = Generated.toLayer(({ depth, seed }) => bodyOf(seed, depth))
+    yield* Effect.mapInputContext(Layer.buildWithScope(workflow, scope), (context: Context.Context<Engine>) =>
+      Context.merge(context, handlers)
     )
   })
+}
+
+const workTold =
+  (observer: ExecutionObserver) =>
+  (payload: { readonly failures: number; readonly delay: number }, attempt: Action.ActionAttempt) =>
+    told(
+      observer,
+      attempt,
+      Effect.zipRight(
+        payload.delay === 0 ? Effect.void : Effect.sleep(payload.delay),
+        attempt.attempt > payload.failures
+          ? Effect.succeed(`done by attempt ${attempt.attempt}`)
+          : Effect.fail(new Refused({ attempt: attempt.attempt }))
+      )
+    )
+
+const told = <A, E>(
+  { began, ended }: ExecutionObserver,
+  { attempt, idempotencyKey, path, run }: Action.ActionAttempt,
+  work: Effect.Effect<A, E>
+): Effect.Effect<A, E> => {
+  const execution = { run, path, attempt, idempotencyKey }
+  const begun = Effect.zipRight(
+    Effect.sync(() => began?.(execution)),
+    work
+  )
+  return Effect.ensuring(
+    begun,
+    Effect.sync(() => ended?.(execution))
+  )
+}
 
 const bodyOf = (seed: number, depth: number) => {
   const random = new Seeded(seed)
@@ -140,7 +140,7 @@ const gate = (random: Seeded): Body<string> => {
   const prompt = `${random.chance(0.8) ? "approve" : "reject"} after ${random.pick([0, 30, 500])} ms`
   return random.chance(0.2)
     ? described(Workflow.gate("unasked", { timeout: random.pick([20, 2_000]) }))
-    : described(Effect.map(Workflow.gate("asked", { prompt }), ({ approved, feedback }) => ({ approved, feedback })))
+    : described(Effect.map(Workflow.gate("asked", { prompt }), ({ feedback }) => feedback))
 }
 
 const signal = (random: Seeded): Body<string> => {
