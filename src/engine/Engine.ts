@@ -259,11 +259,10 @@ class EngineState {
     const remove = Effect.suspend(() => {
       this.#sources.delete(source)
       this.#leaving.add(source)
+      const [oldest] = this.#leaving
+      if (this.#leaving.size > keptSources && oldest !== undefined) this.#leaving.delete(oldest)
       this.lookout.unregistered(source)
-      return Effect.ensuring(
-        this.residents.stopSource(source),
-        Effect.sync(() => this.#leaving.delete(source))
-      )
+      return this.residents.stopSource(source)
     })
     return Effect.acquireRelease(add, () => remove)
   }
@@ -329,6 +328,9 @@ class EngineState {
     return Effect.raceAll([Deferred.await(change), hint, this.#deadlines.sleep(awaitInterval)])
   }
 }
+
+/** Sources that are remembered after they left: a claim may have been on its way for as long as its store took. */
+const keptSources = 100
 
 /** ms */
 const awaitInterval = 1_000

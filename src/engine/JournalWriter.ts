@@ -220,6 +220,8 @@ export class JournalWriter {
       }
       this.#created(Exit.void)
       this.#seq += 1
+      // It was durable in time, but what follows it is too late.
+      if (!this.options.leaseHolds()) this.#lose({ _tag: "LeaseLost" })
       return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
     })
   }

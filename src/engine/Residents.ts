@@ -101,9 +101,9 @@ export class Residents {
     return [...this.#slots.values()].flatMap(({ resident }) => (resident === undefined ? [] : [resident]))
   }
 
-  /** Those that neither wait nor have ended. */
+  /** Those that have not ended, and do more than wait for others, whatever they are called. */
   get atWork(): ReadonlyArray<Resident> {
-    return this.all.filter(({ run: { record } }) => record.status !== "waiting" && !isEnded(record.status))
+    return this.all.filter(({ run }) => !run.isIdle && !isEnded(run.record.status))
   }
 
   // ---- coming
