@@ -4,7 +4,8 @@
  * - F1 At most `limit` branches are active at once; they start in order.
  * - F2 After `stop`, no branch starts, and those in flight are interrupted and awaited, finalizers included.
  * - F3 Interrupted itself, it does the same; the reason is found up the chain of branches.
- * - W1 The branch that waits here is not active; those in flight are.
+ * - W1 The branch that waits here is not active; those in flight are. Stopping them is work too: a run whose branches
+ *   are parked, but interrupted, is not let go for what they were waiting for.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -53,6 +54,8 @@ class Join<A, R> {
   readonly done = Deferred.unsafeMake<void>(FiberId.none)
   readonly #flying = new Map<Fiber.RuntimeFiber<A>, Branch>()
   #stopped = false
+  /** Branches in flight are being stopped. */
+  #isStopping = false
   #defect: Cause.Cause<never> | undefined
 
   constructor(
@@ -72,6 +75,10 @@ class Join<A, R> {
 
   interruptAll(): void {
     this.#stopped = true
+    if (this.#flying.size > 0 && !this.#isStopping) {
+      this.#isStopping = true
+      this.options.parent.run.addActive(1)
+    }
     for (const fiber of this.#flying.keys()) fiber.unsafeInterruptAsFork(fiber.id())
   }
 
@@ -95,7 +102,7 @@ class Join<A, R> {
     fiber.addObserver((exit) => {
       this.#flying.delete(fiber)
       this.#ended(task.branch, exit)
-      if (this.#startMore()) run.addActive(-1)
+      if (this.#startMore() || this.#isStopping) run.addActive(-1)
     })
   }
 

@@ -6,12 +6,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { answer } from "../../../src/engine/Client.ts"
 import { Engine } from "../../../src/engine/Engine.ts"
 import * as MemoryPersistence from "../../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../../src/persistence/Persistence.ts"
+import * as Action from "../../../src/program/Action.ts"
 import * as Workflow from "../../../src/program/Workflow.ts"
 import { inAnyOrder } from "../../../src/testing/simulation/AnyOrder.ts"
 import { start, type World } from "../TestEngine.ts"
@@ -52,6 +54,29 @@ describe("in any order of fibers and timers", () => {
         answer(run, { gate: "right", approved: true })
       ])
       yield* Effect.all([Effect.provide(sent, services), Context.get(services, Engine).letGo(run)], { concurrency: 2 })
+      yield* Effect.sleep("10 seconds")
+      return (yield* store.get(run)).status
+    })
+    expectAlways(ended, "completed")
+  })
+
+  // The branch that lost was still parked, and already interrupted: the run was let go until its sleep would have ended.
+  it("a run whose race was just decided goes on after a shutdown", () => {
+    const Race = Workflow.make("race", { payload: Schema.Void })
+    const Quick = Action.make("quick", { payload: Schema.Void })
+    const body = Workflow.race({ quick: Action.call(Quick, undefined), slow: Workflow.sleep("1 day") })
+    const layer = Layer.provide(
+      Race.toLayer(() => Effect.asVoid(Effect.orDie(body))),
+      Quick.toLayer(() => Effect.void)
+    )
+    const ended = Effect.gen(function* () {
+      const { service: store } = yield* MemoryPersistence.make()
+      const typed = Layer.provideMerge(layer, virtualLayer({}, store))
+      const first = yield* Scope.make()
+      const run = yield* Effect.provide(Race.start(), yield* Layer.buildWithScope(typed, first))
+      yield* Effect.repeatN(Effect.yieldNow(), yield* Random.nextIntBetween(0, 12))
+      yield* Scope.close(first, Exit.void)
+      yield* Layer.build(typed)
       yield* Effect.sleep("10 seconds")
       return (yield* store.get(run)).status
     })
