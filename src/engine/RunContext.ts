@@ -110,6 +110,7 @@ export class RunContext {
   #held = 0
   #nextPosition: number
   readonly #parked = new Set<Parked>()
+  readonly #limits = new Map<object, number>()
   readonly #onSilent = new Set<() => void>()
   readonly #listeners = new Map<string, Set<() => void>>()
 
@@ -376,6 +377,18 @@ export class RunContext {
   /** The waits of the run's branches; they say what it is blocked on and when it has to go on. */
   get waits(): ReadonlyArray<Wait> {
     return [...this.#parked].map((parked) => parked.wait)
+  }
+
+  /** Times at which what a branch waits for is given up: the ends of the time that attempts have for their children. */
+  get limits(): ReadonlyArray<number> {
+    return [...this.#limits.values()]
+  }
+
+  /** Counts a time among the run's limits, also while it is let go, until the returned function is called. */
+  limit(at: number): () => void {
+    const key = {}
+    this.#limits.set(key, at)
+    return () => this.#limits.delete(key)
   }
 
   /** Whether every live branch is parked. */

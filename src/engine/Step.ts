@@ -214,13 +214,30 @@ class StepRun implements AttemptOwner {
   /** Sees to the limits of an attempt that takes its time. */
   #watch(fiber: AttemptFiber, attempt: Attempt): Effect.Effect<Outcome> {
     const { timeout } = this.spec
-    const expire = () => this.expire(`timed out after ${timeout} ms`)
-    const disarm = timeout === null ? undefined : this.#run.host.deadlines.arm(timeout, expire)
+    const disarm = timeout === null ? undefined : this.#armTimeout(timeout)
     attempt.watch()
     return Effect.map(this.#await(fiber, attempt), (outcome) => {
       disarm?.()
       return outcome
     })
+  }
+
+  /**
+   * Time that is spent waiting for a child run goes on while the run is let go: it counts from when the attempt first
+   * began, and brings the run back.
+   */
+  #armTimeout(timeout: number): () => void {
+    const run = this.#run
+    const expire = () => this.expire(`timed out after ${timeout} ms`)
+    if (this.spec.dispatch === undefined) return run.host.deadlines.arm(timeout, expire)
+    const { number } = this.attempt
+    const began = this.row.attempts.find((attempt) => attempt.number === number)?.startedAt ?? run.now()
+    const unlimit = run.limit(began + timeout)
+    const disarm = run.host.deadlines.arm(began + timeout - run.now(), expire)
+    return () => {
+      unlimit()
+      disarm()
+    }
   }
 
   /** Waits for the attempt's end, its expiry, or the interruption of this step; in the last two it is interrupted. */

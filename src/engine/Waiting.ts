@@ -45,7 +45,8 @@ export class Waiting {
   letGo(): void {
     const { run, main } = this
     if (!main.mayWait || !run.isWaiting || run.isHeld) return
-    const times = [main.deadline, ...run.waits.map((wait) => wait.wakeAt)].filter((time) => time !== null)
+    const wakes = run.waits.map((wait) => wait.wakeAt)
+    const times = [main.deadline, ...wakes, ...run.limits].filter((time) => time !== null)
     const readyAt = times.length === 0 ? null : Math.min(...times)
     run.stopSilently({ _tag: "LetGo", readyAt, lastInbox: run.lastInbox })
   }

@@ -255,6 +255,31 @@ describe("a parent", () => {
     )
   )
 
+  // The timer was gone with the run's fibers: it waited until the child did not.
+  it.live("has the timeout of its call counted while it is let go, from when the call began", () =>
+    scenario(
+      { workflows: ["workflow sub { gate human_review {} }"] },
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const persistence = yield* Persistence
+        const run = yield* start(`workflow w { call workflow sub { timeout = "10m" retries = 1 } }`)
+        const { createdAt } = yield* persistence.get(run)
+        yield* engine.awaitRelease(run)
+        expect(yield* persistence.get(run)).toMatchObject({ status: "waiting", readyAt: createdAt + 10 * minute })
+        const end = yield* engine.await(run)
+        expect(end).toMatchObject({ status: "failed", endedAt: createdAt + 20 * minute })
+        const [step] = yield* persistence.steps(run)
+        const ended = step?.attempts.filter(({ outcome }) => outcome !== "lost")
+        expect(ended?.map(({ number, outcome }) => [number, outcome])).toEqual([
+          [1, "timed_out"],
+          [2, "timed_out"]
+        ])
+        const children = yield* persistence.list({ parent: run, limit: 3 })
+        expect(children.map(({ status }) => status)).toEqual(["cancelled", "cancelled"])
+      })
+    )
+  )
+
   it.live("changes its status as often as what it waits for does, not more", () =>
     withVirtualClock(
       Effect.gen(function* () {
