@@ -13,6 +13,7 @@ import { howToResume } from "./Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "./Home.ts"
 import { inline, writeError, writeLine } from "./Output.ts"
 import { findRun, storeLayer } from "./Session.ts"
+import { blockersOf, statusOf } from "./Summary.ts"
 import { userName } from "./User.ts"
 
 export const answerArguments = { run: argument("RUN", "the run, or one above it") }
@@ -88,9 +89,9 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
 const whichGate = "`--gate NAME` says which; for the gate of a child run give that run instead of this one"
 
 const notWaiting = (run: RunRecord, { answered, path }: NotWaiting): CommandFailed => {
-  const waiting = run.blockedOn.map(({ name }) => name)
-  const hint = waiting.length === 0 ? {} : { hint: `it waits at ${waiting.map(inline).join(", ")}` }
+  const waiting = blockersOf(run).map(({ name }) => name)
+  const hint = waiting.length === 0 ? {} : { hint: `it waits at ${waiting.join(", ")}` }
   if (answered) return new CommandFailed({ message: `gate '${path}' of run ${run.id} has been answered already` })
   const where = path === "" ? "any gate" : `a gate '${path}'`
-  return new CommandFailed({ message: `run ${run.id} is ${run.status} and does not wait at ${where}`, ...hint })
+  return new CommandFailed({ message: `run ${run.id} is ${statusOf(run)} and does not wait at ${where}`, ...hint })
 }

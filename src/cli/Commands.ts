@@ -15,6 +15,9 @@ export const commands: ReadonlyArray<CommandEntry> = [
   { name: "resume", summary: "Go on with a run.", load: () => import("./commands/Resume.ts") },
   { name: "work", summary: "Run runs as they come.", load: () => import("./commands/Work.ts") },
   { name: "cancel", summary: "Cancel a run.", load: () => import("./commands/Cancel.ts") },
+  { name: "pause", summary: "Pause a run.", load: () => import("./commands/Pause.ts") },
+  { name: "unpause", summary: "Let a paused run go on.", load: () => import("./commands/Unpause.ts") },
+  { name: "fork", summary: "Start a new run from a step of another.", load: () => import("./commands/Fork.ts") },
   { name: "approve", summary: "Approve the gate that a run waits at.", load: () => import("./commands/Approve.ts") },
   { name: "reject", summary: "Reject the gate that a run waits at.", load: () => import("./commands/Reject.ts") },
   { name: "validate", summary: "Check workflows.", load: () => import("./commands/Validate.ts") },
@@ -32,7 +35,7 @@ export const commands: ReadonlyArray<CommandEntry> = [
 
 /** What the overview of the commands is divided into: each of them is in one of the groups. */
 export const groups: ReadonlyArray<readonly [title: string, names: ReadonlyArray<string>]> = [
-  ["Run", ["run", "resume", "work", "cancel"]],
+  ["Run", ["run", "resume", "work", "cancel", "pause", "unpause", "fork"]],
   ["Answer", ["approve", "reject"]],
   ["Look", ["runs", "show", "logs", "graph"]],
   ["Check", ["validate", "parse", "fmt"]],
@@ -44,12 +47,14 @@ export const otherNames: Readonly<Record<string, string>> = {
   abort: "cancel",
   continue: "resume",
   clean: "prune",
+  clone: "fork",
   create: "init",
   delete: "prune",
   draw: "graph",
   exec: "run",
   format: "fmt",
   history: "runs",
+  hold: "pause",
   inspect: "show",
   kill: "cancel",
   lint: "validate",
@@ -60,5 +65,6 @@ export const otherNames: Readonly<Record<string, string>> = {
   rm: "prune",
   start: "run",
   status: "show",
-  stop: "cancel"
+  stop: "cancel",
+  suspend: "pause"
 }

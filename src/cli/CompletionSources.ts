@@ -143,7 +143,7 @@ const live = RunStatus.literals.filter((status) => !isEnded(status))
 
 /** What a command can do something about; others take any run. */
 const statusesFor = ({ command, has }: LineSoFar): ReadonlyArray<RunStatus> | undefined => {
-  if (command === "cancel") return live
+  if (command === "cancel" || command === "pause" || command === "unpause") return live
   if (command === "approve" || command === "reject") return ["waiting", "running"]
   return command === "resume" && !has("restart") && !has("from-step") ? [...live, "failed"] : undefined
 }
@@ -224,6 +224,7 @@ const byValue: Readonly<Record<string, Source>> = {
   JSON: nothing,
   KEY: nothing,
   N: nothing,
+  DURATION: nothing,
   TEXT: nothing
 }
 

@@ -17,6 +17,7 @@ import * as Client from "../engine/Client.ts"
 import { Engine } from "../engine/Engine.ts"
 import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
 import { isForPerson } from "../engine/GateNotice.ts"
+import { isAtRest, isPaused } from "../engine/Pause.ts"
 import { Persistence, type PersistenceError, type RunNotFound } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import { shownRun, shownStep, shownStepPath, shownText } from "../persistence/Redaction.ts"
@@ -25,7 +26,7 @@ import { ExitCode } from "./ExitCode.ts"
 import { Gatekeeper, type KeepError } from "./Gatekeeper.ts"
 import { dbArgument } from "./Home.ts"
 import { guardProcess } from "./Guard.ts"
-import { howToAnswer, howToResume } from "./Hints.ts"
+import { howToGoOn, howToResume } from "./Hints.ts"
 import { jsonView } from "./JsonView.ts"
 import { makeLinesView } from "./LinesView.ts"
 import { canDraw, hasColor, inline, type Paint, paintFor, writeError } from "./Output.ts"
@@ -42,6 +43,8 @@ export interface FollowOptions {
   readonly database: string
   /** The run, if it is not a new one: what it has done so far is shown. */
   readonly known?: RunRecord
+  /** The run that `begin` makes a fork of: what the fork has from it is shown. */
+  readonly forked?: RunRecord
 }
 
 type FollowError = RunNotFound | PersistenceError | KeepError | CommandFailed
@@ -134,6 +137,7 @@ class Follower {
   seeThrough(run: RunId, gatekeeper: Gatekeeper | undefined): Effect.Effect<ExitCode, FollowError> {
     return Effect.gen(this, function* () {
       this.#run = run
+      if (this.options.forked !== undefined) yield* this.load(yield* this.persistence.get(run))
       yield* this.#headline(run)
       if (this.#cancelling) this.#sendCancel(run)
       const settled = this.#settled(run, gatekeeper)
@@ -150,7 +154,10 @@ class Follower {
       const record = yield* this.persistence.get(run)
       const dry = record.dryRun ? " (dry run)" : ""
       const database = shownPath(this.options.database)
-      if (!this.options.json) this.view.say(`run ${run} of ${inline(record.workflow)}${dry}, recorded in ${database}`)
+      const { forked } = this.options
+      const origin = forked === undefined ? "" : `, forked from ${forked.id}`
+      const headline = `run ${run} of ${inline(record.workflow)}${dry}${origin}, recorded in ${database}`
+      if (!this.options.json) this.view.say(headline)
       const early = this.#early ?? []
       this.#early = undefined
       yield* Effect.forEach(early, (event) => this.#show(event), { discard: true })
@@ -254,7 +261,7 @@ class Follower {
 
   #isStuck(run: RunRecord, gatekeeper: Gatekeeper | undefined): Effect.Effect<boolean, PersistenceError> {
     if (!isForOthers(run, gatekeeper)) return Effect.succeed(false)
-    if (run.status === "waiting") return Effect.succeed(true)
+    if (isAtRest(run)) return Effect.succeed(true)
     const open = { parent: run.id, status: openStatuses, limit: maxChildren }
     return Effect.flatMap(this.persistence.list(open), (children) =>
       children.length === 0
@@ -289,7 +296,7 @@ class Follower {
     this.view.end(shownRun(run))
   }
 
-  #conclude(run: RunRecord): Effect.Effect<ExitCode, PersistenceError | CommandFailed> {
+  #conclude(run: RunRecord): Effect.Effect<ExitCode, RunNotFound | PersistenceError | CommandFailed> {
     return Effect.gen(this, function* () {
       if (!existsSync(this.options.database))
         return yield* new CommandFailed({
@@ -307,9 +314,10 @@ class Follower {
         case "needs_resume":
           yield* this.sayHowToGoOn()
           return ExitCode.needsResume
+        case "pending":
         case "waiting": {
-          const gates = yield* Effect.provideService(Client.openGates(run), Persistence, this.persistence)
-          for (const line of howToAnswer(run, gates, this.db)) this.view.say(line)
+          const gates = yield* Effect.provideService(Client.gatesToAnswer(run), Persistence, this.persistence)
+          for (const line of howToGoOn(run, gates, this.db)) this.view.say(line)
           return ExitCode.waiting
         }
         default:
@@ -372,10 +380,11 @@ const maxChildren = 200
 
 /** Nobody owns the run, and nothing makes it go on by now. */
 const isLeft = (run: RunRecord): boolean =>
-  run.status === "waiting" && run.owner === null && (run.readyAt === null || run.readyAt > Date.now())
+  isAtRest(run) && run.owner === null && (run.readyAt === null || run.readyAt > Date.now())
 
 /** Whether a run waits for what has to come from elsewhere: not for a time, a resolver, or whom is asked here. */
 const isForOthers = (run: RunRecord, gatekeeper: Gatekeeper | undefined): boolean => {
+  if (isPaused(run)) return true
   const isAsked = gatekeeper !== undefined && !gatekeeper.hasLeft
   const outside = run.blockedOn.filter(
     (blocker) => isForPerson(blocker) || blocker._tag === "signal" || blocker._tag === "paused"

@@ -9,7 +9,7 @@ import type { RunId, RunRecord } from "../persistence/Records.ts"
 import type { SqliteSpace } from "../persistence/SqlitePersistence.ts"
 import type { AnyError } from "./CliError.ts"
 import type { ExitCode } from "./ExitCode.ts"
-import { follow } from "./Follow.ts"
+import { follow, type FollowOptions } from "./Follow.ts"
 import { contextNames, projectOf } from "./Home.ts"
 import { engineLayer } from "./Session.ts"
 
@@ -28,12 +28,26 @@ export const goOn = <E extends AnyError>(
   begin: Effect.Effect<void, E, Engine | Persistence>,
   options: GoOnOptions
 ): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
+  seeThrough(run, Effect.as(begin, run.id), { ...options, known: run })
+
+/** Makes a fork of the run by `begin` and sees that through. */
+export const goOnWithFork = <E extends AnyError>(
+  run: RunRecord,
+  begin: Effect.Effect<RunId, E, Engine | Persistence>,
+  options: GoOnOptions
+): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
+  seeThrough(run, begin, { ...options, forked: run })
+
+const seeThrough = <E extends AnyError>(
+  run: RunRecord,
+  begin: Effect.Effect<RunId, E, Engine | Persistence>,
+  options: GoOnOptions & Pick<FollowOptions, "known" | "forked">
+): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
   Effect.gen(function* () {
-    const { database, home, json, onWaiting } = options
+    const { database, home, json, onWaiting, ...shown } = options
     const project = yield* projectOf(run, home)
     const yes = options.yes === true || run.settings.values[contextNames.unattended] === "true"
-    const begun: Effect.Effect<RunId, E, Engine | Persistence> = Effect.as(begin, run.id)
-    return yield* follow(begun, { json, yes, database, known: run }).pipe(
+    return yield* follow(begin, { ...shown, json, yes, database }).pipe(
       Effect.provide(engineLayer({ project, database, onWaiting: yes ? "" : onWaiting }))
     )
   })

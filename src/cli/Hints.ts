@@ -1,4 +1,5 @@
 /** The commands that make a run go on, as somebody would type them where they stand. */
+import { isPaused } from "../engine/Pause.ts"
 import type { BlockedOn, RunId, RunRecord } from "../persistence/Records.ts"
 import { inline, quoted } from "./Output.ts"
 
@@ -20,8 +21,18 @@ export const howToTakeUp = (run: RunId, db: string): string =>
 
 export const howToShow = (run: RunId, db: string): string => `see it with: ${program()} show ${run}${db}`
 
-export const howToAnswer = (run: RunRecord, gates: ReadonlyArray<BlockedOn>, db: string): ReadonlyArray<string> => {
-  if (gates.length === 0) return [howToResume(run.id, db)]
+export const howToUnpause = (run: RunId, db: string): string => `let it go on with: ${program()} unpause ${run}${db}`
+
+/** Of a run that waits for what has to come from elsewhere. */
+export const howToGoOn = (run: RunRecord, gates: ReadonlyArray<BlockedOn>, db: string): ReadonlyArray<string> => {
+  if (isPaused(run)) return ["it is paused", ...howToAnswer(gates, db), howToUnpause(run.id, db)]
+  const paused = run.blockedOn.filter(({ _tag }) => _tag === "paused")
+  const unpaused = paused.flatMap((on) => [`run ${on.run} below it is paused`, howToUnpause(on.run, db)])
+  if (unpaused.length === 0 && gates.length === 0) return [howToResume(run.id, db)]
+  return [...howToAnswer(gates, db), ...unpaused]
+}
+
+const howToAnswer = (gates: ReadonlyArray<BlockedOn>, db: string): ReadonlyArray<string> => {
   return gates.flatMap((gate) => {
     const name = gates.length > 1 ? ` --gate ${gate.name}` : ""
     const namesakes = gates.filter((other) => other.name === gate.name && other.run === gate.run)

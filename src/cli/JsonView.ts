@@ -1,4 +1,5 @@
 /** `--json`: each event a line, the last line the result. */
+import { isPaused } from "../engine/Pause.ts"
 import type { RunRecord } from "../persistence/Records.ts"
 import { writeError, writeLine } from "./Output.ts"
 import type { View } from "./View.ts"
@@ -20,5 +21,6 @@ export const runResult = (run: RunRecord, now: number) => ({
   workflow: run.workflow,
   status: run.status,
   durationMs: run.startedAt === null ? 0 : Math.max(0, (run.endedAt ?? now) - run.startedAt),
-  ...(run.error === null ? {} : { error: run.error })
+  ...(run.error === null ? {} : { error: run.error }),
+  ...(isPaused(run) ? { paused: true } : {})
 })

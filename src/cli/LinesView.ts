@@ -62,6 +62,8 @@ export class Lines {
     switch (event._tag) {
       case "RunResumed":
         return "resumed"
+      case "RunWaiting":
+        return event.isPaused ? this.paint("yellow", "paused") : undefined
       case "LeaseLost":
         return this.paint("yellow", "the run is no longer owned by this process")
       case "StorageTrouble":

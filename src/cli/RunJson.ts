@@ -2,7 +2,14 @@
  * Runs as JSON: `runs --json` and `show --json`. Times are ms since the epoch. The records are those that may be shown
  * (`engine/Runs`).
  */
-import { type ItemRecord, type RunRecord, stepId, type StepRecord } from "../persistence/Records.ts"
+import * as Fork from "../engine/Fork.ts"
+import { type ItemRecord, type RunId, type RunRecord, stepId, type StepRecord } from "../persistence/Records.ts"
+
+/** Where a fork comes from; null: the run is none. */
+export const originOf = (steps: ReadonlyArray<StepRecord>): { runId: RunId; path: string } | null => {
+  const origin = Fork.originOf(steps)
+  return origin === undefined ? null : { runId: origin.run, path: origin.path }
+}
 
 export const runJson = (run: RunRecord) => ({
   id: run.id,

@@ -50,6 +50,7 @@ export class RunTree {
   readonly #lines = new Map<string, Line>()
   readonly #byRun = new Map<RunId, Array<Line>>()
   readonly #places = new Map<RunId, Place>()
+  readonly #paused = new Set<RunId>()
   #root: RunId | undefined
 
   /** The steps that a run that is taken up already has. */
@@ -78,6 +79,8 @@ export class RunTree {
 
   apply(event: EngineEvent): void {
     if (event._tag === "RunStarted" && event.parent === null) this.#root ??= event.run
+    if (event._tag === "RunWaiting" && event.isPaused) this.#paused.add(event.run)
+    else this.#paused.delete(event.run)
     if (!("path" in event)) return
     switch (event._tag) {
       case "StepStarted": {
@@ -172,8 +175,11 @@ export class RunTree {
   render(options: RenderOptions): ReadonlyArray<string> {
     if (this.#root === undefined) return []
     const rows = this.#rowsOf(this.#root, 0)
-    const [shown, left] = fit(rows, options.rows)
+    const isPaused = this.#paused.has(this.#root)
+    const [shown, left] = fit(rows, isPaused && options.rows > 0 ? options.rows - 1 : options.rows)
     const lines = shown.map(({ line, depth }) => text(line, depth, options))
+    const [sign, ascii, style] = marks.waiting
+    if (isPaused) lines.push(`  ${options.paint(style, `${options.unicode ? sign : ascii} paused`)}`)
     return left === 0 ? lines : [options.paint("dim", shorten(`  … ${left} more`, options.columns - 1)), ...lines]
   }
 

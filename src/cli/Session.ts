@@ -92,6 +92,9 @@ export const limitLayer = ({ config: { maxDatabaseBytes } }: Project) =>
     )
   )
 
+/** An engine that knows no program: it records what became of a run, and runs none. */
+export const bareEngineLayer = Engine.layer.pipe(Layer.provide(EngineConfig.layerWith({ watchdog: false })))
+
 /** Tells people of gates, and approves those of unattended runs where nobody else does. */
 export const hooksLayer = ({
   approvesUnattended,

@@ -8,12 +8,13 @@
  */
 import * as Effect from "effect/Effect"
 import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
+import { isPaused } from "../engine/Pause.ts"
 import type { PersistenceService } from "../persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../persistence/Records.ts"
 import { shownRun } from "../persistence/Redaction.ts"
 import { forgetAt } from "./Remembered.ts"
 import { duration, inline, type Paint, writeLine } from "./Output.ts"
-import { styleOf } from "./Summary.ts"
+import { blockersOf, styleOf } from "./Summary.ts"
 
 /** What a worker says of itself. */
 export type WorkerNote =
@@ -196,8 +197,10 @@ const parked = "needs resume: "
 const waitingText = (on: ReadonlyArray<string>, run: RunRecord | undefined): string => {
   const names = inline(on.join(", "))
   if (names.startsWith(parked)) return names
-  const blockers = (run?.blockedOn ?? []).map(({ name, prompt }) => (prompt === null ? name : `${name}: ${prompt}`))
-  const text = blockers.length === 0 ? names : inline(blockers.join(", "))
+  if (run !== undefined && isPaused(run)) return "is paused"
+  const blockers = run === undefined ? [] : blockersOf(run)
+  const texts = blockers.map(({ name, prompt }) => (prompt === null ? name : `${name}: ${prompt}`))
+  const text = texts.length === 0 ? names : texts.join(", ")
   return `waits${text === "" ? "" : ` for ${text}`}`
 }
 

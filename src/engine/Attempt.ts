@@ -59,6 +59,23 @@ export class Attempt {
     return this.owner.row.attempts.findLast((attempt) => attempt.number < this.number)
   }
 
+  /**
+   * When the wait for a child run times out, ms since the epoch: from its first beginning, since its run may be let go
+   * meanwhile. Null: never, or, of what begins anew with its run, its timeout after that.
+   */
+  get deadline(): number | null {
+    const { dispatch, timeout } = this.spec
+    if (timeout === null || dispatch === undefined) return null
+    const first = this.owner.row.attempts.find((attempt) => attempt.number === this.number) ?? this.record
+    return first.startedAt + timeout
+  }
+
+  /** ms until its deadline, if it has one. */
+  get timeLeft(): number | undefined {
+    const { deadline } = this
+    return deadline === null ? undefined : deadline - this.run.now()
+  }
+
   heartbeat(details?: unknown): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.closed) return

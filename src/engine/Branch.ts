@@ -1,12 +1,14 @@
 /**
  * A branch: a scope of paths with one line of control (design.md, "Paths" and "Interruption carries no reason").
  *
- * Owns: the path of a scope, the occurrence counts of its keys, the time that its code has come to, and the cell that
- * says why it was interrupted.
+ * Owns: the path of a scope, the occurrence counts of its keys, the time that its code has come to, the cell that says
+ * why it was interrupted, and the wait of what may not begin while the run is paused.
  * - T1 A branch's time is that of the rows that its code has passed: the same in every replay, and without a row.
  */
+import * as Effect from "effect/Effect"
 import { encodeKey } from "../workflow/StepNames.ts"
-import { isTerminal, type StepPath } from "../persistence/Records.ts"
+import { type BlockedOn, isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
+import { pausedOn } from "./Pause.ts"
 import { bodyPath, isOfBody } from "./Phases.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StopReason } from "./StopReason.ts"
@@ -96,13 +98,13 @@ export class Branch {
   }
 
   get #time(): number {
-    const ended = this.#current === undefined ? null : this.run.row(this.#current)?.endedAt
+    const ended = this.#current === undefined ? null : this.#row(this.#current)?.endedAt
     return Math.max(this.#passed, ended ?? Number.NEGATIVE_INFINITY)
   }
 
   /** When the phase of the branch began. */
   get #begin(): number {
-    const body = isOfBody(this.at("")) ? undefined : this.run.row(bodyPath)
+    const body = isOfBody(this.at("")) ? undefined : this.#row(bodyPath)
     return body?.endedAt ?? this.run.record.startedAt ?? this.run.record.createdAt
   }
 
@@ -117,7 +119,7 @@ export class Branch {
   get #isOver(): boolean {
     const { scope } = this
     // SAFETY: blocks have their row at the path of their scope.
-    const row = scope === "" ? this.run.row(bodyPath) : this.run.row(scope as StepPath)
+    const row = this.#row(scope === "" ? bodyPath : (scope as StepPath))
     return (row !== undefined && isTerminal(row.status)) || (this.parent !== undefined && this.parent.#isOver)
   }
 
@@ -140,6 +142,11 @@ export class Branch {
     return Number(number) <= (this.#counts.get(key) ?? 0)
   }
 
+  /** A row that is only looked at: the program has not come to it by that. */
+  #row(path: StepPath): StepRecord | undefined {
+    return this.run.writer.live.get(path)
+  }
+
   // ---- stopping
 
   /** Says why this branch is interrupted; the first reason stays. */
@@ -151,5 +158,22 @@ export class Branch {
   get stopReason(): StopReason | undefined {
     if (this.run.silent !== undefined) return this.run.silent
     return this.#stop ?? this.parent?.stopReason
+  }
+
+  /** Whether nothing may begin here (Z2). A branch that is being stopped goes on to where it is stopped. */
+  get isHeld(): boolean {
+    return this.run.isPaused && this.stopReason === undefined
+  }
+
+  /** Waits while nothing may begin here. `blockedOn`: what the branch waits for besides. */
+  unpaused(blockedOn: ReadonlyArray<BlockedOn> = []): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.isHeld) return Effect.void
+      const wait = { blockedOn: [pausedOn(this.run.id), ...blockedOn], wakeAt: null }
+      return Effect.zipRight(
+        this.run.park(wait, [], () => !this.isHeld),
+        this.unpaused(blockedOn)
+      )
+    })
   }
 }

@@ -15,6 +15,7 @@ import type { Branch } from "./Branch.ts"
 import { awaitWithin } from "./Deadlines.ts"
 import * as RunTotals from "./Totals.ts"
 import { newRun } from "./NewRun.ts"
+import { isAtRest, isPaused } from "./Pause.ts"
 import type { Children, RunContext } from "./RunContext.ts"
 
 export interface ChildRequest {
@@ -73,6 +74,8 @@ export interface AwaitedChild {
   readonly epoch: number
   /** Its record, should it have to be started elsewhere because a crash kept it from that. */
   readonly dispatched?: () => RunRecord
+  /** When its parent waits no longer, ms since the epoch. */
+  readonly deadline?: number | null
 }
 
 /**
@@ -82,7 +85,10 @@ export interface AwaitedChild {
 export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undefined> => {
   const { run } = options.branch
   const { deadlines, children, settings } = run.host
-  const ended = Effect.zipRight(children.cancel(options.child), untilEnded({ ...options, epoch: 0 }, true, -1))
+  const ended = Effect.zipRight(
+    children.send(options.child, { _tag: "Cancel", reason: "parent", text: null }),
+    untilEnded({ ...options, epoch: 0 }, { isCancelled: true, seen: -1, isFresh: false })
+  )
   return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(ended)), (fiber) => {
     // A parent that leaves this engine leaves its children too: whoever goes on with it waits for them.
     const unlisten = run.onSilent(() => fiber.unsafeInterruptAsFork(fiber.id()))
@@ -93,39 +99,49 @@ export const endChild = (options: AwaitedChild): Effect.Effect<RunRecord | undef
 
 /** Waits for a child's end. One that continued as new ends with the last run of its chain; its totals are those of all. */
 export const awaitChild = (options: AwaitedChild): Effect.Effect<RunRecord> =>
-  Effect.flatMap(untilEnded(options, false, 0), (child) =>
+  Effect.flatMap(untilEnded(options, { isCancelled: false, seen: 0, isFresh: false }), (child) =>
     child === undefined ? Effect.dieMessage(`child run ${options.child} is nowhere`) : Effect.succeed(child)
   )
 
-/**
- * `seen`: how often somebody had asked for the parent when the child was last seen to. One that is parked is tried
- * again only when somebody asks: a replay that does not fit would be parked, and wake its parent, for ever.
- */
-const untilEnded = (options: AwaitedChild, isCancelled: boolean, seen: number): Effect.Effect<RunRecord | undefined> =>
+interface Look {
+  /** The child is wanted no longer. */
+  readonly isCancelled: boolean
+  /**
+   * How often somebody had asked for the parent when the child was last seen to. One that is parked is tried again only
+   * when somebody asks: a replay that does not fit would be parked, and wake its parent, for ever.
+   */
+  readonly seen: number
+  /** The child was started or opened again since the last look: a pause may have missed it. */
+  readonly isFresh: boolean
+}
+
+const untilEnded = (options: AwaitedChild, look: Look): Effect.Effect<RunRecord | undefined> =>
   Effect.suspend(() => {
-    const { run } = options.branch
-    const asked = run.timesAsked
-    const { children } = run.host
+    const { branch } = options
+    const { children } = branch.run.host
+    const { isCancelled } = look
     consumeNews(options)
-    const found = children.get(options.child, isCancelled ? undefined : options.dispatched)
-    return Effect.flatMap(
-      Effect.tap(found, (child) => learnFrom(run, child)),
-      (child) => {
-        if (child === undefined) return Effect.succeed(undefined)
-        if (child.continuedAs !== null) return alongChain(options, child, child.continuedAs, isCancelled, seen)
-        if (isEnded(child.status)) {
-          if (child.epoch >= options.epoch) return Effect.succeed(child)
-          return Effect.zipRight(children.reopen(options.child), untilEnded(options, isCancelled, asked))
-        }
-        const isParked = child.status === "needs_resume" && asked === seen
-        if (isParked && isCancelled) return Effect.succeed(child)
-        const ensured = isParked ? Effect.void : children.ensure(options.child)
-        return Effect.zipRight(
-          Effect.zipRight(ensured, untilNews(options, child)),
-          untilEnded(options, isCancelled, asked)
-        )
+    const seen = branch.run.timesAsked
+    const again = (isFresh: boolean) => Effect.suspend(() => untilEnded(options, { isCancelled, seen, isFresh }))
+    const isHeld = !isCancelled && branch.isHeld
+    const dispatched = isCancelled || isHeld ? undefined : options.dispatched
+    // Z2: a child is neither started nor opened again.
+    const unheld = Effect.zipRight(branch.unpaused(), again(false))
+    const found = Effect.tap(children.get(options.child, dispatched), (child) => learnFrom(branch.run, child))
+    return Effect.flatMap(found, (child) => {
+      if (child === undefined) return isHeld && options.dispatched !== undefined ? unheld : Effect.succeed(undefined)
+      if (child.continuedAs !== null) return alongChain(options, child, child.continuedAs, look)
+      if (isEnded(child.status)) {
+        if (child.epoch >= options.epoch) return Effect.succeed(child)
+        return isHeld ? unheld : Effect.zipRight(children.reopen(options.child), again(true))
       }
-    )
+      const isParked = child.status === "needs_resume" && seen === look.seen
+      if (isParked && isCancelled) return Effect.succeed(child)
+      const isMissed = branch.isHeld && !isPaused(child) && (look.isFresh || dispatched !== undefined)
+      const paused = isMissed ? children.send(options.child, { _tag: "Pause" }) : Effect.void
+      const ensured = isParked ? Effect.void : children.ensure(options.child)
+      return Effect.zipRight(Effect.zipRight(paused, ensured), Effect.zipRight(untilNews(options, child), again(false)))
+    })
   })
 
 /** C6 */
@@ -135,13 +151,12 @@ const learnFrom = (run: RunContext, child: RunRecord | undefined): Effect.Effect
 }
 
 const alongChain = (
-  { branch, path, epoch }: AwaitedChild,
+  { branch, path, epoch, deadline = null }: AwaitedChild,
   { totals }: RunRecord,
   child: RunId,
-  isCancelled: boolean,
-  seen: number
+  look: Look
 ): Effect.Effect<RunRecord | undefined> =>
-  Effect.map(untilEnded({ branch, path, epoch, child }, isCancelled, seen), (ended) =>
+  Effect.map(untilEnded({ branch, path, epoch, child, deadline }, look), (ended) =>
     ended === undefined ? undefined : { ...ended, totals: RunTotals.add(totals, ended.totals) }
   )
 
@@ -176,10 +191,12 @@ const newestOf = (children: Children, child: RunId): Effect.Effect<RunRecord | u
 /** Waits until the child has something to tell, or, where it lives elsewhere, may have. */
 const untilNews = (options: AwaitedChild, child: RunRecord): Effect.Effect<void> => {
   const { run } = options.branch
-  const isWaiting = child.status === "waiting" || child.status === "needs_resume"
+  const isWaiting = isAtRest(child) || child.status === "needs_resume"
   const blockedOn = isWaiting ? blockers(options, child) : []
   const elsewhere = run.host.children.elsewhere(child)
-  const wakeAt = elsewhere === undefined ? null : run.now() + elsewhere.within
+  const look = elsewhere === undefined ? null : run.now() + elsewhere.within
+  const times = [look, options.deadline ?? null].filter((time) => time !== null)
+  const wakeAt = times.length === 0 ? null : Math.min(...times)
   const parked = run.park({ blockedOn, wakeAt }, [`path:${options.path}`], () => hasNews(options))
   return elsewhere === undefined ? parked : Effect.raceFirst(parked, elsewhere.changed)
 }

@@ -35,7 +35,7 @@ export interface ChildRunnerService {
   readonly resume: (child: RunId) => Effect.Effect<void, ChildRunnerFailed>
   /** Opens a child that ended failed or cancelled again for what did not complete. */
   readonly reopen: (child: RunId) => Effect.Effect<void, ChildRunnerFailed>
-  /** Puts a cancellation or an answer to a child; nothing if it has ended. */
+  /** Puts a cancellation, a pause or its end, or an answer to a child; nothing if it has ended. */
   readonly send: (child: RunId, message: InboxMessage) => Effect.Effect<void, ChildRunnerFailed>
   /** Returns when the child's record may no longer be as this one says. */
   readonly changed: (child: RunRecord) => Effect.Effect<void, ChildRunnerFailed>

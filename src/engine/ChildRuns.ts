@@ -8,6 +8,7 @@ import { PersistenceError, type PersistenceService } from "../persistence/Persis
 import type { EngineId, RunId, RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { Lookout } from "./Lookout.ts"
+import { isAtRest } from "./Pause.ts"
 import { reopenFailed } from "./Reopen.ts"
 import { sendAlong } from "./Chain.ts"
 import type { Residents } from "./Residents.ts"
@@ -52,18 +53,18 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     ensure: (child) =>
       patiently(Effect.flatMap(persistence.get(child), (it) => (mustRun(it, now()) ? take(child) : Effect.void))),
     reopen: (child) => patiently(reopenChild(options, child)),
-    cancel: (child) => {
-      const message = { _tag: "Cancel", reason: "parent", text: null } as const
+    send: (child, message) => {
       const sent = sendAlong(persistence, child, (id) => persistence.send(id, message, now()))
       return patiently(Effect.catchTag(Effect.asVoid(sent), "RunAlreadyEnded", () => Effect.void))
     },
+    sendElsewhere: undefined,
     elsewhere: () => undefined
   }
 }
 
 /** A child that was let go is left alone until its time has come. */
 const mustRun = (child: RunRecord, now: number): boolean =>
-  child.owner !== null || child.status !== "waiting" || (child.readyAt !== null && child.readyAt <= now)
+  child.owner !== null || !isAtRest(child) || (child.readyAt !== null && child.readyAt <= now)
 
 /** Tries again while the store is in trouble that may clear; anything else is a broken invariant. */
 const untilAnswered = <A, E extends { readonly _tag: string }>(

@@ -33,6 +33,11 @@ export const withChildRunner = (options: ElsewhereOptions): Children => {
       options,
       Effect.flatMap(definitionOf(options, record), (it) => runner.start(record, it))
     )
+  /** Nothing to a child that has not been started. */
+  const send = (child: RunId, message: InboxMessage) =>
+    Effect.flatMap(find(child), (record) =>
+      record === undefined ? Effect.void : untilDone(options, runner.send(child, message))
+    )
   return {
     get: (child, dispatched) =>
       here(options, child, own.get(child), () =>
@@ -46,18 +51,16 @@ export const withChildRunner = (options: ElsewhereOptions): Children => {
     start: (child) => (runner.accepts(child) ? Effect.void : own.start(child)),
     ensure: (child) => here(options, child, own.ensure(child), () => untilDone(options, runner.resume(child))),
     reopen: (child) => here(options, child, own.reopen(child), () => untilDone(options, runner.reopen(child))),
-    cancel: (child) =>
-      here(options, child, own.cancel(child), () =>
-        Effect.flatMap(find(child), (record) =>
-          record === undefined ? Effect.void : untilDone(options, runner.send(child, cancelled))
-        )
-      ),
+    send: (child, message) => here(options, child, own.send(child, message), () => send(child, message)),
+    sendElsewhere: (children, message) =>
+      Effect.forEach(children, (child) => here(options, child, Effect.void, () => send(child, message)), {
+        concurrency: "unbounded",
+        discard: true
+      }),
     elsewhere: (child) =>
       foreign.has(child) ? { changed: untilDone(options, runner.changed(child)), within: interval } : undefined
   }
 }
-
-const cancelled: InboxMessage = { _tag: "Cancel", reason: "parent", text: null }
 
 /** Does the one for a child of this store, else the other. */
 const here = <A>(

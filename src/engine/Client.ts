@@ -26,6 +26,9 @@ import {
 import { shownBlockedOn, shownStepPath, shownText } from "../persistence/Redaction.ts"
 import { newest, sendAlong } from "./Chain.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
+import { type ForkError, forkOf, type ForkOptions } from "./Fork.ts"
+import { asksToPause } from "./Pause.ts"
+import { newUlid } from "./Ulid.ts"
 
 /** Several gates wait, and the answer names none of them. */
 export class AmbiguousGate extends Schema.TaggedError<AmbiguousGate>()("AmbiguousGate", {
@@ -254,6 +257,32 @@ export const cancel = (
 ): Effect.Effect<void, RunNotFound | RunAlreadyEnded | PersistenceError, Persistence> =>
   sendTo(run, { _tag: "Cancel", reason: "user", text: text ?? null })
 
+/**
+ * Asks a run, and those below it, to begin nothing further: no step, no attempt, no item. What is going on ends as
+ * usual; then the run waits, blocked on `paused`, and is let go. Deadlines count on, and answers are kept until
+ * `unpause`. Asking twice changes nothing; a run that is being cancelled, or is in its always block, goes on to its end
+ * (spec/engine.md, "Cancellation").
+ */
+export const pause = (run: RunId): Effect.Effect<void, RunNotFound | RunAlreadyEnded | PersistenceError, Persistence> =>
+  sendTo(run, { _tag: "Pause" })
+
+/**
+ * Lets a paused run, and those below it, go on: in the engine that has it, or in the next one that looks for runs. What
+ * came meanwhile, answers and deadlines, takes effect then. Nothing to a run that is not paused.
+ */
+export const unpause = (
+  run: RunId
+): Effect.Effect<void, RunNotFound | RunAlreadyEnded | PersistenceError, Persistence> =>
+  sendTo(run, { _tag: "Unpause" })
+
+/** Whether a run was asked to pause, and not to go on since; what is at work in it may not have ended yet. */
+export const isPaused = (run: RunId): Effect.Effect<boolean, RunNotFound | PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const { inbox, journal } = yield* persistence.load((yield* newest(persistence, run)).id)
+    return !isEnded(journal.run.status) && asksToPause(inbox)
+  })
+
 /** Sends a signal: whichever wait for its name comes next takes it. `value`: any JSON. */
 export const signal = (
   run: RunId,
@@ -269,4 +298,19 @@ const sendTo = (run: RunId, message: InboxMessage) =>
     const now = yield* Clock.currentTimeMillis
     const sent = sendAlong(persistence, run, (id) => persistence.send(id, message, now))
     yield* Effect.catchTag(sent, "NotWaiting", Effect.die)
+  })
+
+/**
+ * Makes a new run from what another one, in whatever state, has done before a step; the next engine takes it that looks
+ * for runs and knows its workflow. To run it at once, see `fork` beside `resume`.
+ */
+export const fork = (run: RunId, options: ForkOptions): Effect.Effect<RunId, ForkError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const now = yield* Clock.currentTimeMillis
+    const newId = Effect.map(newUlid, (id) => RunId.make(id))
+    const [root, ...below] = yield* forkOf(persistence, run, options, newId)
+    const tree = [{ ...root, run: { ...root.run, readyAt: now } }, ...below]
+    yield* Effect.catchTag(persistence.createTree(tree), "RunAlreadyExists", Effect.die)
+    return root.run.id
   })

@@ -19,15 +19,18 @@ const continuePath = "/@continue" as StepPath
 
 /** Ends the body here, and lets a new run begin with this payload. Interrupts; does nothing if the run is stopped. */
 export const continueAsNew = (branch: Branch, payload: unknown): Effect.Effect<never> =>
-  Effect.suspend(() => {
-    const { run } = branch
-    if (run.row(continuePath) === undefined && branch.stopReason === undefined) {
-      const name = run.record.workflow
-      run.put(newRow(run, { path: continuePath, kind: "value", name, status: "completed", value: payload }))
-      run.host.stopBody(run, { _tag: "Continued" })
-    }
-    return Effect.interrupt
-  })
+  Effect.zipRight(
+    branch.unpaused(),
+    Effect.suspend(() => {
+      const { run } = branch
+      if (run.row(continuePath) === undefined && branch.stopReason === undefined) {
+        const name = run.record.workflow
+        run.put(newRow(run, { path: continuePath, kind: "value", name, status: "completed", value: payload }))
+        run.host.stopBody(run, { _tag: "Continued" })
+      }
+      return Effect.interrupt
+    })
+  )
 
 /** Whether the body has decided to continue as new. */
 export const isContinuing = (run: RunContext): boolean => run.row(continuePath) !== undefined

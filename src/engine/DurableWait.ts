@@ -3,6 +3,7 @@
  *
  * - Q1 The wait is a row from its start on: its deadline is absolute, across restarts.
  * - Q2 What ends it is consumed in the commit that records the end (I5).
+ * - Z2 While the run is paused neither its deadline nor a message ends it.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -52,6 +53,9 @@ const startWaiting = (spec: WaitSpec): StepRecord => {
 const untilEnded = (spec: WaitSpec, row: StepRecord): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { run } = spec.branch
+    if (spec.branch.isHeld) {
+      return Effect.zipRight(spec.branch.unpaused([blockedOn(run, spec, row)]), untilEnded(spec, row))
+    }
     const isOver = () => spec.find() !== undefined || (row.wakeAt !== null && run.now() >= row.wakeAt)
     if (isOver()) return Effect.void
     const parked = run.park({ blockedOn: [blockedOn(run, spec, row)], wakeAt: row.wakeAt }, spec.topics, isOver)

@@ -22,9 +22,10 @@ import {
   type PersistenceError,
   type PersistenceService,
   type RunAlreadyEnded,
-  type RunAlreadyExists,
+  RunAlreadyExists,
   type RunAlreadyOwned,
-  type RunNotFound
+  type RunNotFound,
+  type RunRows
 } from "../persistence/Persistence.ts"
 import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
 import { BrokenInvariant } from "./BrokenInvariant.ts"
@@ -55,8 +56,13 @@ export class Engine extends Context.Tag("millrace/Engine")<
     readonly settings: EngineSettings
     /** Until the scope closes; then its runs are stopped (reason shutdown) and awaited (O3). */
     readonly register: (source: ProgramSource) => Effect.Effect<void, never, Scope.Scope>
-    /** Creates a run and runs it. The record's owner, generation and `seq` are the engine's to set. */
-    readonly start: (run: RunRecord) => Effect.Effect<RunId, RunAlreadyExists | PersistenceError>
+    /** Whether a program that is registered here can run it. */
+    readonly accepts: (run: RunRecord) => Effect.Effect<boolean>
+    /**
+     * Creates a run, with the rows and the runs below it that it has from the start, and runs it. The record's owner,
+     * generation and `seq` are the engine's to set.
+     */
+    readonly start: (run: RunRecord, given?: GivenRows) => Effect.Effect<RunId, RunAlreadyExists | PersistenceError>
     /**
      * Claims a run that has not ended and runs it, with its children; a run already resident goes on. One that is
      * parked, itself or below it, is tried again.
@@ -94,6 +100,11 @@ export class Engine extends Context.Tag("millrace/Engine")<
     Engine,
     Effect.suspend(() => makeEngine)
   )
+}
+
+/** What a run has from the start: a fork. */
+export interface GivenRows extends Omit<RunRows, "run"> {
+  readonly below: ReadonlyArray<RunRows>
 }
 
 export interface EngineStats {
@@ -201,7 +212,11 @@ class EngineState {
       asProcess: (effect) => Effect.withRandom(Effect.withClock(effect, clock), random),
       interrupt: (run) => this.#mainOf(run)?.interrupt(),
       stopBody: (run, reason) => this.#mainOf(run)?.stopBody(reason),
-      follow: (next) => this.#follow(next, own)
+      follow: (next) => this.#follow(next, own),
+      fork: (effect) => {
+        const fiber = Runtime.runFork(runtime)(effect)
+        return () => fiber.unsafeInterruptAsFork(fiber.id())
+      }
     }
   }
 
@@ -210,7 +225,8 @@ class EngineState {
       id: this.id,
       settings: this.settings,
       register: (source) => this.#register(source),
-      start: (run) => this.#start(run),
+      accepts: (run) => Effect.sync(() => [...this.#sources].some((source) => source.accepts(run))),
+      start: (run, given) => this.#start(run, given),
       take: (run) => this.#given(run, this.lookout.claim(run)),
       adopt: (run, claim) => this.#given(run, claim),
       await: (run) => this.#await(run),
@@ -269,11 +285,38 @@ class EngineState {
 
   // ---- runs that are asked for
 
-  #start(record: RunRecord): Effect.Effect<RunId, RunAlreadyExists | PersistenceError> {
+  #start(record: RunRecord, given: GivenRows | undefined): Effect.Effect<RunId, RunAlreadyExists | PersistenceError> {
     return Effect.suspend(() => {
       const run: RunRecord = { ...record, owner: this.id, generation: 1, seq: 0, readyAt: null }
-      this.lookout.give(run.id)
-      return Effect.as(Effect.mapError(this.residents.begin(run), shownError(run)), run.id)
+      const started = given === undefined ? this.#begin(run) : this.#beginWith(run, given)
+      return Effect.as(started, run.id)
+    })
+  }
+
+  #begin(run: RunRecord): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
+    this.lookout.give(run.id)
+    return Effect.mapError(this.residents.begin(run), shownError(run))
+  }
+
+  /** What is there from the start is created by itself. */
+  #beginWith(run: RunRecord, given: GivenRows): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
+    const { below, items, steps } = given
+    const create = this.persistence.createTree([{ run, steps, items }, ...below])
+    const claim: Claim = { run: run.id, generation: run.generation }
+    const created = Effect.as(this.#create(create, run.id, createTries), claim)
+    return Effect.catchTag(this.#given(run.id, created), "RunNotFound", Effect.die)
+  }
+
+  /** An answer that was lost is found out by trying again: the run is there, under its own id. */
+  #create(
+    create: Effect.Effect<void, RunAlreadyExists | PersistenceError>,
+    root: RunId,
+    tries: number
+  ): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
+    return Effect.catchAll(create, (error) => {
+      if (error instanceof RunAlreadyExists) return error.run === root ? Effect.void : Effect.fail(error)
+      if (!error.transient || tries <= 1) return Effect.fail(error)
+      return Effect.zipRight(this.#deadlines.sleep(createDelay), this.#create(create, root, tries - 1))
     })
   }
 
@@ -334,3 +377,8 @@ const keptSources = 100
 
 /** ms */
 const awaitInterval = 1_000
+
+/** How often a creation is tried whose answer may only be lost. */
+const createTries = 5
+/** ms */
+const createDelay = 100

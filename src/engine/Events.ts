@@ -31,7 +31,8 @@ export type EngineEvent =
       readonly dryRun: boolean
     })
   | (Base & { readonly _tag: "RunResumed"; readonly epoch: number })
-  | (Base & { readonly _tag: "RunWaiting"; readonly on: ReadonlyArray<string> })
+  /** `isPaused`: by itself; `on` then begins with `paused`. */
+  | (Base & { readonly _tag: "RunWaiting"; readonly on: ReadonlyArray<string>; readonly isPaused: boolean })
   | (Base & {
       readonly _tag: "RunCompleted"
       readonly succeeded: boolean

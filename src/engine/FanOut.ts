@@ -5,6 +5,7 @@
  * - N1 All items are rows before the first is dispatched; a child's id is recorded in the commit that dispatches it.
  * - N2 An item that ended is kept over crashes and counts for ordering.
  * - N3 A dependent starts when all its blockers have ended; a cycle is found before anything is dispatched.
+ * - N4 With `skip_dependents`, what depends on an item that failed is skipped, also if it is reported only after that.
  */
 import * as Effect from "effect/Effect"
 import type { ItemEdge, ItemProviderFailed, Items } from "../action/ItemProvider.ts"
@@ -181,6 +182,13 @@ class FanOut {
       items.set(key, record)
       changes.push({ _tag: "Item", item: record })
     }
+    // N4
+    for (const failed of [...items.values()].filter((item) => item.status === "failed")) {
+      for (const item of this.#dependents(failed, items)) {
+        items.set(item.key, item)
+        changes.push({ _tag: "Item", item })
+      }
+    }
     const all = [...items.values()]
     this.#counters = countersOf(all)
     const counted = this.attempt.patchStep({ fanOut: this.#counters })
@@ -244,6 +252,7 @@ class FanOut {
     const { work } = this.spec
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(this, function* () {
+        if (item.status === "pending") yield* restore(branch.unpaused())
         if (branch.stopReason !== undefined) return yield* this.#stopLeft(item, branch)
         const { record, started } = this.#dispatch(item)
         yield* Effect.zipRight(this.#run.flush, started)
@@ -291,7 +300,7 @@ class FanOut {
   #record(item: ItemRecord, end: ItemEnd = wasStopped): ItemRecord {
     const ended = endedItem(item, end, this.#run.now())
     const { status } = end
-    const skipped = status === "failed" && this.spec.onChildFail === "skip_dependents" ? this.#dependents(ended) : []
+    const skipped = status === "failed" ? this.#dependents(ended, this.#items) : []
     const changes: Array<Change> = [ended, ...skipped].map((item) => ({ _tag: "Item", item }))
     changes.push(this.#count("running", status, 1))
     if (skipped.length > 0) changes.push(this.#count("pending", "skipped", skipped.length))
@@ -302,10 +311,11 @@ class FanOut {
   }
 
   /** The items that can no longer be reached, as skipped. */
-  #dependents(failed: ItemRecord): ReadonlyArray<ItemRecord> {
+  #dependents(failed: ItemRecord, items: ReadonlyMap<string, ItemRecord>): ReadonlyArray<ItemRecord> {
+    if (this.spec.onChildFail !== "skip_dependents") return []
     const reachable = this.#graph.reachableFrom(failed.id)
     const error = `skipped: '${failed.id}' failed`
-    return [...this.#items.values()]
+    return [...items.values()]
       .filter((item) => item.status === "pending" && reachable.has(item.id))
       .map((item) => ({ ...item, status: "skipped", error, completedAt: this.#run.now() }))
   }

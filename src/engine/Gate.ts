@@ -6,6 +6,7 @@
  * - G3 A stored answer wins over the resolver's, whichever kind of gate it is.
  * - G4 An answer that the gate cannot read is dropped with a warning, and the gate goes on waiting.
  * - G5 (`GateNotice`) That a person was told of the gate is on its row.
+ * - Z2 While the run is paused no answer and no deadline ends it, and its resolver is not asked.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -86,6 +87,9 @@ const storedAnswer = ({ branch, path }: GateSpec) => branch.run.find("Answer", (
 const untilAnswered = (spec: GateSpec, row: StepRecord): Effect.Effect<() => StepRecord> =>
   Effect.suspend(() => {
     const { run } = spec.branch
+    if (spec.branch.isHeld) {
+      return Effect.zipRight(spec.branch.unpaused([blockedOn(spec, row)]), untilAnswered(spec, row))
+    }
     const found = storedAnswer(spec)
     if (found !== undefined) {
       const { answer } = found.message

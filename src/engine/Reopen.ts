@@ -2,12 +2,13 @@
  * Opening an ended or parked run again (spec/engine.md, "Records"; design.md).
  *
  * - R1 A new epoch supersedes rows, it deletes none: they stay listed.
- * - R2 Rows that stay are what a replay returns; everything that could depend on a superseded row and is a decision is
- *   superseded with it.
+ * - R2 Which rows: `Selection`.
  * - R3 What was taken back is not kept: a compensated run is only done again as a whole. One whose compensation failed
  *   goes on with what could not be taken back.
- * - R4 Messages to the epoch that ended do not count for the new one; signals, which may come early, are kept.
+ * - R4 Messages to the epoch that ended do not count for the new one; signals, which may come early, are kept. The time
+ *   of a body that is done again begins when it is opened.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Change, RunJournal } from "../persistence/Journal.ts"
@@ -20,17 +21,11 @@ import type {
   SeqConflict
 } from "../persistence/Persistence.ts"
 import type { EngineId, ItemRecord, RunId, StepRecord } from "../persistence/Records.ts"
-import { bodyPath, compensationPath, isOfCompensation, undo } from "./Phases.ts"
-import { isEnded, isUserStep, noTotals, RunId as RunIdSchema } from "../persistence/Records.ts"
+import { blankStep, isEnded, noResult, noTotals, RunId as RunIdSchema } from "../persistence/Records.ts"
+import { bodyPath, compensationPath, deadlinePath, isOfCompensation, undo } from "./Phases.ts"
+import { firstStep, liveSteps, type ReopenMode, Selection, type StepNotFound } from "./Selection.ts"
 
-/** From where a run is done again. */
-export type ReopenMode =
-  /** What failed, timed out or was cancelled. */
-  | { readonly _tag: "Failed" }
-  /** A step, by path or by a name that only one step has, and all behind it. */
-  | { readonly _tag: "From"; readonly step: string }
-  /** Every step. */
-  | { readonly _tag: "Restart" }
+export { type ReopenMode, StepNotFound } from "./Selection.ts"
 
 /** A plain resume of a run that has nothing to do again, or of one that has not ended. */
 export class RunNotEnded extends Schema.TaggedError<RunNotEnded>()("RunNotEnded", {
@@ -39,19 +34,6 @@ export class RunNotEnded extends Schema.TaggedError<RunNotEnded>()("RunNotEnded"
 }) {
   override get message() {
     return `run ${this.run} has not ended: it is ${this.status}`
-  }
-}
-
-/** `--from-step` names no step, or several. */
-export class StepNotFound extends Schema.TaggedError<StepNotFound>()("StepNotFound", {
-  run: RunIdSchema,
-  step: Schema.String,
-  candidates: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return this.candidates.length === 0
-      ? `run ${this.run} has no step '${this.step}'`
-      : `run ${this.run} has several steps '${this.step}': ${this.candidates.join(", ")}`
   }
 }
 
@@ -119,8 +101,33 @@ export const reopen = (
     changes.push({ _tag: "Run", patch: { ...ended, totals, epoch: epoch + 1, blockedOn: [] } })
     const over = inbox.filter(({ message }) => message._tag !== "Signal")
     if (over.length > 0) changes.push({ _tag: "Consume", ids: over.map(({ id }) => id) })
+    if (!isUndoing) changes.push(...deadlineRow(journal, epoch + 1, yield* Clock.currentTimeMillis))
     return yield* persistence.reopen({ run, engine, expectedSeq: seq, changes })
   })
+
+/** R4, of a run with a timeout. */
+const deadlineRow = ({ run, steps }: RunJournal, epoch: number, now: number): ReadonlyArray<Change> => {
+  const { runTimeout } = run.settings
+  if (runTimeout === null) return []
+  const last = [...steps.values()].reduce((last, step) => Math.max(last, step.position), 0)
+  const row: StepRecord = {
+    ...blankStep,
+    path: deadlinePath,
+    epoch,
+    kind: "phase",
+    name: "deadline",
+    position: Math.floor(last) + 1,
+    status: "completed",
+    superseded: false,
+    startedAt: now,
+    endedAt: now,
+    attempts: [],
+    result: noResult,
+    value: now + runTimeout,
+    idempotencyKey: `${run.id}${deadlinePath}#${epoch}`
+  }
+  return [{ _tag: "Step", step: row }]
+}
 
 /** Opens a failed run for what failed; one that was compensated as a whole. */
 export const reopenFailed = (persistence: PersistenceService, engine: EngineId, run: RunId) =>
@@ -131,7 +138,7 @@ export const reopenFailed = (persistence: PersistenceService, engine: EngineId, 
   )
 
 /** A compensation that took something back. */
-const isUndone = ({ kind, name, path, status }: StepRecord): boolean =>
+export const isUndone = ({ kind, name, path, status }: StepRecord): boolean =>
   kind === "block" && name === undo && status === "completed" && isOfCompensation(path)
 
 const isUndoneInPart = (live: ReadonlyArray<StepRecord>): boolean =>
@@ -141,87 +148,8 @@ const isUndoneInPart = (live: ReadonlyArray<StepRecord>): boolean =>
 const isOfUndoing = ({ kind, path }: StepRecord): boolean =>
   isOfCompensation(path) || (kind === "phase" && path !== bodyPath)
 
-const liveSteps = (journal: RunJournal): ReadonlyArray<StepRecord> =>
-  [...journal.steps.values()].filter((step) => !step.superseded).sort((a, b) => a.position - b.position)
-
 const itemsOf = (journal: RunJournal): ReadonlyArray<ItemRecord> =>
   [...journal.items.values()].flatMap((items) => [...items.values()])
-
-const firstStep = (journal: RunJournal, wanted: string): Effect.Effect<StepRecord, StepNotFound> => {
-  const steps = liveSteps(journal).filter((step) => isUserStep(step.kind))
-  const byPath = steps.find((step) => step.path === wanted)
-  if (byPath !== undefined) return Effect.succeed(byPath)
-  const byName = steps.filter((step) => step.name === wanted || step.name.endsWith(`:${wanted}`))
-  const [only] = byName
-  if (only !== undefined && byName.length === 1) return Effect.succeed(only)
-  return Effect.fail(
-    new StepNotFound({ run: journal.run.id, step: wanted, candidates: byName.map((step) => step.path) })
-  )
-}
-
-/** Which rows are superseded. */
-class Selection {
-  readonly #succeededBlocks: ReadonlyArray<StepRecord>
-  /** Paths of the steps that did not end well, and are done again. */
-  readonly #failed: ReadonlySet<string>
-  readonly #firstFailure: number
-
-  constructor(
-    private readonly live: ReadonlyArray<StepRecord>,
-    private readonly mode: ReopenMode,
-    private readonly first: StepRecord | undefined
-  ) {
-    this.#succeededBlocks = live.filter((step) => step.kind === "block" && step.status === "completed")
-    const failed = live.filter((step) => isUnfinished(step) && !this.#isInsideSucceeded(step))
-    this.#failed = new Set(failed.map((step) => step.path))
-    this.#firstFailure = failed[0]?.position ?? Number.POSITIVE_INFINITY
-  }
-
-  get steps(): ReadonlyArray<StepRecord> {
-    return this.live.filter((step) => this.#isDoneAgain(step))
-  }
-
-  #isDoneAgain(step: StepRecord): boolean {
-    // The end is decided anew, and always runs again for it.
-    if (step.kind === "phase" || step.path.startsWith("/@always/")) return true
-    switch (this.mode._tag) {
-      case "Restart":
-        return true
-      case "From":
-        return this.first !== undefined && isFrom(step, this.first)
-      case "Failed":
-        return this.#failed.has(step.path) || this.#isOfFailure(step) || this.#isDecidedAfterFailure(step)
-    }
-  }
-
-  #isInsideSucceeded(step: StepRecord): boolean {
-    return this.#succeededBlocks.some((block) => step.path.startsWith(`${block.path}/`))
-  }
-
-  /** An on_fail action belongs to the step that failed. */
-  #isOfFailure(step: StepRecord): boolean {
-    return step.path.endsWith(onFail) && this.#failed.has(step.path.slice(0, -onFail.length))
-  }
-
-  /** Conditions and loop ends that were taken while a failure was known may be taken otherwise now. */
-  #isDecidedAfterFailure(step: StepRecord): boolean {
-    return (step.kind === "condition" || step.kind === "loop") && step.position > this.#firstFailure
-  }
-}
-
-const onFail = "/on_fail"
-
-/** The step itself, all behind it, and the blocks around it, which are no longer over. */
-const isFrom = (step: StepRecord, first: StepRecord): boolean =>
-  step.position >= first.position ||
-  ((step.kind === "block" || step.kind === "loop" || step.kind === "pipeline") &&
-    first.path.startsWith(`${step.path}/`))
-
-/** A gate that timed out and let the run go on has no error: it is kept. */
-const isUnfinished = (step: StepRecord): boolean =>
-  step.status !== "completed" &&
-  step.status !== "skipped" &&
-  !(step.kind === "gate" && step.status === "timed_out" && step.error === null)
 
 /** Completed items are kept; failed and cancelled ones go on in their child run, opened again. */
 const openItem = (item: ItemRecord, mode: ReopenMode): ItemRecord => {

@@ -28,6 +28,7 @@ import { shownEvents } from "./EventRedaction.ts"
 import type { EventBus } from "./Events.ts"
 import { type Creation, JournalWriter } from "./JournalWriter.ts"
 import type { Lease } from "./Lease.ts"
+import { isToRest, rest } from "./Pause.ts"
 import type { ProgramSource } from "./Program.ts"
 import { RunContext, type RunHost } from "./RunContext.ts"
 import { parkRun } from "./RunEnd.ts"
@@ -173,7 +174,8 @@ export class Residents {
     const slot = this.#newSlot(record.id)
     const claim: Claim = { run: record.id, generation: record.generation }
     const loaded: LoadedRun = { journal: emptyJournal(record), inbox: [] }
-    return this.#settling(record.id, slot, this.#settle(slot, claim, loaded, creation !== undefined, creation))
+    const settled = this.#settle(slot, claim, loaded, creation !== undefined, creation)
+    return this.#settling(record.id, slot, Effect.catchTag(settled, "RunNotFound", Effect.die))
   }
 
   #newSlot(run: RunId): Slot {
@@ -227,7 +229,7 @@ export class Residents {
     loaded: LoadedRun,
     isAsked: boolean,
     creation?: Creation
-  ): Effect.Effect<void, PersistenceError> {
+  ): Effect.Effect<void, RunNotFound | PersistenceError> {
     return Effect.suspend(() => {
       const { run: record } = loaded.journal
       const { leaving, settings, sources } = this.options
@@ -239,14 +241,19 @@ export class Residents {
       )
       if (isAsked) run.timesAsked = 1
       if (record.startedAt === null && run.find("Cancel") !== undefined) return this.#endUnstarted(slot, run)
-      if (record.recoveries > settings.maxRecoveries && record.status !== "needs_resume") {
+      if (isToRest(run)) return this.#rest(slot, claim, run)
+      // One that is to be cancelled makes nothing begin that could kill its process.
+      const isExpected = record.status === "needs_resume" || run.find("Cancel") !== undefined
+      if (record.recoveries > settings.maxRecoveries && !isExpected) {
         const message = `taken up ${record.recoveries} times without progress: its steps may kill their process`
         return this.#park(slot, run, message)
       }
       const source = [...sources].find((source) => source.accepts(record))
       if (source === undefined) {
         const wasKnown = [...leaving].some((it) => it.accepts(record))
-        return wasKnown ? this.#putBack(slot, run) : this.#park(slot, run, unknown(record))
+        // An engine that knows nothing is not one that lacks something.
+        const isForOthers = wasKnown || (sources.size === 0 && creation === undefined)
+        return isForOthers ? this.#leaveAlone(slot, claim, run) : this.#park(slot, run, unknown(record))
       }
       return Effect.matchEffect(source.make(run), {
         onFailure: (error) =>
@@ -267,14 +274,35 @@ export class Residents {
     )
   }
 
-  /** Its source stopped while the run was being taken up: somebody else knows it. */
-  #putBack(slot: Slot, run: RunContext): Effect.Effect<void> {
+  /** Z4. The commit of a parked run releases it. */
+  #rest(slot: Slot, claim: Claim, run: RunContext): Effect.Effect<void, RunNotFound | PersistenceError> {
+    return Effect.flatMap(rest(run), (readyAt) =>
+      run.record.owner === null ? Effect.sync(() => this.#vacate(run.id, slot)) : this.#letGo(slot, claim, run, readyAt)
+    )
+  }
+
+  /** For whoever can run it: its source stopped while it was being taken up, or this engine knows nothing. */
+  #leaveAlone(slot: Slot, claim: Claim, run: RunContext): Effect.Effect<void, RunNotFound | PersistenceError> {
     return Effect.suspend(() => {
+      const readyAt = run.record.status === "needs_resume" ? null : run.now()
+      if (!run.writer.isUncreated) return this.#letGo(slot, claim, run, readyAt)
       run.stopSilently({ _tag: "Shutdown" })
-      if (run.writer.isUncreated) run.writer.abandon()
-      return Effect.zipRight(
-        this.#release(run),
-        Effect.sync(() => this.#vacate(run.id, slot))
+      run.writer.abandon()
+      return Effect.sync(() => this.#vacate(run.id, slot))
+    })
+  }
+
+  /** A run that was not made resident; one that a message reached meanwhile is looked at again. */
+  #letGo(
+    slot: Slot,
+    claim: Claim,
+    run: RunContext,
+    readyAt: number | null
+  ): Effect.Effect<void, RunNotFound | PersistenceError> {
+    return Effect.suspend(() => {
+      run.stopSilently({ _tag: "LetGo", readyAt, lastInbox: run.lastInbox })
+      return Effect.flatMap(this.#release(run), (isReleased) =>
+        isReleased ? Effect.sync(() => this.#vacate(run.id, slot)) : this.#load(slot, claim, false)
       )
     })
   }
@@ -396,7 +424,10 @@ export class Residents {
   /** Stops the runs of a source as they are, to be resumed elsewhere, and waits until they have left. */
   stopSource(source: ProgramSource): Effect.Effect<void> {
     const left = Effect.suspend(() => this.#stop(this.all.filter((resident) => resident.source === source)))
-    return Effect.zipRight(Effect.suspend(() => this.#untilSettled()), left)
+    return Effect.zipRight(
+      Effect.suspend(() => this.#untilSettled()),
+      left
+    )
   }
 
   /** Stops all runs as they are, and takes no more. */

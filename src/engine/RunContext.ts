@@ -5,8 +5,8 @@
  * run waits. Neighbours: `JournalWriter` writes; `Branch` names paths; `RunMain` takes the run through its phases.
  * - I3 what a primitive decides is a row before anything acts on it.
  * - W1 A run waits when each of its live branches waits durably; only then may it be let go.
+ * - Z2 While a run is paused what would begin is parked (`Branch.unpaused`), and items left to dispatch do not count.
  */
-import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Change } from "../persistence/Journal.ts"
 import type { PersistenceError } from "../persistence/Persistence.ts"
@@ -25,13 +25,16 @@ import { redactorFor, shownText } from "../persistence/Redaction.ts"
 import type { Redactor } from "../workflow/Redactor.ts"
 import { joined, type Secrets } from "../workflow/Secrets.ts"
 import type { Branch } from "./Branch.ts"
-import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
-import type { GateNotifierService } from "./GateNotice.ts"
 import type { JournalWriter } from "./JournalWriter.ts"
+import { pausedOn, withPause } from "./Pause.ts"
 import { isOfBody } from "./Phases.ts"
-import type { SilentReason, StopReason } from "./StopReason.ts"
+import { Places } from "./Places.ts"
+import type { RunHost } from "./RunHost.ts"
+import type { SilentReason } from "./StopReason.ts"
+
+export type { Children, RunHost } from "./RunHost.ts"
 
 /** A durable wait of one branch. */
 export interface Wait {
@@ -46,51 +49,6 @@ interface Parked {
   wake: () => void
 }
 
-/** What the engine does for the children of a run, which may live elsewhere. */
-export interface Children {
-  /**
-   * The child as it is now; undefined: it was dispatched, but never started. `dispatched` makes the record of such a
-   * one, which is then started.
-   */
-  readonly get: (child: RunId, dispatched?: () => RunRecord) => Effect.Effect<RunRecord | undefined>
-  /** What joins the commit that dispatches a child: its creation, if it is to live in this store. */
-  readonly create: (child: RunRecord) => ReadonlyArray<Change>
-  /** Runs a child that a commit of its parent created. */
-  readonly start: (child: RunRecord) => Effect.Effect<void>
-  /** Sees to it that a child which has not ended is run by somebody. */
-  readonly ensure: (child: RunId) => Effect.Effect<void>
-  /** Opens a child that ended failed or cancelled again, as the explicit resume of its parent asks. */
-  readonly reopen: (child: RunId) => Effect.Effect<void>
-  /** Asks a child to end: its parent was cancelled, or no longer wants it. */
-  readonly cancel: (child: RunId) => Effect.Effect<void>
-  /** Of a child that tells its parent nothing by rows: a hint that it changed, and how long to rely on hints, ms. */
-  readonly elsewhere: (
-    child: RunRecord
-  ) => { readonly changed: Effect.Effect<void>; readonly within: number } | undefined
-}
-
-/** What the engine does for a run. */
-export interface RunHost {
-  readonly children: Children
-  readonly notifier: GateNotifierService
-  readonly newRunId: () => RunId
-  readonly settings: EngineSettings
-  /** Told of what a run hides. */
-  readonly secrets: (values: ReadonlyArray<string>) => void
-  readonly clock: Clock.Clock
-  readonly deadlines: Deadlines
-  /** Lets what a body acts with in its own right (steps, waits) run on the process's clock and chance. */
-  readonly asProcess: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Interrupts the body of a run, for this reason unless there is one already. */
-  readonly stopBody: (run: RunContext, reason: StopReason) => void
-  /** Runs the run that goes on from one that ended here. */
-  readonly follow: (next: RunRecord) => void
-  /** Every branch of the run is parked. */
-  readonly idle: (run: RunContext) => void
-  /** Interrupts the run's fibers; the reason has been set. */
-  readonly interrupt: (run: RunContext) => void
-}
-
 export class RunContext {
   /** Set once; overrides every other reason. */
   silent: SilentReason | undefined
@@ -103,12 +61,16 @@ export class RunContext {
   hasOwnServices = false
   /** How often somebody asked for this run by its id: what is parked below it is tried again once for each. */
   timesAsked = 0
+  /** Children elsewhere have not heard yet that the run is paused. */
+  isUntold = false
+  #isPaused = false
   #isReplaying: boolean
   #isWarned: boolean
   #active = 1
   #queued = 0
+  #iteration = 0
+  readonly #places: Places
   #held = 0
-  #nextPosition: number
   readonly #parked = new Set<Parked>()
   readonly #limits = new Map<object, number>()
   readonly #onSilent = new Set<() => void>()
@@ -120,10 +82,8 @@ export class RunContext {
     readonly host: RunHost,
     inbox: ReadonlyArray<InboxRow>
   ) {
-    let last = 0
-    for (const step of writer.journal.steps.values()) last = Math.max(last, step.position)
-    this.#nextPosition = last + 1
-    this.#isReplaying = last > 0
+    this.#places = new Places(writer)
+    this.#isReplaying = this.rows > 0
     this.#isWarned = this.rows >= this.manyRows
     for (const row of inbox) this.deliver(row)
     const { secrets } = this.record.settings
@@ -171,7 +131,7 @@ export class RunContext {
     return this.host.clock.unsafeCurrentTimeMillis()
   }
 
-  /** The place of a new row: a path that was done before keeps the one that it had. */
+  /** The place of a new row. */
   positionOf(path: StepPath): number {
     this.live()
     return this.placeInReplay(path)
@@ -180,9 +140,7 @@ export class RunContext {
   /** The same for a row that a replay adds on its way: it goes on. */
   placeInReplay(path: StepPath): number {
     this.#warnOfLimit()
-    // What follows the body stands behind it, also behind steps that the body had not come to before.
-    const before = path.startsWith("/@") ? undefined : this.writer.superseded.get(path)
-    return before?.position ?? this.#nextPosition++
+    return this.#places.of(path)
   }
 
   /** Whether the journal has as many rows as it may have. */
@@ -214,12 +172,27 @@ export class RunContext {
 
   /** A primitive has reached something that the journal does not hold. */
   live(): void {
+    if (!this.#isReplaying) return
     this.#isReplaying = false
+    this.#recordIteration()
   }
 
-  /** The row of the journal at a path. */
+  /** The innermost loop is in this round; 0: none is. What a replay comes through is in the record already. */
+  showIteration(iteration: number): void {
+    this.#iteration = iteration
+    if (!this.#isReplaying) this.#recordIteration()
+  }
+
+  #recordIteration(): void {
+    const iteration = this.#iteration
+    if (this.record.iteration !== iteration) this.append([{ _tag: "Run", patch: { iteration } }])
+  }
+
+  /** The row of the journal at a path, which the program has come to. */
   row(path: StepPath): StepRecord | undefined {
-    return this.writer.live.get(path)
+    const row = this.writer.live.get(path)
+    if (row !== undefined) this.#places.pass(row)
+    return row
   }
 
   /**
@@ -249,7 +222,7 @@ export class RunContext {
   }
 
   /** What records that a waiting run is at work again. */
-  goingOn(blockedOn: ReadonlyArray<BlockedOn> = []): ReadonlyArray<Change> {
+  goingOn(blockedOn: ReadonlyArray<BlockedOn> = this.#isPaused ? [pausedOn(this.id)] : []): ReadonlyArray<Change> {
     const running: Change = { _tag: "Run", patch: { status: "running", blockedOn } }
     return [running, ...this.tellParent((path) => ({ _tag: "ChildRunning", child: this.id, path }))]
   }
@@ -327,6 +300,22 @@ export class RunContext {
   /** Somebody asked for the run by its id: waits look again at what they wait for. */
   ask(): void {
     this.timesAsked += 1
+    this.#wakeAll()
+  }
+
+  /** Whether nothing may begin (Z2). */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  /** Waits look again: those that would end while the run is paused wait for that, too. */
+  setPaused(isPaused: boolean): void {
+    if (this.#isPaused === isPaused) return
+    this.#isPaused = isPaused
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
     for (const parked of [...this.#parked]) parked.wake()
   }
 
@@ -374,7 +363,7 @@ export class RunContext {
 
   // ---- activity
 
-  /** The waits of the run's branches; they say what it is blocked on and when it has to go on. */
+  /** The waits of the run's branches; they say when it has to go on. */
   get waits(): ReadonlyArray<Wait> {
     return [...this.#parked].map((parked) => parked.wait)
   }
@@ -391,6 +380,12 @@ export class RunContext {
     return () => this.#limits.delete(key)
   }
 
+  /** What the run is blocked on: what its branches wait for, and the pause. */
+  get blockers(): ReadonlyArray<BlockedOn> {
+    const blockedOn = this.waits.flatMap((wait) => wait.blockedOn)
+    return this.#isPaused ? withPause(this.id, blockedOn) : blockedOn
+  }
+
   /** Whether every live branch is parked. */
   get isIdle(): boolean {
     return this.#active === 0 && this.#parked.size > 0
@@ -398,7 +393,8 @@ export class RunContext {
 
   /** W1: every live branch waits, for nothing that is at work, and none is left to start. */
   get isWaiting(): boolean {
-    return this.isIdle && this.#queued === 0 && this.waits.every((wait) => wait.blockedOn.length > 0)
+    const isNoneLeft = this.#queued === 0 || this.#isPaused
+    return this.isIdle && isNoneLeft && this.waits.every((wait) => wait.blockedOn.length > 0)
   }
 
   /** Whether the run must not be let go yet: something of its own is under way beside its branches. */
@@ -541,8 +537,8 @@ const idempotencyKeyOf = (run: RunContext, path: StepPath): string => {
 }
 
 /**
- * The row at a path, if it is of this kind and name; a row of another one is a replay that does not fit. One that is
- * still to be made parks the run when its journal is full.
+ * The row at a path, if it is of this kind and name; a row of another one is a replay that does not fit. Where there is
+ * none something is about to begin: that parks the run when its journal is full, and waits while it is paused (Z2).
  */
 export const journaled = (
   branch: Branch,
@@ -554,7 +550,8 @@ export const journaled = (
   const row = run.row(path)
   if (row === undefined) {
     const isTooMany = run.isFull && isOfBody(path) && branch.stopReason === undefined
-    return isTooMany ? run.misfit(fullMessage(run)) : Effect.succeed(undefined)
+    if (isTooMany) return run.misfit(fullMessage(run))
+    return branch.isHeld ? Effect.as(branch.unpaused(), undefined) : Effect.succeed(undefined)
   }
   if (row.kind === kind && row.name === name) return Effect.succeed(row)
   return run.misfit(

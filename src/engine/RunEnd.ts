@@ -3,7 +3,9 @@
  */
 import type { Change } from "../persistence/Journal.ts"
 import { isUserStep, type RunStatus, type StepRecord } from "../persistence/Records.ts"
+import { isContinuing } from "./Continue.ts"
 import type { EngineEvent } from "./Events.ts"
+import { isPauseRequest } from "./Pause.ts"
 import type { RunContext } from "./RunContext.ts"
 import { summarize } from "./Summary.ts"
 
@@ -32,7 +34,15 @@ export const recordEnd = (
       ? { _tag: "RunCancelled", ...base, reason: cancelReason ?? "cancelled" }
       : { _tag: "RunCompleted", ...base, succeeded: status === "completed", status, error }
   const { totals } = run.record
-  run.append([{ _tag: "Run", patch }, ...also, ...told], [{ _tag: "MetricsUpdated", ...base, totals }, last])
+  const consumed = isContinuing(run) ? [] : consumeLate(run)
+  const changes = [{ _tag: "Run", patch } as const, ...consumed, ...also, ...told]
+  run.append(changes, [{ _tag: "MetricsUpdated", ...base, totals }, last])
+}
+
+/** Requests that came too late would stand against a run that is opened again. */
+const consumeLate = (run: RunContext): ReadonlyArray<Change> => {
+  const late = run.inbox.filter((row) => row.message._tag === "Cancel" || isPauseRequest(row))
+  return late.length === 0 ? [] : [run.consume(late.map(({ id }) => id))]
 }
 
 /** Parks a run: nobody claims it until somebody asks for it by id, or an engine starts that knows it anew. */
@@ -40,7 +50,8 @@ export const parkRun = (run: RunContext, why: string): void => {
   const message = run.shown(why)
   const status: RunStatus = "needs_resume"
   const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn: [] }))
-  const event: EngineEvent = { _tag: "RunWaiting", timestamp: run.now(), run: run.id, on: [`needs resume: ${message}`] }
+  const on = [`needs resume: ${message}`]
+  const event: EngineEvent = { _tag: "RunWaiting", timestamp: run.now(), run: run.id, on, isPaused: false }
   run.append([{ _tag: "Run", patch: { status, error: message } }, ...told], [event])
 }
 

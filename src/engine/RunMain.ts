@@ -16,12 +16,13 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { RunSecrets } from "../action/RunSecrets.ts"
 import type { Change } from "../persistence/Journal.ts"
-import type { RunRecord } from "../persistence/Records.ts"
+import type { InboxMessage, RunRecord } from "../persistence/Records.ts"
 import { forkNow } from "./AttemptFiber.ts"
 import { Branch } from "./Branch.ts"
 import { continueChange, continued, following, isContinuing } from "./Continue.ts"
 import { closeRows, endLeftovers } from "./Leftovers.ts"
-import { alwaysPath, bodyPath, compensationPath, isOfAlways, isOfBody, isOfCompensation } from "./Phases.ts"
+import { mayPause, PauseRequests } from "./Pause.ts"
+import { alwaysPath, bodyPath, compensationPath, deadlineOf, isOfAlways, isOfBody, isOfCompensation } from "./Phases.ts"
 import type { BodyEnd, Program } from "./Program.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
 import { type Outcome, parkRun, recordEnd } from "./RunEnd.ts"
@@ -37,6 +38,7 @@ export class RunMain {
   readonly #body: Branch
   readonly #compensation: Branch
   readonly #always: Branch
+  readonly #requests: PauseRequests
   #fiber: Fiber.RuntimeFiber<unknown> | undefined
   #phase: "body" | "compensation" | "always" | "end" = "body"
   /** `always` after a cancellation: it has a limit, and is not let go. */
@@ -52,6 +54,7 @@ export class RunMain {
     this.#body = Branch.root(run, "")
     this.#compensation = Branch.root(run, compensationPath)
     this.#always = Branch.root(run, alwaysPath)
+    this.#requests = new PauseRequests(run)
   }
 
   /** Ends when the run has ended or was stopped silently. */
@@ -60,9 +63,9 @@ export class RunMain {
       if (this.run.silent !== undefined) return
       if (this.#cancelledBeforeStart()) return yield* this.run.flushNow
       this.#begin()
-      const unlisten = this.run.listen("run", () => this.#takeMessages())
+      const unlisten = this.run.listen("run", () => this.#takeMessages(true))
       const disarm = this.#armDeadline()
-      this.#takeMessages()
+      this.#takeMessages(false)
       const ended = yield* this.#runBody()
       disarm()
       const outcome = ended === undefined ? undefined : yield* this.#compensate(ended)
@@ -93,9 +96,13 @@ export class RunMain {
 
   /** When the run's own timeout is over, wall clock; null where it has none (any longer). */
   get deadline(): number | null {
-    const { settings, startedAt } = this.run.record
-    if (this.#phase !== "body" || settings.runTimeout === null || startedAt === null) return null
-    return startedAt + settings.runTimeout
+    return this.#phase === "body" ? deadlineOf(this.run) : null
+  }
+
+  /** Z2. */
+  get #mayPause(): boolean {
+    if (this.#phase === "end" || this.#isLimited || !mayPause(this.run)) return false
+    return this.run.row(bodyPath) !== undefined || this.#body.stopReason === undefined
   }
 
   get #branch(): Branch {
@@ -149,33 +156,43 @@ export class RunMain {
     const { deadline } = this
     if (deadline === null) return () => undefined
     const left = deadline - this.run.now()
-    return this.run.host.deadlines.arm(left, () => this.stopBody({ _tag: "RunTimeout" }))
+    const stop = () => this.stopBody({ _tag: "RunTimeout" })
+    if (left > 0) return this.run.host.deadlines.arm(left, stop)
+    stop()
+    return () => undefined
   }
 
   // ---- messages to the run as a whole
 
-  #takeMessages(): void {
+  /** `isLive`: they came while the run was going on, so nobody has heard yet that it does. */
+  #takeMessages(isLive: boolean): void {
     const { run } = this
-    // It is the next run's: that is cancelled before it has begun.
-    if (isContinuing(run)) return
-    // Whoever goes on with the run finds them.
-    if (run.silent !== undefined) return
+    // Whoever goes on with the run finds them, be it as the next run: that is cancelled or paused before it has begun.
+    if (run.silent !== undefined || isContinuing(run)) return
+    let isCancelled = false
     for (let found = run.find("Cancel"); found !== undefined; found = run.find("Cancel")) {
-      const consumed = run.consume([found.id])
-      const reason = reasonOf(found.message)
-      const isStopping = this.#phase !== "body" || this.#body.stopReason !== undefined
-      if (isStopping || run.row(bodyPath) !== undefined) run.append([consumed])
-      else {
-        const patch = { status: "cancelling", cancelReason: describe(reason), blockedOn: [] } as const
-        run.append([consumed, { _tag: "Run", patch }])
-        this.stopBody(reason)
-      }
+      isCancelled = true
+      this.#takeCancel(found)
     }
+    if (isCancelled || !this.#mayPause) this.#requests.drop()
+    else this.#requests.take(isLive)
+  }
+
+  #takeCancel({ id, message }: Found<"Cancel">): void {
+    const { run } = this
+    const consumed = run.consume([id])
+    const reason = reasonOf(message)
+    const isStopping = this.#phase !== "body" || this.#body.stopReason !== undefined
+    if (isStopping || run.row(bodyPath) !== undefined) return run.append([consumed])
+    const patch = { status: "cancelling", cancelReason: describe(reason), blockedOn: [], recoveries: 0 } as const
+    run.append([consumed, { _tag: "Run", patch }])
+    this.stopBody(reason)
   }
 
   stopBody(reason: StopReason): void {
     if (this.#phase !== "body" || this.#body.stopReason !== undefined) return
     this.#body.stop(reason)
+    if (reason._tag !== "Continued") this.#requests.drop()
     this.interrupt()
   }
 
@@ -358,6 +375,11 @@ export class RunMain {
       return Effect.exit(this.run.flush)
     })
   }
+}
+
+type Found<T extends InboxMessage["_tag"]> = {
+  readonly id: number
+  readonly message: Extract<InboxMessage, { readonly _tag: T }>
 }
 
 const reasonOf = (message: { readonly reason: "user" | "parent"; readonly text: string | null }): StopReason =>

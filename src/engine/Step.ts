@@ -17,6 +17,7 @@ import { killOrphans } from "../action/Process.ts"
 import type { Change } from "../persistence/Journal.ts"
 import {
   type AttemptRecord,
+  type BlockedOn,
   isTerminal,
   type StepRecord,
   type StepStatus,
@@ -47,10 +48,17 @@ export { type AttemptFailure, type AttemptSuccess, type Dispatch, startedRow, ty
 export const step = (spec: StepSpec): Effect.Effect<StepRecord> =>
   andThen(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
-    if (spec.branch.stopReason !== undefined) return spec.branch.run.inProcess(stopBeforeStart(spec, row))
-    const run = Effect.suspend(() => new StepRun(spec, row).run)
-    return spec.branch.run.inProcess(Effect.uninterruptible(run))
+    const { branch } = spec
+    if (branch.stopReason !== undefined) return branch.run.inProcess(stopBeforeStart(spec, row))
+    const run = branch.isHeld ? hold(spec, row) : Effect.suspend(() => new StepRun(spec, row).run)
+    return branch.run.inProcess(Effect.uninterruptible(run))
   })
+
+/** Z2, of a row that was announced or left running. */
+const hold = (spec: StepSpec, row: StepRecord | undefined): Effect.Effect<StepRecord> =>
+  Effect.flatMap(Effect.exit(Effect.interruptible(spec.branch.unpaused())), (exit) =>
+    Exit.isSuccess(exit) ? step(spec) : stopBeforeStart(spec, row)
+  )
 
 /** A row that was announced or left running, whose branch is being stopped. */
 const stopBeforeStart = (spec: StepSpec, row: StepRecord | undefined): Effect.Effect<never> =>
@@ -198,8 +206,15 @@ class StepRun implements AttemptOwner {
     if (exit !== undefined) return Effect.succeed(this.#outcomeOf(exit))
     return Effect.flatMap(forkAttempt(work), (fiber) => {
       const ended = fiber.unsafePoll()
-      return ended === null ? this.#watch(fiber, attempt) : Effect.succeed(this.#outcomeOf(ended))
+      return ended === null ? this.#watch(fiber, attempt) : Effect.succeed(this.#outcomeAtOnce(ended))
     })
+  }
+
+  /** Of an attempt that has ended in this turn: it may itself have stopped its run, by not fitting it. */
+  #outcomeAtOnce(exit: AttemptExit): Outcome {
+    const reason = this.spec.branch.stopReason
+    const isStopped = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+    return reason !== undefined && isStopped ? { _tag: "Stopped", reason } : this.#outcomeOf(exit)
   }
 
   /** What the attempt does, or its failure if making that threw. */
@@ -338,26 +353,33 @@ class StepRun implements AttemptOwner {
   /** Waits out the delay after a failed attempt, then begins the next one. */
   #waitForRetry(failed: number): Effect.Effect<void> {
     const run = this.#run
-    const { path, name, wakeAt } = this.row
     const begin = Effect.sync(() => this.#begin(failed + 1))
-    if (wakeAt === null) return begin
-    const on = {
-      _tag: "sleep",
-      run: run.id,
-      path,
-      name,
-      kind: null,
-      prompt: null,
-      options: [],
-      minApprovals: 0
-    } as const
-    const wait = run.park({ blockedOn: [{ ...on, until: wakeAt }], wakeAt }, [], () => run.now() >= wakeAt)
-    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (exit) => {
+    if (this.row.wakeAt === null && !this.spec.branch.isHeld) return begin
+    return Effect.flatMap(Effect.exit(Effect.interruptible(this.#untilRetry())), (exit) => {
       if (Exit.isSuccess(exit)) return begin
       const reason = this.spec.branch.stopReason
       if (reason !== undefined && !isSilent(run)) cancelRow(run, this.row, reason)
       return Effect.interrupt
     })
+  }
+
+  /** The delay goes on while the run is paused. */
+  #untilRetry(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const run = this.#run
+      const wakeAt = this.row.wakeAt ?? 0
+      const isOver = () => run.now() >= wakeAt
+      const on = isOver() ? [] : [this.#delayOn]
+      const again = Effect.suspend(() => this.#untilRetry())
+      if (this.spec.branch.isHeld) return Effect.zipRight(this.spec.branch.unpaused(on), again)
+      return isOver() ? Effect.void : Effect.zipRight(run.park({ blockedOn: on, wakeAt }, [], isOver), again)
+    })
+  }
+
+  get #delayOn(): BlockedOn {
+    const { path, name, wakeAt } = this.row
+    const gate = { kind: null, prompt: null, options: [], minApprovals: 0 }
+    return { _tag: "sleep", run: this.#run.id, path, name, ...gate, until: wakeAt }
   }
 
   /** The step's end: its row, and the run's totals. */

@@ -33,7 +33,8 @@ export class Waiting {
     if (isShort(run, settings)) return
     recordWaiting(run)
     this.stop()
-    if (this.crowd.size >= settings.maxResident) return this.letGo()
+    // A pause is not taken back at once.
+    if (run.isPaused || this.crowd.size >= settings.maxResident) return this.letGo()
     this.crowd.size += 1
     this.#disarm = run.host.deadlines.arm(settings.linger, () => {
       this.stop()
@@ -45,8 +46,11 @@ export class Waiting {
   letGo(): void {
     const { run, main } = this
     if (!main.mayWait || !run.isWaiting || run.isHeld) return
+    // Nothing else may have come to it: the engine is shut down.
+    recordWaiting(run)
+    const untold = run.isPaused && run.isUntold ? run.now() : null
     const wakes = run.waits.map((wait) => wait.wakeAt)
-    const times = [main.deadline, ...wakes, ...run.limits].filter((time) => time !== null)
+    const times = [main.deadline, untold, ...wakes, ...run.limits].filter((time) => time !== null)
     const readyAt = times.length === 0 ? null : Math.min(...times)
     run.stopSilently({ _tag: "LetGo", readyAt, lastInbox: run.lastInbox })
   }
@@ -70,7 +74,7 @@ const isShort = (run: RunContext, settings: EngineSettings): boolean => {
 
 /** All live branches are parked, but something that they wait for is at work: a child run. */
 const recordAtWork = (run: RunContext): void => {
-  const blockedOn = run.waits.flatMap((wait) => wait.blockedOn)
+  const { blockers: blockedOn } = run
   if (run.record.status === "waiting") run.append(run.goingOn(blockedOn))
   else if (!isSame(run, blockedOn)) run.append([{ _tag: "Run", patch: { blockedOn } }])
 }
@@ -79,12 +83,12 @@ const isSame = (run: RunContext, blockedOn: ReadonlyArray<BlockedOn>): boolean =
   JSON.stringify(run.record.blockedOn) === JSON.stringify(blockedOn)
 
 const recordWaiting = (run: RunContext): void => {
-  const blockedOn = run.waits.flatMap((wait) => wait.blockedOn)
+  const { blockers: blockedOn } = run
   if (run.record.status === "waiting" && isSame(run, blockedOn)) return
   const told = run.tellParent((path) => ({ _tag: "ChildWaiting", child: run.id, path, blockedOn }))
   const on = blockedOn.map((blocker) => blocker.name)
   run.append(
     [{ _tag: "Run", patch: { status: "waiting", blockedOn } }, ...told],
-    [{ _tag: "RunWaiting", timestamp: run.now(), run: run.id, on }]
+    [{ _tag: "RunWaiting", timestamp: run.now(), run: run.id, on, isPaused: run.isPaused }]
   )
 }

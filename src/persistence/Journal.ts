@@ -42,7 +42,10 @@ export type Change =
    * of its inbox. Only in a commit that ends the run.
    */
   | { readonly _tag: "Continue"; readonly run: RunRecord }
-  /** Inserts into another run's inbox and sets its `readyAt` to `at` (now); nothing if that run ended or is gone. */
+  /**
+   * Inserts into another run's inbox and sets its `readyAt` to `at` (now); nothing if that run ended or is gone. What
+   * `isHandedOn` goes to the run that its chain has come to.
+   */
   | { readonly _tag: "Notify"; readonly run: RunId; readonly message: InboxMessage; readonly at: number }
 
 /** A run as its owner holds it in memory: the fold of its journal. */

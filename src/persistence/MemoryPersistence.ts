@@ -14,7 +14,15 @@ import { definition, namedOutputs, prune, pruneDefinitions, storeDefinition } fr
 import { byId, deliver, emptyStore, existing, insertRun, records, runKey, snapshotOf } from "./MemoryStore.ts"
 import * as OutputFiles from "./OutputFiles.ts"
 import type { OutputStore } from "./OutputStore.ts"
-import type { Claim, ClaimOptions, ClaimReadyOptions, Commit, PersistenceService, RunFilter } from "./Persistence.ts"
+import type {
+  Claim,
+  ClaimOptions,
+  ClaimReadyOptions,
+  Commit,
+  PersistenceService,
+  RunFilter,
+  RunRows
+} from "./Persistence.ts"
 import type { LeaseLost } from "./Persistence.ts"
 import {
   NotWaiting,
@@ -88,6 +96,7 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
   return Persistence.of({
     commit: (commit) => (commit.changes.some(wakes) ? waking : write)(() => commitChanges(store, commit)),
     create: (run) => (run.owner === null ? waking : write)(() => create(store, run)),
+    createTree: (runs) => waking(() => createTree(store, runs)),
     createWith: (run, changes) => (changes.some(wakes) ? waking : write)(() => create(store, run, changes)),
     renewEngine: (engine) => read(() => renewEngine(store, engine)),
     expireEngine: (engine, leaseUntil) => read(() => expireEngine(store, engine, leaseUntil)),
@@ -184,7 +193,10 @@ const continueAs = (store: MemoryStore, stored: StoredRun, next: RunRecord): voi
 
 const notify = (store: MemoryStore, run: RunId, message: InboxMessage, at: number): void => {
   const target = store.runs.get(run)
-  if (target !== undefined && !isEnded(target.journal.run.status)) deliver(store, target, message, at)
+  if (target === undefined) return
+  const { continuedAs, status } = target.journal.run
+  if (!isEnded(status)) deliver(store, target, message, at)
+  else if (continuedAs !== null && isHandedOn(message)) notify(store, continuedAs, message, at)
 }
 
 const create = (
@@ -193,16 +205,29 @@ const create = (
   first?: ReadonlyArray<Change>
 ): Result<void, RunAlreadyExists | PersistenceError> => {
   const other = existing(store, run)
-  if (other !== undefined) {
-    const { workflow, idempotencyKey } = run
-    return Either.left(new RunAlreadyExists({ workflow, idempotencyKey: idempotencyKey ?? "", run: other }))
-  }
+  if (other !== undefined) return Either.left(alreadyExists(run, other))
   const refused = refusedChildren(store, first ?? [])
   if (refused !== undefined) return Either.left(refused)
   const stored = insertRun(store, run)
   if (first !== undefined) applyAll(store, stored, first)
   return Either.right(undefined)
 }
+
+const createTree = (store: MemoryStore, runs: ReadonlyArray<RunRows>): Result<void, RunAlreadyExists> => {
+  for (const { run } of runs) {
+    const other = existing(store, run)
+    if (other !== undefined) return Either.left(alreadyExists(run, other))
+  }
+  for (const { items, run, steps } of runs) {
+    const { journal } = insertRun(store, run)
+    for (const step of steps) apply(journal, { _tag: "Step", step })
+    for (const item of items) apply(journal, { _tag: "Item", item })
+  }
+  return Either.right(undefined)
+}
+
+const alreadyExists = ({ idempotencyKey, workflow }: RunRecord, run: RunId): RunAlreadyExists =>
+  new RunAlreadyExists({ workflow, idempotencyKey: idempotencyKey ?? "", run })
 
 const renewEngine = (store: MemoryStore, engine: EngineRecord): void => {
   const known = store.engines.has(engine.id)

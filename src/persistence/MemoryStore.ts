@@ -8,6 +8,7 @@ import type { RunJournal } from "./Journal.ts"
 import { emptyJournal } from "./Journal.ts"
 import type { StoredDefinition } from "./Persistence.ts"
 import type { EngineId, EngineRecord, InboxMessage, InboxRow, RunId, RunRecord } from "./Records.ts"
+import { statusAfter } from "./Rules.ts"
 
 /** A run with all its rows. */
 export interface StoredRun {
@@ -90,7 +91,8 @@ export const deleteRun = (store: MemoryStore, id: RunId): void => {
 export const deliver = (store: MemoryStore, target: StoredRun, message: InboxMessage, at: number): InboxRow => {
   const row: InboxRow = { id: ++store.lastInbox, run: target.journal.run.id, message, createdAt: at }
   target.inbox.set(row.id, row)
-  target.journal.run = { ...target.journal.run, readyAt: at }
+  const { run } = target.journal
+  target.journal.run = { ...run, status: statusAfter(run, message), readyAt: at }
   return row
 }
 

@@ -145,6 +145,13 @@ export interface RunFilter {
   readonly limit: number
 }
 
+/** A run with all its rows. */
+export interface RunRows {
+  readonly run: RunRecord
+  readonly steps: ReadonlyArray<StepRecord>
+  readonly items: ReadonlyArray<ItemRecord>
+}
+
 export interface StoredDefinition {
   /** The hash of its content, or a code workflow's name and version. */
   readonly key: string
@@ -184,6 +191,8 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
       run: RunRecord,
       changes: ReadonlyArray<Change>
     ) => Effect.Effect<void, RunAlreadyExists | PersistenceError>
+    /** Inserts runs with the rows that they have from the start, all or none: a root and those below it. */
+    readonly createTree: (runs: ReadonlyArray<RunRows>) => Effect.Effect<void, RunAlreadyExists | PersistenceError>
 
     /** Inserts or renews an engine's row. Inserting forgets those whose lease ended a day ago and that own no run. */
     readonly renewEngine: (engine: EngineRecord) => Effect.Effect<void, PersistenceError>
@@ -227,7 +236,8 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
 
     /**
      * Inserts into a run's inbox and sets its `readyAt` to now. An `Answer` needs its step to be a live row that waits
-     * and has no answer yet. Several pauses, unpauses or cancels are harmless.
+     * and has no answer yet. Several pauses, unpauses or cancels are harmless. A `Cancel` to a parked run that nobody
+     * owns makes it `cancelling`, so that `claimReady` finds it.
      */
     readonly send: (
       run: RunId,

@@ -47,6 +47,10 @@ export type Ownership = Pick<RunRecord, "owner" | "generation" | "recoveries" | 
 /** Neither ended nor parked: an engine may take it without being asked to. */
 export const isLive = (status: RunStatus): boolean => !isEnded(status) && status !== "needs_resume"
 
+/** The status of a run that a message reaches: what is parked is looked for again when it is to be cancelled. */
+export const statusAfter = (run: Pick<Fence, "status" | "owner">, message: InboxMessage): RunStatus =>
+  run.status === "needs_resume" && run.owner === null && message._tag === "Cancel" ? "cancelling" : run.status
+
 /**
  * I7, and a commit whose answer was lost is recognised: that is asked before ownership, since the commit itself may
  * have ended the run and with it the lease.

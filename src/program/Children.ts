@@ -13,7 +13,7 @@ import {
   stopChild
 } from "../engine/Child.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../engine/Step.ts"
-import { type AttemptRecord, noResult, type StepRecord, type Totals } from "../persistence/Records.ts"
+import { type AttemptRecord, noResult, type RunRecord, type StepRecord, type Totals } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Workflow } from "./Workflow.ts"
@@ -35,6 +35,8 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
     const { run } = branch
     const isNew = run.row(path) === undefined
     const reopen = isNew ? yield* run.inProcess(reopenableChild(run, path)) : undefined
+    const recordOf = (attempt: AttemptRecord) =>
+      newChild(branch, workflow, { path, payload: encoded, secrets }, attempt)
     const row = yield* step({
       branch,
       path,
@@ -46,24 +48,20 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
       timeout: null,
       heartbeat: null,
       failedAs: "failed",
-      dispatch: (_step, attempt) => dispatch(branch, workflow, { path, payload: encoded, secrets }, attempt, reopen),
-      attempt: (attempt) => runChild(branch, workflow, attempt),
+      dispatch: (_step, attempt) => dispatch(branch, recordOf, attempt, reopen),
+      attempt: (attempt) => runChild(branch, workflow, recordOf, attempt),
       stopped: (row) => stopChild(branch, row)
     })
     return yield* resultOf(branch, workflow, row)
   })
 
-const dispatch = (
+/** The record of an attempt's child; under the id that the attempt has, if it has one. */
+const newChild = (
   branch: Branch,
-  workflow: { readonly name: string; readonly version: string },
+  workflow: { readonly name: string; readonly version: string; readonly timeout: number | null },
   given: Pick<ChildRequest, "path" | "payload" | "secrets">,
-  attempt: AttemptRecord,
-  reopen: ReopenableChild | undefined
-): Dispatch => {
-  if (attempt.childRun !== null) return { attempt: {}, changes: [], started: Effect.void }
-  if (reopen !== undefined) {
-    return { attempt: { childRun: reopen.child, childEpoch: reopen.epoch }, changes: [], started: Effect.void }
-  }
+  attempt: AttemptRecord
+): RunRecord => {
   const { run } = branch
   const record = childRecord(run, {
     workflow: workflow.name,
@@ -72,25 +70,40 @@ const dispatch = (
     inputs: {},
     ...given,
     key: `${run.record.epoch}.${attempt.number}`,
-    settings: {}
+    settings: { runTimeout: workflow.timeout }
   })
-  return {
-    attempt: { childRun: record.id },
-    changes: run.host.children.create(record),
-    started: run.host.children.start(record)
+  return attempt.childRun === null ? record : { ...record, id: attempt.childRun }
+}
+
+type RecordOf = (attempt: AttemptRecord) => RunRecord
+
+const dispatch = (
+  { run }: Branch,
+  recordOf: RecordOf,
+  attempt: AttemptRecord,
+  reopen: ReopenableChild | undefined
+): Dispatch => {
+  if (attempt.childRun !== null) return { attempt: {}, changes: [], started: Effect.void }
+  if (reopen !== undefined) {
+    return { attempt: { childRun: reopen.child, childEpoch: reopen.epoch }, changes: [], started: Effect.void }
   }
+  const record = recordOf(attempt)
+  const { children } = run.host
+  return { attempt: { childRun: record.id }, changes: children.create(record), started: children.start(record) }
 }
 
 /** The child's end becomes the step's: the journal of the parent holds all that a replay needs. */
 const runChild = <S extends AnySchema, E extends AnySchema>(
   branch: Branch,
   workflow: Typed<S, E>,
+  recordOf: RecordOf,
   attempt: Attempt
 ): Effect.Effect<AttemptSuccess, AttemptFailure> => {
   const { childRun, childEpoch: epoch } = attempt.record
   const { path } = attempt.spec
   if (childRun === null) return Effect.dieMessage(`step ${path} was dispatched without a child`)
-  return Effect.flatMap(awaitChild({ branch, path, child: childRun, epoch }), (ended) =>
+  const dispatched = () => recordOf(attempt.record)
+  return Effect.flatMap(awaitChild({ branch, path, child: childRun, epoch, dispatched }), (ended) =>
     Effect.matchEffect(endOf(workflow, ended), {
       onSuccess: (value) => succeeded(workflow, value, ended.totals),
       onFailure: (error) => failedChild(workflow, error, ended.totals)

@@ -51,6 +51,10 @@ export interface Handle<P extends AnySchema, S extends AnySchema, E extends AnyS
   ) => Effect.Effect<Option.Option<RunState<S["Type"], E["Type"]>>, RunOfOtherWorkflow | PersistenceError, Persistence>
   /** Asks a run to end: it takes back what has an undo, and ends cancelled. Asking twice changes nothing. */
   readonly cancel: (target: RunTarget, reason?: string) => Effect.Effect<void, RunAlreadyEnded | Unknown, Persistence>
+  /** Asks a run, and those below it, to begin nothing further until it is let go on. Asking twice changes nothing. */
+  readonly pause: (target: RunTarget) => Effect.Effect<void, RunAlreadyEnded | Unknown, Persistence>
+  /** Lets a paused run go on; what came meanwhile, answers and deadlines, takes effect then. */
+  readonly unpause: (target: RunTarget) => Effect.Effect<void, RunAlreadyEnded | Unknown, Persistence>
   /** Sends a signal; one that nobody waits for yet is kept. */
   readonly signal: <A extends AnySchema>(
     target: RunTarget,
@@ -100,6 +104,8 @@ const handle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R
     ),
   poll: (target) => poll(shape, target),
   cancel: (target, reason) => Effect.flatMap(find(shape, target), ({ id }) => Client.cancel(id, reason)),
+  pause: (target) => Effect.flatMap(find(shape, target), ({ id }) => Client.pause(id)),
+  unpause: (target) => Effect.flatMap(find(shape, target), ({ id }) => Client.unpause(id)),
   signal: (target, signal, value) =>
     Effect.flatMap(encode(signal.payload, value), (encoded) =>
       Effect.flatMap(find(shape, target), ({ id }) => Client.signal(id, signal.name, encoded))

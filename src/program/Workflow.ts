@@ -50,6 +50,8 @@ export interface Workflow<Name extends string, P extends AnySchema, S extends An
   readonly payload: P
   readonly success: S
   readonly error: E
+  /** Longest time of a run, ms; null: no limit. */
+  readonly timeout: number | null
   /** Lets an engine run the workflow. The body's requirements become the layer's. */
   readonly toLayer: <R = never>(
     body: (payload: P["Type"]) => Effect.Effect<S["Type"], E["Type"], R>
@@ -108,6 +110,7 @@ export const make = <
     payload: shape.payload,
     success: shape.success,
     error: shape.error,
+    timeout: shape.timeout,
     toLayer: (body) => register(shape, body),
     client: storeHandle(shape),
     ...engineHandle(shape)

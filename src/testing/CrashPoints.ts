@@ -13,6 +13,7 @@ import { Persistence, PersistenceError } from "../persistence/Persistence.ts"
 export type WriteName =
   | "commit"
   | "create"
+  | "createTree"
   | "renewEngine"
   | "expireEngine"
   | "claim"
@@ -130,6 +131,7 @@ export const intercept = (store: PersistenceService, { write, read }: Intercepto
     commit: (commit) => write("commit", store.commit(commit)),
     create: (run) => write("create", store.create(run)),
     createWith: (run, changes) => write("create", store.createWith(run, changes)),
+    createTree: (runs) => write("createTree", store.createTree(runs)),
     renewEngine: (engine) => write("renewEngine", store.renewEngine(engine)),
     expireEngine: (engine, leaseUntil) => write("expireEngine", store.expireEngine(engine, leaseUntil)),
     claim: (run, options) => write("claim", store.claim(run, options)),

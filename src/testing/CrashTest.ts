@@ -139,7 +139,7 @@ class CrashTest {
   #loseAnswer(at: number, moment: "unanswered" | "refused", expected: RunTree): Effect.Effect<void, PersistenceError> {
     return Effect.gen(this, function* () {
       const memory = yield* MemoryPersistence.make()
-      const only = ["commit", "create", "claim", "release", "reopen"] as const
+      const only = ["commit", "create", "createTree", "claim", "release", "reopen"] as const
       const store = crashing(memory.service, { at, moment, only })
       const executions: Array<Execution> = []
       const began = (execution: Execution) => executions.push(execution)

@@ -13,6 +13,7 @@ import { SchemaResolver, WorkflowResolver } from "../action/Resolvers.ts"
 import { Engine } from "../engine/Engine.ts"
 import { defaults, EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
+import { asksToPause } from "../engine/Pause.ts"
 import { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import type { RunId, StepRecord } from "../persistence/Records.ts"
@@ -129,39 +130,67 @@ export const noOutputs = Layer.succeed(
 /** ms between two looks at what waits. */
 const lookInterval = 40
 
+/** What is done to a program's runs from outside. */
+export type People = Pick<TestProgram, "answers" | "cancelAt" | "pauseAt">
+
 /**
- * Answers gates, and cancels, as the program says, until it is interrupted. What the store refuses (a crash test's
+ * Answers gates, cancels and pauses, as the program says, until it is interrupted. What the store refuses (a crash test's
  * failure, a run that has just ended) is tried again at the next look.
  */
-export const actAsPeople = (program: TestProgram, store: PersistenceService): Effect.Effect<void> =>
+export const actAsPeople = (program: People, store: PersistenceService): Effect.Effect<void> =>
   Effect.suspend(() => {
     const seen = new Map<string, number>()
     return Effect.forever(Effect.zipRight(Effect.ignore(lookOnce(program, store, seen)), Effect.sleep(lookInterval)))
   })
 
-/** A step has been at work this long, ms, when a run is cancelled: whatever else is going on has come to rest. */
-const restBeforeCancel = 300
+/** A step has been at work this long, ms, when its run is cancelled or paused: whatever else goes on has come to rest. */
+const restBefore = 300
 
-/** `seen`: since when the step is at work at which the run is to be cancelled. */
-const lookOnce = (program: TestProgram, store: PersistenceService, seen: Map<string, number>) =>
+/** How long a run stays paused, ms. */
+const pauseTime = 1_000
+
+/** `seen`: since when the steps are at work at which something is to be done, and since when runs are paused. */
+const lookOnce = (program: People, store: PersistenceService, seen: Map<string, number>) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     for (const run of yield* store.list({ status: ["waiting", "running"], limit: 1_000 })) {
       for (const step of yield* store.steps(run.id)) {
         const answer = isOpenGate(step) ? answerTo(program, step, now) : undefined
         if (answer !== undefined) yield* Effect.ignore(store.send(run.id, answer, now))
-        if (step.name !== program.cancelAt || (step.status !== "running" && step.status !== "waiting")) continue
-        const since = seen.get(`${run.id} ${step.path}`) ?? now
-        seen.set(`${run.id} ${step.path}`, since)
-        const cancel = { _tag: "Cancel", reason: "user", text: "enough" } as const
-        if (now >= since + restBeforeCancel) yield* Effect.ignore(store.send(run.root, cancel, now))
+        const isAtWork = step.status === "running" || step.status === "waiting"
+        const isHere = isAtWork && (step.name === program.cancelAt || step.name === program.pauseAt)
+        if (!isHere || now < sinceWhen(seen, `${run.id} ${step.path}`, now) + restBefore) continue
+        if (step.name === program.cancelAt) {
+          yield* Effect.ignore(store.send(run.root, { _tag: "Cancel", reason: "user", text: "enough" }, now))
+        } else if (!seen.has(`paused at ${run.id} ${step.path}`)) {
+          seen.set(`paused at ${run.id} ${step.path}`, now)
+          yield* Effect.ignore(store.send(run.root, { _tag: "Pause" }, now))
+        }
+      }
+    }
+    if (program.pauseAt !== undefined) yield* unpause(store, seen, now)
+  })
+
+const sinceWhen = (seen: Map<string, number>, what: string, now: number): number => {
+  const since = seen.get(what) ?? now
+  seen.set(what, since)
+  return since
+}
+
+const unpause = (store: PersistenceService, seen: Map<string, number>, now: number) =>
+  Effect.gen(function* () {
+    for (const run of yield* store.list({ parent: null, status: ["waiting", "running", "pending"], limit: 100 })) {
+      const { inbox } = yield* store.load(run.id)
+      if (!asksToPause(inbox)) seen.delete(`paused ${run.id}`)
+      else if (now >= sinceWhen(seen, `paused ${run.id}`, now) + pauseTime) {
+        yield* Effect.ignore(store.send(run.id, { _tag: "Unpause" }, now))
       }
     }
   })
 
 const isOpenGate = (step: StepRecord): boolean => step.kind === "gate" && step.status === "waiting" && !step.superseded
 
-const answerTo = (program: TestProgram, step: StepRecord, now: number) => {
+const answerTo = (program: People, step: StepRecord, now: number) => {
   const scripted = program.answers[step.gate?.prompt ?? ""]
   if (scripted === undefined || now < (step.startedAt ?? 0) + scripted.after) return undefined
   const { approved, feedback = null, selections = [] } = scripted

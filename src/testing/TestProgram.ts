@@ -22,6 +22,8 @@ export interface TestProgram extends KnownProgram {
   readonly answers: Readonly<Record<string, ScriptedAnswer>>
   /** The run is cancelled while this step runs, or waits; the action should hang. */
   readonly cancelAt?: string
+  /** The run is paused while this step runs, or waits, and goes on a second after that. */
+  readonly pauseAt?: string
   readonly options: StartOptions
 }
 

@@ -2,6 +2,7 @@
  * What an option's value means once its shape is known: numbers, durations, truth values, texts, lists, maps and
  * conditions. Each function reports what does not fit, under the option's name, and then gives undefined.
  */
+import { durationHint, readDuration } from "./Duration.ts"
 import type { ActionRef, Condition, GateOptions, OnFail, Texts, Value } from "./Definition.ts"
 import { type Cursor, shown } from "./ParserCursor.ts"
 import type { Entry, Raw } from "./ParserValues.ts"
@@ -57,18 +58,13 @@ const cited = (raw: Raw): string => {
   return raw.kind === "dotted" ? shown(`${raw.left}.${raw.right}`) : "this"
 }
 
-const duration = /^([0-9]+)(ms|s|m|h)?$/
-const millisPer: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** Milliseconds of `30s`, `5ms`, `2m`, `1h`, quoted or bare; a bare integer counts seconds. */
+/** Milliseconds of a duration, quoted or bare. */
 export const millis = (cursor: Cursor, raw: Raw, name: string): number | undefined => {
   if (raw.kind === "list" || raw.kind === "map") return wrongShape(cursor, raw, name, "a duration")
-  const parts = raw.kind === "scalar" ? duration.exec(raw.text) : null
-  if (parts === null) {
-    const hint = "write an integer and `ms`, `s`, `m` or `h`, such as `30s`; a bare integer counts seconds"
-    return fail(cursor, raw, "not-a-duration", `\`${name}\` must be a duration, not ${cited(raw)}`, hint)
+  const value = raw.kind === "scalar" ? readDuration(raw.text) : undefined
+  if (value === undefined) {
+    return fail(cursor, raw, "not-a-duration", `\`${name}\` must be a duration, not ${cited(raw)}`, durationHint)
   }
-  const value = Number(parts[1]) * (millisPer[parts[2] ?? "s"] ?? 0)
   return value <= Number.MAX_SAFE_INTEGER
     ? value
     : fail(cursor, raw, "out-of-range", `\`${name}\` is too long`, "a duration has at most 2^53 - 1 milliseconds")

@@ -161,6 +161,31 @@ describe("the live tree", () => {
   })
 })
 
+describe("the live tree of a run that is paused", () => {
+  const waiting = (isPaused: boolean, run = root): EngineEvent => ({
+    _tag: "RunWaiting",
+    timestamp: 4_000,
+    run,
+    on: ["paused"],
+    isPaused
+  })
+
+  it("says so below its steps, within the lines that there are, until it goes on", () => {
+    const tree = treeOf(started("/a"), completed("/a"), started("/b"), completed("/b"), waiting(true))
+    expect(lines(tree)).toEqual(["  + a  completed  2.5s", "  + b  completed  2.5s", "  ? paused"])
+    expect(lines(tree, { rows: 2 })).toHaveLength(2)
+    tree.apply({ _tag: "RunResumed", timestamp: 5_000, run: root, epoch: 1 })
+    expect(lines(tree)).toHaveLength(2)
+  })
+
+  it("does not where it only waits, nor for a run below it", () => {
+    const tree = treeOf(started("/a"), waiting(false))
+    tree.attach(child, root, stepPath("/a"))
+    tree.apply(waiting(true, child))
+    expect(lines(tree)).toEqual(["  > a  running  5.0s"])
+  })
+})
+
 describe("texts for people", () => {
   it("are durations of four sizes", () => {
     expect([0, 999, 1_000, 59_940, 59_960, 60_000, 3_599_400, 3_600_000, 90_000_000].map(duration)).toEqual([

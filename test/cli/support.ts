@@ -184,6 +184,10 @@ export interface Shown {
     readonly cancelReason: string | null
     readonly startedAt: number | null
     readonly endedAt: number | null
+    readonly blockedOn: ReadonlyArray<{ readonly _tag: string; readonly name: string }>
+    readonly owner: string | null
+    readonly parentRunId: string | null
+    readonly forkedFrom: { readonly runId: string; readonly path: string } | null
   }
   readonly steps: ReadonlyArray<{
     readonly path: string

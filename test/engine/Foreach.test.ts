@@ -5,7 +5,10 @@ import * as FiberId from "effect/FiberId"
 import { type ActionCall, ActionFailed, type Executor } from "../../src/action/Action.ts"
 import { type Item, type ItemEdge, type ItemProvider, ItemProviderFailed } from "../../src/action/ItemProvider.ts"
 import * as Client from "../../src/engine/Client.ts"
+import { Engine } from "../../src/engine/Engine.ts"
+import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
+import { loseEngines } from "../../src/testing/ProgramRunner.ts"
 import { action, awaitEnd, isEvent, layerOf, runIn, start, watch, type World } from "./TestEngine.ts"
 
 const ok = action(() => ({}))
@@ -443,6 +446,48 @@ describe("an ordered foreach", () => {
       )
       expect(order).toEqual(["1", "2", "3"])
       expect(end.warnings).toEqual(["the items' dependencies have a cycle: 1 -> 2 -> 3 -> 1; the last edge is dropped"])
+    })
+  )
+})
+
+describe("a foreach with skip_dependents whose engine died after an item had failed", () => {
+  it.live("skips what is reported only afterwards and depends on that item, directly or not", () =>
+    Effect.gen(function* () {
+      const memory = yield* MemoryPersistence.make()
+      const h = held()
+      let items = [item("1"), item("2")]
+      let edges: ReadonlyArray<ItemEdge> = []
+      const p: ItemProvider = { ordered: true, items: () => Effect.sync(() => ({ items, edges })) }
+      const world: World = { actions: { a: h.execute }, workflows: [sub], providers: { p } }
+      const text = each("max_parallel = 2 ordered = true on_child_fail = skip_dependents")
+      const { id, snapshot } = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const watched = yield* watch
+          const id = yield* start(text)
+          yield* h.began("2")
+          yield* h.fail("1")
+          yield* watched.until(isEvent("FanOutItemCompleted"))
+          return { id, snapshot: memory.snapshot() }
+        })
+      ).pipe(Effect.provide(layerOf(world, memory.service)))
+      items = [...items, item("3"), item("4"), item("5")]
+      edges = [edge("1", "3"), edge("3", "4")]
+      const copy = yield* MemoryPersistence.make({ from: snapshot })
+      yield* loseEngines(copy.service)
+      yield* h.succeed("2")
+      yield* h.succeed("5")
+      const run = Effect.flatMap(Engine, (engine) => engine.await(id))
+      expect((yield* Effect.provide(run, layerOf(world, copy.service))).status).toBe("failed")
+      const found = yield* copy.service.items(id)
+      expect(statuses(found)).toEqual(["1 failed", "2 completed", "3 skipped", "4 skipped", "5 completed"])
+      expect(found.map(({ error }) => error).slice(2, 4)).toEqual(["skipped: '1' failed", "skipped: '1' failed"])
+      expect((yield* copy.service.steps(id))[0]?.fanOut).toEqual({
+        total: 5,
+        completed: 2,
+        failed: 1,
+        skipped: 2,
+        running: 0
+      })
     })
   )
 })

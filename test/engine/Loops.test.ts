@@ -1,8 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Executor } from "../../src/action/Action.ts"
+import * as Client from "../../src/engine/Client.ts"
+import { Engine } from "../../src/engine/Engine.ts"
+import type { Change } from "../../src/persistence/Journal.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
-import { action, layerOf, runIn, runToEnd } from "./TestEngine.ts"
+import { Persistence, type PersistenceService } from "../../src/persistence/Persistence.ts"
+import type { RunId } from "../../src/persistence/Records.ts"
+import { action, layerOf, runIn, runToEnd, start, type World } from "./TestEngine.ts"
 
 const ok = action(() => ({}))
 
@@ -184,6 +189,64 @@ describe("the iteration", () => {
     })
   )
 })
+
+describe("the round that a run is in", () => {
+  it.live("stays in its record over a replay: what a resume comes through is not written again", () =>
+    Effect.gen(function* () {
+      const memory = yield* MemoryPersistence.make()
+      const rounds: Array<number> = []
+      const note = (changes: ReadonlyArray<Change>) => {
+        for (const change of changes) {
+          if (change._tag === "Run" && change.patch.iteration !== undefined) rounds.push(change.patch.iteration)
+        }
+      }
+      const commits: PersistenceService = {
+        ...memory.service,
+        createWith: (run, changes) => {
+          note(changes)
+          return memory.service.createWith(run, changes)
+        },
+        commit: (commit) => {
+          note(commit.changes)
+          return memory.service.commit(commit)
+        }
+      }
+      const world: World = { actions: { a: action(() => ({ markers: ["m"] })) }, settings: { linger: 1 } }
+      const text = `workflow w {
+        do { max_iterations = 2 on_max_iter = continue
+          call a
+          do { max_iterations = 3 on_max_iter = continue call a gate human_review {} } while a.m
+        } while a.m
+      }`
+      yield* Effect.gen(function* () {
+        const engine = yield* Engine
+        const id = yield* start(text)
+        for (let n = 1; n <= 5; n++) {
+          const waiting = yield* engine.awaitRelease(id)
+          expect([waiting.status, waiting.iteration]).toEqual(["waiting", ((n - 1) % 3) + 1])
+          yield* Client.answer(id, { approved: true })
+          yield* untilPassed(id, n)
+        }
+        yield* engine.awaitRelease(id)
+        yield* Client.answer(id, { approved: true })
+        expect((yield* engine.await(id)).iteration).toBe(0)
+      }).pipe(Effect.provide(layerOf(world, commits)))
+      expect(rounds).toEqual([1, 2, 3, 1, 2, 1, 2, 3, 2, 0])
+    })
+  )
+})
+
+/** Waits until a run has been at so many gates, and is at the next. */
+const untilPassed = (id: RunId, count: number) =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    for (;;) {
+      const gates = (yield* persistence.steps(id)).filter(({ kind }) => kind === "gate")
+      const { status } = yield* persistence.get(id)
+      if (gates.length > count && gates.at(-1)?.status === "waiting" && status === "waiting") return
+      yield* Effect.sleep(2)
+    }
+  })
 
 describe("if and unless", () => {
   it.live("take a marker of a step's most recent result or a boolean input, and record what they took", () =>

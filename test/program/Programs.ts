@@ -10,6 +10,7 @@ import type { PersistenceError, PersistenceService, RunNotFound } from "../../sr
 import type { RunId } from "../../src/persistence/Records.ts"
 import * as Action from "../../src/program/Action.ts"
 import * as Workflow from "../../src/program/Workflow.ts"
+import { actAsPeople } from "../../src/testing/ProgramRunner.ts"
 import type { Began, TypedProgram } from "../../src/testing/TypedProgram.ts"
 
 class SoldOut extends Schema.TaggedError<SoldOut>()("SoldOut", { item: Schema.String }) {}
@@ -116,6 +117,49 @@ const signalsOf = (
     const { last, sent } = yield* signalsOf(continuedAs, store)
     return { last, sent: taken.length + sent }
   })
+
+/** Pauses the run at the top while an action has been at work for a while in it or below, and lets it go on later. */
+const paused = (_run: RunId, store: PersistenceService): Effect.Effect<void> =>
+  actAsPeople({ answers: {}, pauseAt: "book" }, store)
+
+/** Each run of the chain is paused before it continues. */
+const pausedChain = (): TypedProgram => {
+  const { Relay, layer } = relayWorkflow()
+  return {
+    name: "a pause of each run of a chain, which comes to where it would continue",
+    start: Relay.start(1),
+    layer,
+    meanwhile: paused
+  }
+}
+
+/** The parent knows the first run of the chain; the pause is for the one that it has come to. */
+const pausedParent = (): TypedProgram => {
+  const { Relay, layer } = relayWorkflow()
+  const Parent = Workflow.make("parent", { payload: Schema.Void, success: Schema.Int })
+  const parent = Parent.toLayer(() => Effect.orDie(Workflow.child(Relay, 1)))
+  return {
+    name: "a pause of a parent, for each run of its child's chain",
+    start: Parent.start(undefined),
+    layer: (began) => Layer.merge(parent, layer(began)),
+    meanwhile: paused
+  }
+}
+
+const relayWorkflow = () => {
+  const Relay = Workflow.make("relay", { payload: Schema.Int, success: Schema.Int })
+  const layer = (began: Began) =>
+    Layer.provide(
+      Relay.toLayer((round) =>
+        Effect.gen(function* () {
+          yield* book(`round ${round}`, 700)
+          return round === 3 ? round : yield* Workflow.continueAsNew(Relay, round + 1)
+        }).pipe(Effect.orDie)
+      ),
+      actions(began)
+    )
+  return { Relay, layer }
+}
 
 /** A completed child is taken back by its parent, a failed one by itself. */
 const parentOfLegs = (): TypedProgram => {
@@ -263,6 +307,14 @@ export const programs: ReadonlyArray<TypedProgram> = [
       yield* book("none")
     })
   ),
+
+  single(
+    "a pause while a booking is under way that fails, with undos that have to wait for it",
+    Effect.all([booked("a"), booked("b"), booked("none", 700)]),
+    { meanwhile: paused }
+  ),
+  pausedChain(),
+  pausedParent(),
   parentOfLegs(),
   counting(),
   countingChild(),

@@ -1,10 +1,11 @@
 /** `resume`: goes on with a run, or opens one that ended again. */
 import * as Effect from "effect/Effect"
 import { resume } from "../../engine/Resume.ts"
-import { UsageError } from "../CliError.ts"
+import { CommandFailed, UsageError } from "../CliError.ts"
 import { argument, defineCommand, flag, text } from "../CommandLine.ts"
 import { goOn } from "../GoOn.ts"
-import { dbOption, existingDatabase, homeOption, onWaitingOption } from "../Home.ts"
+import { howToUnpause } from "../Hints.ts"
+import { dbArgument, dbOption, existingDatabase, homeOption, onWaitingOption } from "../Home.ts"
 import { findRun, storeLayer } from "../Session.ts"
 
 export const command = defineCommand({
@@ -43,7 +44,11 @@ export const command = defineCommand({
             : undefined
       return yield* Effect.gen(function* () {
         const run = yield* findRun(wanted)
-        return yield* goOn(run, resume(run.id, mode), { json, yes, home, database, onWaiting })
+        const hint = howToUnpause(run.id, yield* dbArgument(database))
+        const resumed = Effect.catchTag(resume(run.id, mode), "RunPaused", ({ message }) =>
+          Effect.fail(new CommandFailed({ message, hint }))
+        )
+        return yield* goOn(run, resumed, { json, yes, home, database, onWaiting })
       }).pipe(Effect.provide(storeLayer(database)))
     })
 })

@@ -5,6 +5,7 @@ import { EngineConfig } from "../../engine/EngineConfig.ts"
 import { checkInputs, type StartOptions, WorkflowFiles } from "../../engine/interpreter/WorkflowFiles.ts"
 import type { Texts } from "../../workflow/Definition.ts"
 import { hasErrors } from "../../workflow/Diagnostic.ts"
+import { durationHint, readDuration } from "../../workflow/Duration.ts"
 import { check, showDiagnostics } from "../Check.ts"
 import { CommandFailed, UsageError } from "../CliError.ts"
 import { argument, defineCommand, flag, text, texts } from "../CommandLine.ts"
@@ -32,6 +33,7 @@ export const command = defineCommand({
   options: {
     input: texts("input", "NAME=VALUE", "an input of the workflow"),
     dryRun: flag("dry-run", "run no scripts, approve all gates, and tell actions that it is a dry run"),
+    timeout: text("timeout", "DURATION", "the longest time of the whole run, such as 90s or 2h; then it fails"),
     yes: flag("yes", "approve gates without asking, also after a resume"),
     detach: flag("detach", "only create the run, for a worker to take up, and print its id"),
     key: text("idempotency-key", "KEY", "there is at most one run of the workflow for a key"),
@@ -40,7 +42,7 @@ export const command = defineCommand({
     home: homeOption,
     json: flag("json", "print events as NDJSON, the result last")
   },
-  run: ({ target: name, input, dryRun, yes, detach: isDetached, key, onWaiting, db, home, json }) =>
+  run: ({ target: name, input, dryRun, timeout, yes, detach: isDetached, key, onWaiting, db, home, json }) =>
     Effect.gen(function* () {
       if (isDetached && onWaiting !== undefined) {
         const hint = "give it to `millrace work`, or write `onWaiting` into the configuration"
@@ -48,6 +50,7 @@ export const command = defineCommand({
       }
       if (key === "") return yield* new UsageError({ message: "the idempotency key is empty" })
       const inputs = yield* readInputs(input)
+      const runTimeout = timeout === undefined ? null : yield* readTimeout(timeout)
       const { diagnostics, parsed, target } = yield* check(name, { home })
       showDiagnostics(diagnostics)
       const { definition } = parsed
@@ -55,7 +58,7 @@ export const command = defineCommand({
       yield* checkInputs(definition, inputs)
       const { project } = target
       const database = databaseOf(project.home, db)
-      const settings = { workingDirectory: process.cwd(), values: contextOf(target, yes) }
+      const settings = { workingDirectory: process.cwd(), values: contextOf(target, yes), runTimeout }
       const options: StartOptions = { inputs, dryRun, settings, ...(key === undefined ? {} : { idempotencyKey: key }) }
       if (isDetached) {
         return yield* detach(definition, options, { json, database }).pipe(
@@ -89,5 +92,11 @@ const readInputs = (words: ReadonlyArray<string>): Effect.Effect<Texts, UsageErr
     }
     return Effect.succeed(Object.fromEntries(inputs))
   })
+
+const readTimeout = (word: string): Effect.Effect<number, UsageError> => {
+  const millis = readDuration(word)
+  if (millis !== undefined && millis > 0 && millis <= Number.MAX_SAFE_INTEGER) return Effect.succeed(millis)
+  return Effect.fail(new UsageError({ message: `--timeout needs a duration, not '${word}'`, hint: durationHint }))
+}
 
 const refuse = (message: string) => Effect.fail(new UsageError({ message }))

@@ -12,6 +12,7 @@ import { duration, inline, moment, shorten, writeError, writeLine, writeTable } 
 import { runJson } from "../RunJson.ts"
 import { readPage } from "../RunPage.ts"
 import { findRun, questionLayer } from "../Session.ts"
+import { type Blocker, blockersOf, statusOf } from "../Summary.ts"
 import { readSince } from "../Times.ts"
 
 const defaultLimit = 50
@@ -123,8 +124,10 @@ const headings = ["RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", ""]
 const row = (run: RunRecord): ReadonlyArray<string> => [
   run.id,
   shorten(inline(run.workflow), 40),
-  run.status.replace("_", " "),
+  statusOf(run),
   moment(run.startedAt),
   run.startedAt === null ? "" : duration((run.endedAt ?? Date.now()) - run.startedAt),
-  shorten(inline(run.error ?? run.blockedOn.map(({ name }) => name).join(", ")), 60)
+  shorten(run.error === null ? namesOf(blockersOf(run)) : inline(run.error), 60)
 ]
+
+const namesOf = (blockers: ReadonlyArray<Blocker>): string => blockers.map(({ name }) => name).join(", ")

@@ -1,6 +1,6 @@
 /** `show`: a run, its steps and its items. */
 import * as Effect from "effect/Effect"
-import { openGates } from "../../engine/Client.ts"
+import { gatesToAnswer } from "../../engine/Client.ts"
 import * as Runs from "../../engine/Runs.ts"
 import type { Persistence, PersistenceError, RunNotFound } from "../../persistence/Persistence.ts"
 import {
@@ -14,12 +14,12 @@ import {
 import { shownRun } from "../../persistence/Redaction.ts"
 import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
-import { howToAnswer } from "../Hints.ts"
+import { howToGoOn } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { duration, hasColor, inline, type Paint, paintFor, plural, shorten, writeLine } from "../Output.ts"
-import { itemJson, runJson, stepJson } from "../RunJson.ts"
+import { itemJson, originOf, runJson, stepJson } from "../RunJson.ts"
 import { findRun, questionLayer } from "../Session.ts"
-import { styleOf } from "../Summary.ts"
+import { statusOf, styleOf } from "../Summary.ts"
 
 export const command = defineCommand({
   name: "show",
@@ -51,7 +51,7 @@ const showJson = (run: RunRecord): Effect.Effect<void, ShowError, Persistence> =
     const steps = yield* Runs.steps(run.id)
     const items = yield* Runs.items(run.id)
     const json = {
-      run: runJson(run),
+      run: { ...runJson(run), forkedFrom: originOf(steps) },
       steps: steps.filter(({ kind }) => isUserStep(kind)).map((step) => stepJson(run, step)),
       items: items.map(itemJson)
     }
@@ -61,7 +61,8 @@ const showJson = (run: RunRecord): Effect.Effect<void, ShowError, Persistence> =
 const showText = (run: RunRecord, waits: ReadonlyArray<string>): Effect.Effect<void, ShowError, Persistence> =>
   Effect.gen(function* () {
     const paint = paintFor(hasColor(process.stdout))
-    for (const line of head(run, paint)) writeLine(line)
+    const origin = originOf(yield* Runs.steps(run.id))
+    for (const line of head(run, origin, paint)) writeLine(line)
     writeLine("")
     for (const line of yield* stepLines(run, 1, paint)) writeLine(line)
     if (waits.length > 0) writeLine("")
@@ -69,24 +70,24 @@ const showText = (run: RunRecord, waits: ReadonlyArray<string>): Effect.Effect<v
   })
 
 /** Gates as whoever answers them needs them, from their rows: they wait also while other steps are at work. */
-const waitLines = (
-  run: RunRecord,
-  database: string
-): Effect.Effect<ReadonlyArray<string>, PersistenceError, Persistence> =>
+const waitLines = (run: RunRecord, database: string): Effect.Effect<ReadonlyArray<string>, ShowError, Persistence> =>
   Effect.gen(function* () {
     if (isEnded(run.status)) return []
-    const gates = yield* openGates(run)
-    const waits = shownRun(run).blockedOn.filter(({ _tag }) => _tag !== "gate")
-    const others = waits.map(({ name }) => `it waits for ${inline(name)}`)
-    return gates.length === 0 ? others : [...others, ...howToAnswer(run, gates, yield* dbArgument(database))]
+    const gates = yield* gatesToAnswer(run)
+    const { blockedOn } = shownRun(run)
+    const others = blockedOn.filter(({ _tag }) => _tag !== "gate" && _tag !== "paused")
+    const lines = others.map(({ name }) => `it waits for ${inline(name)}`)
+    const isForOthers = gates.length > 0 || blockedOn.some(({ _tag }) => _tag === "paused")
+    return isForOthers ? [...lines, ...howToGoOn(run, gates, yield* dbArgument(database))] : lines
   })
 
-const head = (run: RunRecord, paint: Paint): ReadonlyArray<string> => {
+const head = (run: RunRecord, origin: ReturnType<typeof originOf>, paint: Paint): ReadonlyArray<string> => {
   const title = run.title === "" || run.title === run.workflow ? "" : ` (${inline(run.title)})`
   const rows: ReadonlyArray<readonly [string, string | null]> = [
     ["run", run.id],
     ["workflow", `${inline(run.workflow)}${title}${run.dryRun ? ", dry run" : ""}`],
-    ["status", paint(styleOf(run.status), run.status.replace("_", " "))],
+    ["status", paint(styleOf(run.status), statusOf(run))],
+    ["forked", origin === null ? null : `from ${origin.runId} at ${inline(origin.path)}`],
     ["parent", run.parent === null ? null : `${run.parent.run} ${inline(run.parent.path)}`],
     ["continues", run.continues === null ? null : run.continues.previous],
     ["went on as", run.continuedAs],

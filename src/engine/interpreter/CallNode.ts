@@ -53,9 +53,9 @@ export const callSpec = (
     failedAs: node.onFail?._tag === "Continue" ? ("skipped" as const) : ("failed" as const)
   }
   const row = self.run.row(path)
-  // What has ended is returned from the journal: its executor need not exist any more.
-  if (row !== undefined && isTerminal(row.status)) {
-    return Effect.succeed({ ...base, role: row.role, attempt: () => Effect.dieMessage(`${path} has ended`) })
+  // What has ended is returned from the journal, and what is stopped does not begin: neither needs its executor.
+  if (branch.stopReason !== undefined || (row !== undefined && isTerminal(row.status))) {
+    return Effect.succeed({ ...base, role: row?.role ?? null, attempt: neverBegins(path) })
   }
   const found = self.services.executors.find(node.action, self.definition.name, pluginDirsOf(self, node))
   const specOf = (executor: FoundExecutor): Effect.Effect<StepSpec> =>
@@ -199,24 +199,30 @@ const onFailSpec = (
 ): Effect.Effect<StepSpec> => {
   const { run, services, definition, visible } = self
   const name = actionStepKey(action)
+  const base = {
+    branch,
+    path,
+    kind: "call" as const,
+    name,
+    retries: 0,
+    delay: () => Effect.succeed(0),
+    timeout: run.record.settings.stepTimeout,
+    heartbeat: null,
+    failedAs: "failed" as const
+  }
+  if (branch.stopReason !== undefined) return Effect.succeed({ ...base, role: null, attempt: neverBegins(path) })
   return services.executors.find(action, definition.name, run.record.settings.pluginDirs).pipe(
     Effect.map((found): StepSpec => {
       const options = { ...plainCall(name, definition.name), ref: action, inputs: extra, model: found.model }
       return {
-        branch,
-        path,
-        kind: "call",
-        name,
+        ...base,
         role: found.role ?? "actor",
         canCommit: found.canCommit ?? false,
-        retries: 0,
-        delay: () => Effect.succeed(0),
-        timeout: run.record.settings.stepTimeout,
-        heartbeat: null,
-        failedAs: "failed",
         attempt: (attempt) => executeAction(attempt, found.execute, options, visible, services.outputs)
       }
     }),
     Effect.catchAll((error) => run.misfit(error.message))
   )
 }
+
+const neverBegins = (path: StepPath) => () => Effect.dieMessage(`${path} has ended, or never begins`)

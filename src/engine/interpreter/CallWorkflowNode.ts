@@ -35,7 +35,7 @@ export const callWorkflowNode = (
 ): Effect.Effect<void> => {
   const path = branch.at(key)
   const row = self.run.row(path)
-  const isOver = row !== undefined && isTerminal(row.status)
+  const isOver = branch.stopReason !== undefined || (row !== undefined && isTerminal(row.status))
   const prepared = isOver ? Effect.succeed(nothing) : prepare(self, node, branch, path)
   return Effect.flatMap(prepared, (child) => {
     const ended = step({
@@ -72,8 +72,11 @@ interface PreparedChild {
 
 const noDispatch = (): Dispatch => ({ attempt: {}, changes: [], started: Effect.void })
 
-/** Of a step that has ended: never used. */
-const nothing: PreparedChild = { dispatch: noDispatch, attempt: () => Effect.dieMessage("the step has ended") }
+/** Of a step that has ended, or is being stopped: never used. */
+const nothing: PreparedChild = {
+  dispatch: noDispatch,
+  attempt: () => Effect.dieMessage("the step has ended, or never begins")
+}
 
 const unusable = (message: string): PreparedChild => ({
   dispatch: noDispatch,
@@ -195,12 +198,16 @@ const runChild = (
   const { childRun: child, childEpoch: epoch } = attempt.record
   if (child === null) return Effect.dieMessage(`step ${attempt.spec.path} was dispatched without a child`)
   const dispatched = record === undefined ? {} : { dispatched: () => record(attempt.record) }
-  return Effect.flatMap(awaitChild({ branch, path: attempt.spec.path, child, epoch, ...dispatched }), (ended) => {
-    const { totals } = ended
-    if (ended.status !== "completed") {
-      return Effect.fail({ message: ended.error ?? `child run ${ended.id} was ${ended.status}`, totals })
+  const { deadline } = attempt
+  return Effect.flatMap(
+    awaitChild({ branch, path: attempt.spec.path, child, epoch, deadline, ...dispatched }),
+    (ended) => {
+      const { totals } = ended
+      if (ended.status !== "completed") {
+        return Effect.fail({ message: ended.error ?? `child run ${ended.id} was ${ended.status}`, totals })
+      }
+      const output = readOutput(ended.result)
+      return Effect.succeed({ result: resultOf(output), value: output, totals })
     }
-    const output = readOutput(ended.result)
-    return Effect.succeed({ result: resultOf(output), value: output, totals })
-  })
+  )
 }

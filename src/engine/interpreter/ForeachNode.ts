@@ -17,7 +17,7 @@ import { itemsOf, itemVariables } from "./ItemSource.ts"
 
 export const foreachNode = (self: Interpreter, node: ForeachNode, key: string, branch: Branch): Effect.Effect<void> => {
   const row = self.run.row(branch.at(key))
-  const isOver = row !== undefined && isTerminal(row.status)
+  const isOver = branch.stopReason !== undefined || (row !== undefined && isTerminal(row.status))
   const resolved = isOver ? Effect.succeed(undefined) : resolveChild(self, node.workflow)
   return Effect.flatMap(resolved, (child: ResolvedChild | undefined) =>
     fanOutStep(self, branch, key, { kind: "foreach", name: node.name }, (attempt) => {

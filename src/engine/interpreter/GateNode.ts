@@ -22,7 +22,8 @@ export const gateNode = (self: Interpreter, node: GateNode, key: string, branch:
     const row = run.row(path)
     if (row !== undefined && isTerminal(row.status)) return leaveGate(self, row)
     const resolver = services.resolvers.get(node.name)
-    if (resolver === undefined && !humanGates.has(node.name) && !run.record.dryRun) {
+    const isAsked = !humanGates.has(node.name) && !run.record.dryRun && branch.stopReason === undefined
+    if (resolver === undefined && isAsked) {
       return run.misfit(`no resolver for gate '${node.name}'`)
     }
     const options = run.record.dryRun ? [] : optionsOf(self, node)

@@ -25,7 +25,7 @@ export const whileNode = (
   const round = (i: number): Effect.Effect<LoopEnd | undefined> =>
     Effect.flatMap(loop.condition(i), (met) => {
       const end = loop.endAfter(i - 1, met)
-      return end === undefined ? loop.round(i, i + 1, () => round(i + 1)) : Effect.succeed(end)
+      return end === undefined ? loop.round(i, () => round(i + 1)) : Effect.succeed(end)
     })
   return loop.run(round(1))
 }
@@ -39,7 +39,7 @@ export const doWhileNode = (
 ): Effect.Effect<void> => {
   const loop = new Loop(self, node, key, branch, inherited)
   const round = (i: number): Effect.Effect<LoopEnd | undefined> =>
-    loop.round(i, i, () =>
+    loop.round(i, () =>
       Effect.flatMap(loop.condition(i), (met) => {
         const end = loop.endAfter(i, met)
         return end === undefined ? round(i + 1) : Effect.succeed(end)
@@ -88,20 +88,14 @@ class Loop {
     })
   }
 
-  /** A round's body, then what follows unless the body ended the run's; `next` is the condition behind it. */
-  round(i: number, next: number, follow: () => Effect.Effect<LoopEnd | undefined>): Effect.Effect<LoopEnd | undefined> {
+  /** A round's body, then what follows unless the body ended the run's. */
+  round(i: number, follow: () => Effect.Effect<LoopEnd | undefined>): Effect.Effect<LoopEnd | undefined> {
     return Effect.suspend(() => {
-      const isPast = this.self.run.row(this.#branch.at(`@${next}`)) !== undefined
-      if (!isPast) this.#showIteration(i)
+      this.self.run.showIteration(i)
       const round = this.#branch.child(`@${i}`, { iteration: i })
       const body = this.self.block(this.node.body, round, this.inherited)
       return Effect.flatMap(body, () => (this.self.ended ? Effect.succeed(undefined) : follow()))
     })
-  }
-
-  #showIteration(i: number): void {
-    const { run } = this.self
-    if (run.record.iteration !== i) run.append([{ _tag: "Run", patch: { iteration: i } }])
   }
 
   /** Why the loop goes no further after `rounds` rounds; a round is compared only if it would. */
@@ -124,10 +118,9 @@ class Loop {
     return Effect.flatMap(rounds, (ended) => {
       if (ended === undefined) return Effect.void
       const path = this.outer.at(this.key)
-      const isPast = this.self.run.row(path) !== undefined
       const value = decide({ branch: this.outer, path, kind: "loop", name: this.#name, decide: () => ended })
       return Effect.flatMap(value, (why) => {
-        if (!isPast) this.#showIteration(this.outer.iteration)
+        this.self.run.showIteration(this.outer.iteration)
         return this.#leave(why)
       })
     })

@@ -21,7 +21,7 @@ export type Transact = (
 ) => Effect.Effect<BatchResult["exits"], PersistenceError>
 
 export interface Request<A, E> extends Writer<A, E> {
-  /** A lease or a cancellation: these go first. */
+  /** A lease, a cancellation or a pause: these go first. */
   readonly urgent?: boolean
   /** Runs that it creates: no later write to one of those may overtake it. */
   readonly creates?: ReadonlyArray<RunId>

@@ -8,7 +8,7 @@ import type { Change, RunJournal } from "../Journal.ts"
 import { apply, emptyJournal } from "../Journal.ts"
 import type { ClaimReadyOptions, PersistenceService } from "../Persistence.ts"
 import { Persistence, PersistenceError, type RunAlreadyExists, RunNotFound } from "../Persistence.ts"
-import type { ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
+import type { InboxMessage, ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
 import { wakes } from "../Rules.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
@@ -54,6 +54,7 @@ export const make = (backend: SqlBackend): PersistenceService =>
 type Names =
   | "create"
   | "createWith"
+  | "createTree"
   | "commit"
   | "renewEngine"
   | "expireEngine"
@@ -77,6 +78,10 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
       return (commit.changes.some(wakes) ? waking : submit)({ run: commit.run, creates, write })
     },
     create: (run) => (run.owner === null ? waking : submit)(creating(run)),
+    createTree: (runs) => {
+      const write = (fences: Fences) => Writes.createTree(fences, runs)
+      return waking({ run: runs[0]?.run.id, creates: runs.map(({ run }) => run.id), write })
+    },
     createWith: (run, changes) => (changes.some(wakes) ? waking : submit)(creating(run, changes)),
     renewEngine: (engine) => submit({ run: undefined, urgent: true, write: () => Writes.renewEngine(engine) }),
     expireEngine: (engine, lease) => submit({ run: undefined, write: () => Writes.expireEngine(engine, lease) }),
@@ -89,7 +94,7 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
     reopen: (options) => submit({ run: options.run, write: (fences) => Writes.reopen(fences, options) }),
     send: (run, message, now) => {
       const write = (fences: Fences) => Writes.send(fences, run, message, now)
-      return waking({ run, urgent: message._tag === "Cancel", write })
+      return waking({ run, urgent: isUrgent(message), write })
     },
     setDismissed: (run, dismissed) => submit({ run, write: (fences) => Writes.setDismissed(fences, run, dismissed) }),
     storeDefinition: (definition, now) =>
@@ -104,6 +109,9 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
         : submit({ run: undefined, write: () => Writes.pruneDefinitions(options) })
   }
 }
+
+/** Pauses and their ends alike, so that they stay in order. */
+const isUrgent = ({ _tag }: InboxMessage): boolean => _tag === "Cancel" || _tag === "Pause" || _tag === "Unpause"
 
 const creating = (run: RunRecord, changes?: ReadonlyArray<Change>): Request<void, RunAlreadyExists> => ({
   run: run.id,

@@ -33,12 +33,14 @@ export const updateRun = (columns: ReadonlyArray<string>) =>
   `UPDATE runs SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`
 /** Its key is free for the run that goes on from it, which is inserted behind this. */
 export const continueRun = "UPDATE runs SET idempotency_key = NULL, continued_as = ? WHERE id = ?"
+export const selectNext = "SELECT continued_as FROM runs WHERE id = ?"
 export const handOnInbox = `UPDATE inbox SET run = ? WHERE run = ? AND kind IN (${handedOn
   .map((kind) => `'${kind}'`)
   .join(", ")})`
 export const updateOwner = "UPDATE runs SET owner = ?, generation = ?, recoveries = ?, ready_at = ? WHERE id = ?"
 export const releaseRun = "UPDATE runs SET owner = NULL, ready_at = ? WHERE id = ?"
 export const wakeRun = "UPDATE runs SET ready_at = ? WHERE id = ?"
+export const wakeRunAs = "UPDATE runs SET ready_at = ?, status = ? WHERE id = ?"
 export const dismissRun = "UPDATE runs SET dismissed = ? WHERE id = ?"
 
 export const putStep = `INSERT INTO steps (run, path, epoch, position, kind, name, status, superseded, data, output)

@@ -15,7 +15,8 @@ import type {
   Commit,
   LeaseLost,
   PersistenceService,
-  Pruned
+  Pruned,
+  RunRows
 } from "../Persistence.ts"
 import {
   NotWaiting,
@@ -27,16 +28,34 @@ import {
   type SeqConflict,
   type StoredDefinition
 } from "../Persistence.ts"
+import type {
+  EngineId,
+  EngineRecord,
+  InboxMessage,
+  InboxRow,
+  ItemRecord,
+  RunId,
+  RunRecord,
+  StepRecord
+} from "../Records.ts"
 import { outputName } from "../OutputStore.ts"
-import type { EngineId, EngineRecord, InboxMessage, InboxRow, RunId, RunRecord } from "../Records.ts"
 import { isEnded } from "../Records.ts"
-import type { Ownership } from "../Rules.ts"
-import { claimRun, engineMemory, fenceCommit, fenceOwner, fenceReopen, leaseLost } from "../Rules.ts"
+import type { Fence, Ownership } from "../Rules.ts"
+import {
+  claimRun,
+  engineMemory,
+  fenceCommit,
+  fenceOwner,
+  fenceReopen,
+  isHandedOn,
+  leaseLost,
+  statusAfter
+} from "../Rules.ts"
 import { encodeStepData } from "./Compact.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
 import { readFence, writeFence } from "./Fences.ts"
-import type { Operation } from "./Operation.ts"
+import type { Operation, Statement } from "./Operation.ts"
 import { first, query } from "./Operation.ts"
 import { decodeFence, decodeStep, encodePatch, encodeRun, runId } from "./Rows.ts"
 import * as Sql from "./Statements.ts"
@@ -94,19 +113,12 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
     switch (change._tag) {
       case "Run":
         break
-      case "Step": {
-        const { path, epoch, position, kind, name, status, superseded } = change.step
-        const data = encodeStepData(change.step)
-        const output = outputName(change.step.result.outputFile) ?? null
-        const params = [run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data, output]
-        yield { sql: Sql.putStep, params }
+      case "Step":
+        yield putStep(run, change.step)
         break
-      }
-      case "Item": {
-        const { path, key, position, status } = change.item
-        yield* query(Sql.putItem, run, path, key, position, status, JSON.stringify(change.item))
+      case "Item":
+        yield putItem(run, change.item)
         break
-      }
       case "Consume":
         for (const id of change.ids) yield* query(Sql.deleteInbox, run, id)
         break
@@ -125,6 +137,19 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
     }
   }
   return Exit.void
+}
+
+const putStep = (run: RunId, step: StepRecord): Statement => {
+  const { path, epoch, position, kind, name, status, superseded } = step
+  const data = encodeStepData(step)
+  const output = outputName(step.result.outputFile) ?? null
+  const params = [run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data, output]
+  return { sql: Sql.putStep, params }
+}
+
+const putItem = (run: RunId, item: ItemRecord): Statement => {
+  const { path, key, position, status } = item
+  return { sql: Sql.putItem, params: [run, path, key, position, status, JSON.stringify(item)] }
 }
 
 /** A child that exists under its own id was created by an earlier try; another one under its key is no child of ours. */
@@ -162,6 +187,16 @@ export function* create(
   return changes === undefined ? Exit.void : yield* applyChanges(fences, run.id, changes)
 }
 
+export function* createTree(fences: Fences, runs: ReadonlyArray<RunRows>): Write<void, RunAlreadyExists> {
+  for (const { run, steps, items } of runs) {
+    const created = yield* create(fences, run)
+    if (Exit.isFailure(created)) return created
+    for (const step of steps) yield putStep(run.id, step)
+    for (const item of items) yield putItem(run.id, item)
+  }
+  return Exit.void
+}
+
 /** The run that has this one's id, or else its idempotency key. */
 function* existing({ id, workflow, idempotencyKey }: RunRecord): Operation<RunId> {
   if ((yield* first(Sql.selectFence, id)) !== undefined) return id
@@ -171,13 +206,22 @@ function* existing({ id, workflow, idempotencyKey }: RunRecord): Operation<RunId
 
 function* notify(fences: Fences, run: RunId, message: InboxMessage, at: number): Operation<void> {
   const fence = yield* readFence(fences, run)
-  if (fence !== undefined && !isEnded(fence.status)) yield* deliver(run, message, at)
+  if (fence === undefined) return
+  if (!isEnded(fence.status)) yield* deliver(fences, fence, message, at)
+  else if (isHandedOn(message)) {
+    const next = (yield* first(Sql.selectNext, run))?.["continued_as"]
+    if (next !== null && next !== undefined) yield* notify(fences, runId(next), message, at)
+  }
 }
 
-function* deliver(run: RunId, message: InboxMessage, at: number): Operation<InboxRow> {
+function* deliver(fences: Fences, fence: Fence, message: InboxMessage, at: number): Operation<InboxRow> {
+  const { id: run } = fence
   const path = "path" in message ? message.path : null
   const row = yield* first(Sql.insertInbox, run, message._tag, path, JSON.stringify(message), at)
-  yield* query(Sql.wakeRun, at, run)
+  const status = statusAfter(fence, message)
+  if (status === fence.status) yield* query(Sql.wakeRun, at, run)
+  else yield* query(Sql.wakeRunAs, at, status, run)
+  writeFence(fences, { ...fence, status })
   return { id: Number(row?.["id"]), run, message, createdAt: at }
 }
 
@@ -191,7 +235,7 @@ export function* send(
   if (fence === undefined) return Exit.fail(missing(run))
   if (isEnded(fence.status)) return Exit.fail(new RunAlreadyEnded({ run, status: fence.status }))
   const refused = message._tag === "Answer" ? yield* refusedAnswer(run, message.path) : undefined
-  return refused === undefined ? Exit.succeed(yield* deliver(run, message, now)) : Exit.fail(refused)
+  return refused === undefined ? Exit.succeed(yield* deliver(fences, fence, message, now)) : Exit.fail(refused)
 }
 
 function* refusedAnswer(run: RunId, path: string): Operation<NotWaiting | undefined> {

@@ -1,6 +1,6 @@
 /** I1 and I5 of runs that continue as new ones: what moves along the chain, and what stays. */
 import type { Change } from "../../persistence/Journal.ts"
-import type { RunRecord } from "../../persistence/Records.ts"
+import type { InboxMessage, RunRecord } from "../../persistence/Records.ts"
 import { approved, commitTo, gateRecord, runId, runRecord, stepPath } from "../SampleRecords.ts"
 import type { Case } from "./Case.ts"
 import { ann, now, ownedRun, refusal, requirement, same } from "./Case.ts"
@@ -77,6 +77,29 @@ export const chainCases: ReadonlyArray<Case> = [
     yield* same((yield* store.inbox(ann, 0)).length, 2)
     yield* refusal(store.send(run.id, signal(3), now), "RunAlreadyEnded")
   }),
+
+  requirement(
+    "I5: what another run's commit tells the run as a whole reaches the one that it has come to",
+    function* (store) {
+      const run = yield* ownedRun(store, "A")
+      yield* store.commit(commitTo(run, ended, { _tag: "Continue", run: next(run) }))
+      const later = next(run, { id: runId("C"), root: runId("C"), readyAt: null })
+      yield* store.commit(commitTo(next(run), ended, { _tag: "Continue", run: later }))
+      const told = (message: InboxMessage): Change => ({ _tag: "Notify", run: run.id, message, at: now + 5 })
+      const ofStep: InboxMessage = { _tag: "ChildRunning", path: stepPath("/call"), child: runId("D") }
+      yield* store.commit(commitTo(yield* ownedRun(store, "P"), told({ _tag: "Pause" }), told(ofStep)))
+      const { inbox, journal } = yield* store.load(later.id)
+      yield* same(
+        inbox.map(({ message, run: to }) => [to, message._tag]),
+        [[later.id, "Pause"]]
+      )
+      yield* same(journal.run.readyAt, now + 5)
+      yield* same((yield* store.load(run.id)).inbox, [])
+      yield* store.commit(commitTo(later, ended))
+      yield* store.commit(commitTo({ ...(yield* store.get(runId("P"))) }, told({ _tag: "Unpause" })))
+      yield* same((yield* store.load(later.id)).inbox.length, 1)
+    }
+  ),
 
   requirement("what was said to a step of the old run stays there", function* (store) {
     const run = yield* ownedRun(store, "A")

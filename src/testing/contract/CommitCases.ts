@@ -279,6 +279,35 @@ export const commitCases: ReadonlyArray<Case> = [
     yield* same(yield* store.get(run.id), run)
   }),
 
+  requirement("I1: runs are created with their rows, all or none", function* (store) {
+    const root = runRecord("A", { idempotencyKey: "root" })
+    const child = runRecord("B", { parent: { run: root.id, path: stepPath("/c") }, root: root.id, depth: 1 })
+    // A place between two others is a fraction.
+    const steps = [stepRecord("/c", { position: 1, status: "completed" }), stepRecord("/d", { position: 1.5 })]
+    const items = [itemRecord("/c", "file:a")]
+    const tree = [
+      { run: root, steps, items },
+      { run: child, steps: steps.slice(0, 1), items: [] }
+    ]
+    yield* store.createTree(tree)
+    const { journal, inbox } = yield* store.load(root.id)
+    yield* same(journal.run, root)
+    yield* same([...journal.steps.values()], steps)
+    yield* same(yield* store.items(root.id), items)
+    yield* same(inbox, [])
+    yield* same(yield* store.get(child.id), child)
+    yield* same(yield* store.steps(child.id), steps.slice(0, 1))
+    const again = [{ run: runRecord("C"), steps, items }, ...tree]
+    yield* same((yield* refusal(store.createTree(again), "RunAlreadyExists")).run, root.id)
+    const byKey = [
+      { run: runRecord("C"), steps, items },
+      { run: runRecord("D", { idempotencyKey: "root" }), steps, items: [] }
+    ]
+    yield* same((yield* refusal(store.createTree(byKey), "RunAlreadyExists")).run, root.id)
+    yield* refusal(store.get(runId("C")), "RunNotFound")
+    yield* same(yield* store.steps(runId("C")), [])
+  }),
+
   requirement("every field of a record comes back as it was written", function* (store) {
     yield* store.renewEngine(engineRecord("ann", 20_000))
     const run = runRecord("A", {

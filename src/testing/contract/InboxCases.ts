@@ -51,6 +51,22 @@ export const inboxCases: ReadonlyArray<Case> = [
     yield* refusal(store.send(runId("none"), { _tag: "Pause" }, now), "RunNotFound")
   }),
 
+  requirement("a parked run that is to be cancelled is claimed again, if nobody owns it", function* (store) {
+    const cancel: InboxMessage = { _tag: "Cancel", reason: "user", text: null }
+    const everyone = { engine: ann, now: now + 1, limit: 10 }
+    const owned = yield* ownedRun(store, "A", { status: "needs_resume" })
+    const parked = runRecord("B", { status: "needs_resume", readyAt: null })
+    yield* store.create(parked)
+    for (const message of [{ _tag: "Pause" }, { _tag: "Signal", name: "go", value: 1 }] as const) {
+      yield* store.send(parked.id, message, now)
+    }
+    yield* same(yield* store.claimReady(everyone), [])
+    for (const { id } of [owned, parked]) yield* store.send(id, cancel, now)
+    yield* same((yield* store.get(owned.id)).status, "needs_resume")
+    yield* same(yield* store.get(parked.id), { ...parked, status: "cancelling", readyAt: now })
+    yield* same(yield* store.claimReady(everyone), [{ run: parked.id, generation: 1 }])
+  }),
+
   requirement("an answer needs a live step that waits", function* (store) {
     const run = yield* ownedRun(store, "A")
     yield* store.commit(

@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { readFileSync } from "node:fs"
 import type { Executor } from "../../../src/action/Action.ts"
 import { cancel, waitingGates } from "../../../src/engine/Client.ts"
@@ -15,6 +16,7 @@ import * as MemoryPersistence from "../../../src/persistence/MemoryPersistence.t
 import { Persistence } from "../../../src/persistence/Persistence.ts"
 import { isTerminal, type RunId } from "../../../src/persistence/Records.ts"
 import { readTree } from "../../../src/testing/RecordComparison.ts"
+import { engineId } from "../../../src/testing/SampleRecords.ts"
 import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
 import { temporaryFolder } from "../../persistence/support.ts"
 import { action, definitionOf, ended, failing, layerOf, type World } from "../TestEngine.ts"
@@ -337,6 +339,131 @@ describe("a run that its user cancels", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  describe("while it is parked", () => {
+    /** Parks a run in an engine that lacks something, cancels it, and lets another one look. */
+    const parkedAndCancelled = (text: string, before: World, after: World) =>
+      withVirtualClock(
+        Effect.gen(function* () {
+          const store = (yield* MemoryPersistence.make()).service
+          const run = yield* Effect.gen(function* () {
+            const engine = yield* Engine
+            const run = yield* start(text)
+            expect((yield* engine.awaitRelease(run)).status).toBe("needs_resume")
+            return run
+          }).pipe(Effect.provide(virtualLayer(before, store)))
+          const ended = Effect.gen(function* () {
+            // Whatever parked runs it tries when it starts, it has tried.
+            yield* Effect.sleep(10_000)
+            const parked = yield* store.get(run)
+            yield* cancel(run, "enough")
+            yield* Effect.sleep(10_000)
+            return { parked, now: yield* store.get(run), tree: yield* readTree(run) }
+          })
+          return yield* Effect.provide(ended, virtualLayer(after, store))
+        })
+      )
+
+    it.live("because an action is missing: an engine takes it by itself, and ends it", () => {
+      const log: Array<string> = []
+      const world: World = { actions: { a: ok, clean: status(log) } }
+      return Effect.gen(function* () {
+        const { parked, now, tree } = yield* parkedAndCancelled(
+          "workflow w { call a call missing always { call clean } }",
+          world,
+          world
+        )
+        expect(parked.status).toBe("needs_resume")
+        expect(now).toMatchObject({ status: "cancelled", cancelReason: "user requested: enough", error: null })
+        expect(outline(tree)).toEqual([
+          "w cancelled: user requested: enough",
+          "w /a completed",
+          "w /@always/clean completed"
+        ])
+        expect(log).toEqual(["always after cancelled"])
+      })
+    })
+
+    it.live("because a workflow, a provider or a resolver is missing", () =>
+      Effect.gen(function* () {
+        for (const node of [
+          "call workflow missing",
+          "foreach each { over = missing max_parallel = 1 workflow = missing }",
+          "pipeline each { over = missing max_parallel = 1 call a }",
+          "gate missing {}",
+          "parallel { call a call missing }"
+        ]) {
+          const { now, parked } = yield* parkedAndCancelled(
+            `workflow w { ${node} }`,
+            { actions: { a: ok } },
+            { actions: { a: ok } }
+          )
+          // Tried again once more by the engine that started, and still parked.
+          expect([node, parked.status, now.status]).toEqual([node, "needs_resume", "cancelled"])
+        }
+      })
+    )
+
+    it.live("because it had killed its processes: nothing of its body begins again", () =>
+      withVirtualClock(
+        Effect.gen(function* () {
+          const memory = yield* MemoryPersistence.make()
+          const log: Array<string> = []
+          const world: World = { actions: { deadly: hanging(log), clean: status(log) }, settings: { maxRecoveries: 2 } }
+          const text = "workflow w { call deadly always { call clean } }"
+          let store = memory.service
+          const first = yield* Layer.buildWithScope(virtualLayer(world, store), yield* Scope.make())
+          const run = yield* Effect.provide(start(text), first)
+          for (let n = 0; n < 4; n++) {
+            yield* Effect.provideService(untilStep(run, "/deadly", "running"), Persistence, store)
+            yield* Effect.sleep(10)
+            // Each engine dies, and the next one takes the run up.
+            for (const { id, leaseUntil } of yield* store.engines) yield* store.expireEngine(id, leaseUntil)
+            yield* Layer.buildWithScope(virtualLayer(world, store), yield* Scope.make())
+            yield* Effect.sleep(20_000)
+            if ((yield* store.get(run)).status === "needs_resume") break
+          }
+          expect((yield* store.get(run)).error).toContain("its steps may kill their process")
+          log.length = 0
+          yield* Effect.provideService(cancel(run), Persistence, store)
+          yield* Effect.sleep(20_000)
+          expect(yield* store.get(run)).toMatchObject({ status: "cancelled", recoveries: 0 })
+          expect(log.filter((line) => !line.startsWith("released"))).toEqual(["always after cancelled"])
+        })
+      )
+    )
+
+    it.live("because its journal is another program's: it stays parked, and says so", () =>
+      Effect.gen(function* () {
+        const world: World = { actions: { a: ok } }
+        const memory = yield* MemoryPersistence.make()
+        const { now } = yield* withVirtualClock(
+          Effect.gen(function* () {
+            const store = memory.service
+            const parks = Effect.flatMap(start("workflow w { call a call missing }"), (run) =>
+              Effect.flatMap(Engine, (engine) => Effect.as(engine.awaitRelease(run), run))
+            )
+            const run = yield* Effect.provide(parks, virtualLayer(world, store))
+            const { journal } = yield* store.load(run)
+            const [first] = journal.steps.values()
+            const { engine, scope } = yield* Effect.map(Scope.make(), (scope) => ({ engine: engineId("ann"), scope }))
+            yield* store.renewEngine({ id: engine, host: "", boot: "", pid: 1, processStart: "", leaseUntil: 1e15 })
+            const claim = yield* store.claim(run, { engine, now: 1 })
+            const renamed = first === undefined ? [] : [{ _tag: "Step", step: { ...first, name: "other" } } as const]
+            const parked = { _tag: "Run", patch: { status: "needs_resume", error: "no" } } as const
+            yield* store.commit({ ...claim, expectedSeq: journal.run.seq, changes: [...renamed, parked] })
+            yield* Layer.buildWithScope(virtualLayer(world, store), scope)
+            yield* Effect.sleep(10_000)
+            yield* Effect.provideService(cancel(run), Persistence, store)
+            yield* Effect.sleep(10_000)
+            return { now: yield* store.get(run) }
+          })
+        )
+        expect(now).toMatchObject({ status: "needs_resume", cancelReason: "user requested" })
+        expect(now.error).toContain("/a is recorded as call 'other'")
+      })
+    )
+  })
 
   it.live("from another engine on the same store", () =>
     withVirtualClock(

@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
-import { answer, cancel } from "../../../src/engine/Client.ts"
+import { answer, cancel, pause, unpause } from "../../../src/engine/Client.ts"
+import { isPaused } from "../../../src/engine/Pause.ts"
 import { Persistence } from "../../../src/persistence/Persistence.ts"
 import { isEnded, RunId } from "../../../src/persistence/Records.ts"
 import * as SqlitePersistence from "../../../src/persistence/SqlitePersistence.ts"
@@ -136,6 +137,41 @@ describe("processes on one database", () => {
       expect(performance.now() - asked).toBeLessThan(2_000)
       expect((yield* it.ended(id)).status).toBe("cancelled")
     })
+  )
+
+  it.scopedLive(
+    "a run is paused from another process, stays so when its own is killed, and is let go on from there",
+    () =>
+      Effect.gen(function* () {
+        const it = yield* stage("workflow w { call held call two }")
+        const first = yield* start(it.filename, it.folder, longTtl, it.file)
+        const id = yield* it.run(first)
+        yield* it.untilEffect(`begin held ${first.pid}`)
+        const asked = performance.now()
+        const asking = Effect.provideService(Persistence, it.store)
+        yield* asking(pause(id))
+        while (!isPaused(yield* it.store.get(id))) yield* Effect.sleep(5)
+        expect(performance.now() - asked).toBeLessThan(2_000)
+        yield* it.go
+        yield* it.untilEffect(`end held ${first.pid}`)
+        yield* asking(untilStatus(id, "waiting"))
+        while ((yield* it.store.get(id)).owner !== null) yield* Effect.sleep(5)
+        first.kill("SIGKILL")
+        yield* first.exit
+        const second = yield* start(it.filename, it.folder, longTtl)
+        yield* second.said("ready")
+        yield* Effect.sleep(500)
+        expect(yield* it.store.get(id)).toMatchObject({ status: "waiting", owner: null, generation: 1 })
+        const unpaused = performance.now()
+        yield* asking(unpause(id))
+        yield* it.untilEffect(`end two ${second.pid}`)
+        expect(performance.now() - unpaused).toBeLessThan(2_000)
+        expect((yield* it.ended(id)).status).toBe("completed")
+        expect(it.effects().filter((line) => line.startsWith("begin"))).toEqual([
+          `begin held ${first.pid}`,
+          `begin two ${second.pid}`
+        ])
+      })
   )
 
   it.scopedLive("a process that is told to end leaves its run to be resumed, and its lease to nobody", () =>

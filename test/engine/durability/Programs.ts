@@ -12,6 +12,7 @@ interface Text {
   readonly answers?: TestProgram["answers"]
   readonly failFast?: boolean
   readonly cancelAt?: string
+  readonly pauseAt?: string
 }
 
 export const programOf = ({
@@ -206,5 +207,77 @@ export const programs: ReadonlyArray<TestProgram> = [
     workflows: [`workflow main { call flaky { retries = 1 retry_delay = "1h" } always { call clean } }`],
     actions: { flaky: { failures: 1 } },
     cancelAt: "flaky"
+  }),
+  programOf({
+    name: "a pause while a call runs whose first attempt fails, and after it",
+    workflows: [`workflow main { call before call slow { retries = 1 } call after always { call clean } }`],
+    actions: { slow: { delay: 500, failures: 1 } },
+    pauseAt: "slow"
+  }),
+  programOf({
+    name: "a pause while the last call before always runs",
+    workflows: [`workflow main { call slow always { call clean call tidy } }`],
+    actions: { slow: { delay: 500 } },
+    pauseAt: "slow"
+  }),
+  programOf({
+    name: "a pause while a block runs that has a branch left to start",
+    workflows: [
+      `workflow main { parallel { max_parallel = 2 call quick call slow call slower call last } call after }`
+    ],
+    actions: { slow: { delay: 500 }, slower: { delay: 600 } },
+    pauseAt: "slower"
+  }),
+  programOf({
+    name: "a pause while the items of a foreach run, with one left to dispatch",
+    workflows: [
+      `workflow main {
+        call items
+        foreach each { over = json scope = { from = "items.list" } max_parallel = 2 workflow = item }
+        call after
+      }`,
+      `workflow item { call work call then always { call tidy } }`
+    ],
+    actions: { items: list("p", "q", "r"), work: { delay: 500 } },
+    pauseAt: "foreach:each"
+  }),
+  programOf({
+    name: "a pause while gates of children wait, long let go, and are answered meanwhile",
+    workflows: [
+      `workflow main { call workflow middle call after }`,
+      `workflow middle { call before call workflow inner call then }`,
+      `workflow inner { gate human_approval { prompt = "go?" } call last }`
+    ],
+    answers: { "go?": approve(700) },
+    pauseAt: "human_approval"
+  }),
+  programOf({
+    name: "a pause while a gate waits whose time is over meanwhile",
+    workflows: [`workflow main { gate human_review { timeout = "800ms" on_timeout = continue } call after }`],
+    pauseAt: "human_review"
+  }),
+  programOf({
+    name: "a pause between two attempts that outlasts their delay",
+    workflows: [`workflow main { call flaky { retries = 1 retry_delay = "900ms" } call after }`],
+    actions: { flaky: { failures: 1 } },
+    pauseAt: "flaky"
+  }),
+  programOf({
+    name: "a pause in the second round of a loop",
+    workflows: [`workflow main { do { max_iterations = 5 call first call inner } while inner.more call after }`],
+    actions: { inner: { markers: ["more"], markersUntil: 2, delay: 400 } },
+    pauseAt: "inner"
+  }),
+  programOf({
+    name: "a pause while the chains of a pipeline run",
+    workflows: [
+      `workflow main {
+        call items
+        pipeline each { over = json scope = { from = "items.list" } max_parallel = 1 call work call then }
+        call after
+      }`
+    ],
+    actions: { items: list("p", "q", "r"), work: { delay: 500 } },
+    pauseAt: "pipeline:each"
   })
 ]

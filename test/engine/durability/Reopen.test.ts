@@ -409,3 +409,135 @@ describe("a resume", () => {
     )
   )
 })
+
+describe("the places of steps that a resumed run comes to for the first time", () => {
+  const positions = (end: Effect.Effect.Success<ReturnType<typeof endOf>>) =>
+    end.steps.filter(({ kind, superseded }) => !superseded && kind !== "phase").map(({ path }) => path)
+
+  it.live("are in front of the kept steps behind them, and so are lists and --from-step", () =>
+    scenario((stage) =>
+      Effect.gen(function* () {
+        stage.failing.add("b")
+        const first = yield* run("workflow w { call a call b if b.good { call c call d } call e call f }", {
+          failFast: false
+        })
+        expect(stage.done).toEqual(["a", "b", "e", "f"])
+        stage.failing.clear()
+        stage.outputs["b"] = { markers: ["good"] }
+        const second = yield* again(first.id)
+        expect(stage.done).toEqual(["b", "c", "d"])
+        const order = ["/a", "/b", "/if:b.good", "/if:b.good/c", "/if:b.good/d", "/e", "/f"]
+        expect(positions(second)).toEqual(order)
+        expect(second.outline.map((line) => line.split(" ")[1])).toEqual(order.filter((path) => path !== "/if:b.good"))
+        expect(
+          second.run.summary
+            ?.split("\n")
+            .slice(1, -1)
+            .map((line) => line.split(/[ :]/)[1])
+        ).toEqual(["a", "b", "c", "d", "e", "f"])
+        yield* again(first.id, { _tag: "From", step: "d" })
+        expect(stage.done).toEqual(["d", "e", "f"])
+        const fourth = yield* again(first.id, { _tag: "From", step: "e" })
+        expect(stage.done).toEqual(["e", "f"])
+        expect(positions(fourth)).toEqual(order)
+      })
+    )
+  )
+
+  it.live("are behind what stands in a kept block in front of them", () =>
+    scenario((stage) =>
+      Effect.gen(function* () {
+        stage.failing.add("b")
+        const first = yield* run(
+          `workflow w {
+            call b
+            parallel { call one call two { if = b.good } call three }
+            if b.good { parallel { call four call five } }
+            call last
+          }`,
+          { failFast: false }
+        )
+        stage.failing.clear()
+        stage.outputs["b"] = { markers: ["good"] }
+        const second = yield* again(first.id)
+        expect(second.run.status).toBe("completed")
+        expect(positions(second)).toEqual([
+          "/b",
+          "/parallel",
+          "/parallel/one",
+          "/parallel/two",
+          "/parallel/three",
+          "/if:b.good",
+          "/if:b.good/parallel",
+          "/if:b.good/parallel/four",
+          "/if:b.good/parallel/five",
+          "/last"
+        ])
+      })
+    )
+  )
+
+  it.live("find room also where there are many", () =>
+    scenario((stage) =>
+      Effect.gen(function* () {
+        stage.failing.add("b")
+        stage.outputs["n"] = { markers: ["more"] }
+        const first = yield* run(
+          `workflow w {
+            call b
+            if b.good { do { max_iterations = 150 on_max_iter = continue call n } while n.more }
+            call last
+          }`,
+          { failFast: false }
+        )
+        stage.failing.clear()
+        stage.outputs["b"] = { markers: ["good"] }
+        const second = yield* again(first.id)
+        expect(second.run.status).toBe("completed")
+        const live = second.steps.filter(({ kind, superseded }) => !superseded && kind !== "phase")
+        const paths = live.map(({ path }) => path)
+        expect(paths.slice(0, 3)).toEqual(["/b", "/if:b.good", "/if:b.good/do-while:n.more/@1/n"])
+        expect(paths.slice(-3)).toEqual(["/if:b.good/do-while:n.more/@150", "/if:b.good/do-while:n.more", "/last"])
+        expect(new Set(live.map(({ position }) => position)).size).toBe(live.length)
+      })
+    )
+  )
+})
+
+describe("requests that came too late", () => {
+  it.live("for the end of a run do not count when it is opened again", () =>
+    scenario((stage) =>
+      Effect.gen(function* () {
+        const persistence = yield* Persistence
+        stage.failing.add("b")
+        const first = yield* run("workflow w { call a call b }")
+        // As a store holds them that took a message in the moment in which the run ended.
+        const { journal } = yield* persistence.load(first.id)
+        const engine = yield* Engine
+        const id = yield* engine.newRunId
+        yield* persistence.create({
+          ...journal.run,
+          id,
+          root: id,
+          status: "running",
+          seq: 0,
+          owner: null,
+          readyAt: null
+        })
+        for (const message of [{ _tag: "Pause" }, { _tag: "Cancel", reason: "user", text: null }] as const) {
+          yield* persistence.send(id, message, 1)
+        }
+        const claim = yield* persistence.claim(id, { engine: engine.id, now: 2 })
+        yield* persistence.commit({
+          ...claim,
+          expectedSeq: 0,
+          changes: [{ _tag: "Run", patch: { status: "failed", endedAt: 3 } }]
+        })
+        stage.failing.clear()
+        const second = yield* again(id)
+        expect(second.run).toMatchObject({ status: "completed", cancelReason: null, blockedOn: [] })
+        expect((yield* persistence.load(id)).inbox).toEqual([])
+      })
+    )
+  )
+})
