@@ -224,7 +224,7 @@ describe("a subscriber", () => {
   it.live("hears of an event at whatever moment it began to wait", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const event: EngineEvent = { _tag: "LeaseLost", timestamp: 0, run: runId("A") }
+        const event: EngineEvent = { _tag: "LeaseLost", timestamp: 0, run: runId("A"), expired: true }
         for (const { operations, turns } of moments) {
           const bus = new EventBus(4)
           const first = Stream.runHead(yield* bus.subscribe())
