@@ -65,7 +65,10 @@ describe("fork", () => {
     })
     const none = await at.run(["fork", run])
     expect(none.code).toBe(2)
-    expect(none.stderr).toContain("`millrace fork` needs the step to start from")
+    expect(none.stderr).toBe(
+      "error: `millrace fork` needs the step to start from\n" +
+        "help: name it with `--from-step STEP`; `millrace show RUN` lists the steps\n"
+    )
     expect((await at.run(["fork", "01ABC", "--from-step", "two"])).code).toBe(2)
     const { stdout } = await at.run(["runs"])
     expect(stdout.trimEnd().split("\n")).toHaveLength(2)

@@ -1,3 +1,4 @@
+import Database from "better-sqlite3"
 import { existsSync, writeFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { outline, place, type Place, runIn, show } from "./support.ts"
@@ -108,7 +109,9 @@ describe("pause", () => {
         .slice(1, 3)
         .map((line) => line.split(/ {2,}/)[2])
     ).toEqual(["paused", "paused"])
-    expect((await at.run(["show", run])).stdout.trimEnd().split("\n").at(-1)).toBe("waits for human_approval: Deploy?")
+    const shown = (await at.run(["show", run])).stdout
+    expect(shown).toContain("it waits at gate human_approval: Deploy?\n")
+    expect(shown.trimEnd().split("\n").at(-1)).toBe(`let it go on with: millrace unpause ${run}`)
   })
 
   it("keeps an answer until the run goes on, and says how", async () => {
@@ -167,10 +170,27 @@ describe("pause", () => {
     const resumed = await at.run(["resume", run])
     expect(resumed.code).toBe(3)
     expect(resumed.stdout).toContain(`run ${child} below it is paused\nlet it go on with: millrace unpause ${child}\n`)
-    expect((await at.run(["show", run])).stdout).toContain(`waits for run ${child}, which is paused\n`)
+    expect((await at.run(["show", run])).stdout).toContain(
+      `run ${child} below it is paused\nlet it go on with: millrace unpause ${child}\n`
+    )
     await at.run(["approve", run])
     expect((await at.run(["unpause", child])).code).toBe(0)
     expect((await show(at, run)).run.status).toBe("completed")
+  })
+
+  it("of a run that needs a resume says both, and neither goes on without the other", async () => {
+    const at = place({ "w.wf": gated })
+    const run = runIn((await at.run(["run", "w.wf"])).stdout)
+    const database = new Database(at.path("millrace.db"))
+    database.prepare("UPDATE runs SET status = 'needs_resume'").run()
+    database.close()
+    expect((await at.run(["pause", run])).stdout).toBe(
+      `run ${run} is needs resume, paused\nlet it go on with: millrace unpause ${run}\n`
+    )
+    expect((await at.run(["unpause", run])).stdout).toBe(
+      `run ${run} is no longer paused\ngo on with: millrace resume ${run}\n`
+    )
+    expect((await at.run(["resume", run])).code).toBe(3)
   })
 
   it("leaves a run alone that is being cancelled, or that nobody here knows", async () => {
@@ -200,9 +220,9 @@ describe("pause", () => {
 describe("run --timeout", () => {
   it("ends a run that takes longer, after its always block", async () => {
     const at = place({ "w.wf": slow })
-    const ended = await at.run(["run", "w.wf", "--timeout", "700ms"])
+    const ended = await at.run(["run", "w.wf", "--timeout", "3s"])
     expect(ended.code).toBe(1)
-    expect(ended.stdout).toMatch(/^w failed in .*: the run timed out after 700 ms$/m)
+    expect(ended.stdout).toMatch(/^w failed in .*: the run timed out after 3000 ms$/m)
     expect(outline(await show(at, runIn(ended.stdout)))).toEqual(["/before cancelled", "/@always/end completed"])
   })
 

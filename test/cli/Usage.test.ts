@@ -20,6 +20,9 @@ describe("the command line", () => {
         resume       Go on with a run.
         work         Run runs as they come.
         cancel       Cancel a run.
+        pause        Pause a run.
+        unpause      Let a paused run go on.
+        fork         Start a new run from a step of another.
 
       Answer:
         approve      Approve the gate that a run waits at.

@@ -20,7 +20,7 @@ export const command = defineCommand({
   notes: ["What is going on ends as usual. Deadlines count on; answers are kept, and take effect when it goes on."],
   examples: [
     ["hold a run, wherever it is running", "millrace pause 01JD8N4K"],
-    ["and let it go on", "millrace unpause 01JD8N4K"]
+    ["and read what it has come to with a program", "millrace pause 01JD8N4K --json"]
   ],
   arguments: { run: argument("RUN", "the run") },
   options: { db: dbOption, home: homeOption, json: flag("json", "print the run's state as JSON") },
