@@ -170,6 +170,7 @@ describe("pause", () => {
     const resumed = await at.run(["resume", run])
     expect(resumed.code).toBe(3)
     expect(resumed.stdout).toContain(`run ${child} below it is paused\nlet it go on with: millrace unpause ${child}\n`)
+    expect((await at.run(["runs"])).stdout).toContain(`run ${child}, which is paused`)
     expect((await at.run(["show", run])).stdout).toContain(
       `run ${child} below it is paused\nlet it go on with: millrace unpause ${child}\n`
     )
