@@ -43,7 +43,11 @@ describe.each(all)("$name, wrongly used,", { timeout: 60_000 }, ({ name, load })
 
 describe("a command that asks a database", { timeout: 60_000 }, () => {
   /** What some need besides their arguments. */
-  const more: Readonly<Record<string, ReadonlyArray<string>>> = { graph: ["--run", "x"], prune: ["--keep", "1"] }
+  const more: Readonly<Record<string, ReadonlyArray<string>>> = {
+    fork: ["--from-step", "s"],
+    graph: ["--run", "x"],
+    prune: ["--keep", "1"]
+  }
   /** These make a database. */
   const making = ["run", "work"]
 
@@ -101,6 +105,11 @@ describe("--json", { timeout: 60_000 }, () => {
   const gated =
     'workflow w { inputs { a default = "1" } gate human_review { prompt = "Right?" } script s { run = "true" } }'
   const waiting = async (at: Place) => runIn((await at.run(["run", "w.wf"])).stdout)
+  const paused = async (at: Place) => {
+    const run = await waiting(at)
+    await at.run(["pause", run])
+    return run
+  }
   const result = (run: string, status: string) => ({ _tag: "RunResult", runId: run, workflow: "w", status })
 
   const last = (stdout: string): unknown => {
@@ -119,6 +128,9 @@ describe("--json", { timeout: 60_000 }, () => {
       resume: () => at.run(["resume", run, "--json"]),
       approve: () => at.run(["approve", run, "--json"]),
       reject: async () => at.run(["reject", await waiting(at), "--json"]),
+      fork: () => at.run(["fork", run, "--from-step", "s", "--json"]),
+      pause: async () => at.run(["pause", await waiting(at), "--json"]),
+      unpause: async () => at.run(["unpause", await paused(at), "--json"]),
       list: () => at.run(["list", "--json"]),
       parse: () => at.run(["parse", "w.wf", "--json"]),
       runs: () => at.run(["runs", "--json"]),
