@@ -467,7 +467,7 @@ describe("a parked run", () => {
         const store = yield* memory
         const log: Array<string> = []
         const workflows = ["workflow sub { call a call b always { call clean } }"]
-        const bad = yield* engineOn(store, { workflows, actions: { a: ok, clean: slow(log, "bad", 1) } })
+        const bad = yield* engineOn(store, { workflows, actions: { a: ok } })
         const run = yield* bad.start("workflow w { call workflow sub }")
         yield* on(store, untilStatus(run, "waiting"))
         const asked = yield* Effect.map(Effect.clock, (clock) => clock.unsafeCurrentTimeMillis())
@@ -481,6 +481,24 @@ describe("a parked run", () => {
         const childEnd = yield* good.engine.await(child?.id ?? run)
         expect(childEnd).toMatchObject({ status: "cancelled", cancelReason: "parent cancelled" })
         expect(log).toEqual(["good began clean", "good Success"])
+      })
+    )
+  )
+
+  it.live("is cancelled where it is, if what is left to run is known there", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const log: Array<string> = []
+        const workflows = ["workflow sub { call a call b always { call clean } }"]
+        const bad = yield* engineOn(store, { workflows, actions: { a: ok, clean: slow(log, "bad", 1) } })
+        const run = yield* bad.start("workflow w { call workflow sub }")
+        yield* on(store, untilStatus(run, "waiting"))
+        yield* on(store, cancel(run))
+        expect((yield* bad.engine.await(run)).status).toBe("cancelled")
+        const [child] = yield* store.list({ parent: run, limit: 1 })
+        expect(child).toMatchObject({ status: "cancelled", cancelReason: "parent cancelled" })
+        expect(log).toEqual(["bad began clean", "bad Success"])
       })
     )
   )
