@@ -35,7 +35,7 @@ export class Deadlines {
 
   /** Calls `fire` once, `delay` ms from now, unless the returned function is called before. */
   arm(delay: number, fire: () => void): () => void {
-    const entry: Entry = { at: this.#now() + Math.max(0, delay), fire }
+    const entry: Entry = { at: this.now() + Math.max(0, delay), fire }
     push(this.#heap, entry)
     this.#live += 1
     if (entry.at < this.#armedFor) this.#rearm()
@@ -55,7 +55,8 @@ export class Deadlines {
     return this.#live
   }
 
-  #now(): number {
+  /** Monotonic, ms. */
+  now(): number {
     return Number(this.clock.unsafeCurrentTimeNanos() / 1_000n) / 1_000
   }
 
@@ -88,7 +89,7 @@ export class Deadlines {
     const nearest = this.#heap[0]
     if (nearest === undefined) return
     this.#armedFor = nearest.at
-    const delay = Math.min(longestTimer, Math.max(0, Math.ceil(nearest.at - this.#now())))
+    const delay = Math.min(longestTimer, Math.max(0, Math.ceil(nearest.at - this.now())))
     const sleep = this.clock.sleep(Duration.millis(delay))
     // D4: a clock of tests has slept 0 ms at once.
     const wait = Effect.zipRight(
@@ -101,7 +102,7 @@ export class Deadlines {
   #due(): void {
     this.#timer = undefined
     this.#armedFor = Number.POSITIVE_INFINITY
-    const now = this.#now()
+    const now = this.now()
     for (let next = this.#heap[0]; next !== undefined && next.at <= now; next = this.#heap[0]) {
       pop(this.#heap)
       const fire = next.fire

@@ -36,6 +36,7 @@ import { shownError } from "./CreateRun.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
 import { type EngineEvent, EventBus, type EventsMissed } from "./Events.ts"
+import { FlowControl } from "./FlowControl.ts"
 import { GateNotifier, type GateNotifierService } from "./GateNotice.ts"
 import { HostProcesses, type Processes } from "./Host.ts"
 import { Lease } from "./Lease.ts"
@@ -205,6 +206,7 @@ class EngineState {
       secrets,
       clock,
       deadlines,
+      flow: new FlowControl(deadlines),
       children,
       notifier,
       newRunId: () => this.#newRunId(),

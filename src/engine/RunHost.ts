@@ -7,6 +7,7 @@ import type { Change } from "../persistence/Journal.ts"
 import type { InboxMessage, RunId, RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
+import type { FlowControl } from "./FlowControl.ts"
 import type { GateNotifierService } from "./GateNotice.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StopReason } from "./StopReason.ts"
@@ -46,6 +47,7 @@ export interface RunHost {
   readonly secrets: (values: ReadonlyArray<string>) => void
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
+  readonly flow: FlowControl
   /** Lets what a body acts with in its own right (steps, waits) run on the process's clock and chance. */
   readonly asProcess: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Interrupts the body of a run, for this reason unless there is one already. */

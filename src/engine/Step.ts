@@ -26,6 +26,7 @@ import {
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import { forkAttempt } from "./AttemptFiber.ts"
 import type { EngineEvent } from "./Events.ts"
+import type { Turn } from "./FlowControl.ts"
 import { journaled, type RunContext } from "./RunContext.ts"
 import { cancelRow, messageOf, stepCompleted } from "./StepRows.ts"
 import {
@@ -198,6 +199,29 @@ class StepRun implements AttemptOwner {
   }
 
   #execute(attempt: Attempt): Effect.Effect<Outcome> {
+    const { turn } = this.spec
+    if (turn === undefined) return this.#perform(attempt)
+    return Effect.flatMap(Effect.exit(this.#entered(turn)), (entered) =>
+      Exit.isSuccess(entered)
+        ? Effect.ensuring(this.#perform(attempt), Effect.sync(entered.value))
+        : Effect.succeed(this.#interrupted())
+    )
+  }
+
+  /** Its turn, for as long as that takes; a run that is paused lets others go first. */
+  #entered(turn: Turn): Effect.Effect<() => void> {
+    const { branch } = this.spec
+    return Effect.flatMap(this.#run.host.flow.enter(turn), (leave) => {
+      if (!branch.isHeld) return Effect.succeed(leave)
+      leave()
+      return Effect.zipRight(
+        Effect.interruptible(branch.unpaused()),
+        Effect.suspend(() => this.#entered(turn))
+      )
+    })
+  }
+
+  #perform(attempt: Attempt): Effect.Effect<Outcome> {
     const stopped = this.spec.branch.stopReason
     if (stopped !== undefined) return Effect.succeed({ _tag: "Stopped", reason: stopped })
     this.#expired = undefined
@@ -271,10 +295,8 @@ class StepRun implements AttemptOwner {
       fiber.unsafeInterruptAsFork(fiber.id())
       return Effect.map(this.#settle(fiber), (settled) => {
         if (!settled) attempt.abandoned = true
-        const failure = { message: this.#expired ?? "was interrupted" }
-        if (Exit.isSuccess(waited)) return { _tag: "Failure", failure, timedOut: true }
-        const reason = this.spec.branch.stopReason
-        return reason === undefined ? { _tag: "Failure", failure, timedOut: false } : { _tag: "Stopped", reason }
+        if (Exit.isFailure(waited)) return this.#interrupted()
+        return { _tag: "Failure", failure: { message: this.#expired ?? wasInterrupted }, timedOut: true }
       })
     })
   }
@@ -292,6 +314,13 @@ class StepRun implements AttemptOwner {
       })
       fiber.addObserver(observer)
     })
+  }
+
+  /** Of an attempt that waited while this step was interrupted. */
+  #interrupted(): Outcome {
+    const reason = this.spec.branch.stopReason
+    if (reason !== undefined) return { _tag: "Stopped", reason }
+    return { _tag: "Failure", failure: { message: this.#expired ?? wasInterrupted }, timedOut: false }
   }
 
   #outcomeOf(exit: AttemptExit): Outcome {
@@ -401,6 +430,8 @@ class StepRun implements AttemptOwner {
 
 type AttemptFiber = Fiber.RuntimeFiber<AttemptSuccess, AttemptFailure>
 type AttemptExit = Exit.Exit<AttemptSuccess, AttemptFailure>
+
+const wasInterrupted = "was interrupted"
 
 /** The message of an attempt that did not fail in the typed way. */
 const thrown = (name: string, cause: Cause.Cause<unknown>): string => {

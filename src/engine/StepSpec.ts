@@ -15,6 +15,7 @@ import {
 } from "../persistence/Records.ts"
 import type { Attempt } from "./Attempt.ts"
 import type { Branch } from "./Branch.ts"
+import type { Turn } from "./FlowControl.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
 
 export interface AttemptSuccess {
@@ -50,6 +51,8 @@ export interface StepSpec {
   readonly delay: (retry: number) => Effect.Effect<number>
   /** Longest time of an attempt, ms. */
   readonly timeout: number | null
+  /** What an attempt waits for before it does anything; its timeout begins afterwards. Absent: nothing. */
+  readonly turn?: Turn
   /** Longest silence of an attempt, ms. */
   readonly heartbeat: number | null
   /** How long an interrupted attempt is awaited, ms; absent: the engine's `interruptGrace`. */

@@ -1,0 +1,30 @@
+/**
+ * How much of an action may go on at once, and how often it may begin: across all runs of one engine.
+ */
+import * as Duration from "effect/Duration"
+
+/** `K`: what a key is made of. */
+export interface FlowLimits<in K> {
+  /** Attempts that are at work at once. */
+  readonly concurrency?: number
+  /** The same for each key: one customer's attempts wait for each other, not for those of another one. */
+  readonly perKey?: { readonly key: (value: K) => string; readonly concurrency: number }
+  /** At most `limit` attempts begin within any `interval`. */
+  readonly rate?: { readonly limit: number; readonly interval: Duration.DurationInput }
+}
+
+/** What is wrong with limits; undefined: nothing. */
+export const problemOf = <K>({ concurrency, perKey, rate }: FlowLimits<K>): string | undefined => {
+  if (concurrency !== undefined && !isCount(concurrency)) return "`concurrency` has to be an integer of at least 1"
+  if (perKey !== undefined && !isCount(perKey.concurrency)) {
+    return "`perKey.concurrency` has to be an integer of at least 1"
+  }
+  if (rate === undefined) return undefined
+  if (!isCount(rate.limit)) return "`rate.limit` has to be an integer of at least 1"
+  const interval = Duration.decodeUnknown(rate.interval)
+  const millis = interval._tag === "Some" ? Duration.toMillis(interval.value) : 0
+  if (millis > 0 && Number.isFinite(millis)) return undefined
+  return '`rate.interval` has to be a time above 0, such as "1 minute"'
+}
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
