@@ -44,12 +44,7 @@ export const childRuns = (options: ChildRunsOptions): Children => {
       seen.set(child, lookout.lastInbox)
       return [{ _tag: "Create", run: child }]
     },
-    start: (child) => {
-      if (seen.get(child) === lookout.lastInbox && !residents.has(child.id))
-        return patiently(residents.beginChild(child))
-      const claim = Effect.succeed({ run: child.id, generation: child.generation })
-      return patiently(residents.take(child.id, claim, false))
-    },
+    start: (child) => patiently(residents.beginChild(child, () => seen.get(child) === lookout.lastInbox)),
     ensure: (child) =>
       patiently(Effect.flatMap(persistence.get(child), (it) => (mustRun(it, now()) ? take(child) : Effect.void))),
     reopen: (child) => patiently(reopenChild(options, child)),

@@ -163,10 +163,19 @@ export class Residents {
     }).pipe(Effect.uninterruptible)
   }
 
-  /** Makes a run resident that this engine's store has just been given, as its record says: there is nothing to load. */
-  beginChild(record: RunRecord): Effect.Effect<void, PersistenceError> {
-    return Effect.uninterruptible(
-      Effect.suspend(() => (this.#isStopping ? Effect.interrupt : this.#enterNew(record, undefined)))
+  /**
+   * Makes a run resident that this engine's store has just been given, as its record says: there is nothing to load,
+   * unless a message may have come for it since (`isUntold`). One that a look has found and taken up since goes on.
+   * Both are asked in the turn in which the run gets its place.
+   */
+  beginChild(record: RunRecord, isUntold: () => boolean): Effect.Effect<void, RunNotFound | PersistenceError> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend((): Effect.Effect<void, RunNotFound | PersistenceError> => {
+        if (this.#isStopping) return Effect.interrupt
+        if (isUntold() && !this.#slots.has(record.id)) return this.#enterNew(record, undefined)
+        const claim: Claim = { run: record.id, generation: record.generation }
+        return restore(this.take(record.id, Effect.succeed(claim), false))
+      })
     )
   }
 

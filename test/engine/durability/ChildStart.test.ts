@@ -1,0 +1,129 @@
+/**
+ * What may come between the commit that creates a child and the child's start here: the answer of a store takes time.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import { answer, cancel } from "../../../src/engine/Client.ts"
+import { Engine } from "../../../src/engine/Engine.ts"
+import type { Change } from "../../../src/persistence/Journal.ts"
+import * as MemoryPersistence from "../../../src/persistence/MemoryPersistence.ts"
+import { Persistence, PersistenceError, type PersistenceService } from "../../../src/persistence/Persistence.ts"
+import type { RunId } from "../../../src/persistence/Records.ts"
+import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
+import { action, isEvent, start, watch, type World } from "../TestEngine.ts"
+import { untilStatus, virtualLayer } from "./support.ts"
+
+/** A store that answers the commits that create children after a while, ms. */
+const lateAnswers = (store: PersistenceService, late: number): PersistenceService => {
+  const answered = <A, E>(changes: ReadonlyArray<Change>, written: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    changes.some((change) => change._tag === "Create") ? Effect.zipLeft(written, Effect.sleep(late)) : written
+  return Persistence.of({
+    ...store,
+    commit: (commit) => answered(commit.changes, store.commit(commit)),
+    createWith: (run, changes) => answered(changes, store.createWith(run, changes))
+  })
+}
+
+/** One whose first look for runs fails: the engine cannot know then what it has claimed, and looks for that (O4). */
+const withFailedLook = (store: PersistenceService): PersistenceService => {
+  let isFirst = true
+  const failed = new PersistenceError({ reason: "Io", message: "no answer" })
+  return Persistence.of({
+    ...store,
+    claimReady: (options) =>
+      Effect.suspend(() => {
+        if (!isFirst) return store.claimReady(options)
+        isFirst = false
+        return Effect.fail(failed)
+      })
+  })
+}
+
+const untilChild = (parent: RunId) =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    for (;;) {
+      const [child] = yield* persistence.list({ parent, limit: 1 })
+      if (child !== undefined) return child.id
+      yield* Effect.sleep(5)
+    }
+  })
+
+const scenario = (
+  world: World,
+  from: (store: PersistenceService) => PersistenceService,
+  body: Effect.Effect<void, unknown, Engine | Persistence | Layered>
+) =>
+  Effect.gen(function* () {
+    const store = from((yield* MemoryPersistence.make()).service)
+    const before = new Set(Fiber.unsafeRoots())
+    yield* withVirtualClock(Effect.provide(body, virtualLayer(world, store)))
+    // A run that is here twice is stopped once.
+    expect(
+      Fiber.unsafeRoots()
+        .filter((fiber) => !before.has(fiber))
+        .map((fiber) => fiber.id())
+    ).toEqual([])
+  }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+
+type Layered = Effect.Effect.Context<ReturnType<typeof start>>
+
+describe("a child whose creation the store has not answered yet", () => {
+  it.live("is not taken up twice when a look finds it first, and hears what is said to it", () => {
+    let began = 0
+    const a = action(() => {
+      began += 1
+      return {}
+    })
+    const world: World = {
+      actions: { a, before: action(() => ({})) },
+      workflows: ["workflow sub { call a gate human_review {} }"],
+      settings: { linger: 1e9, watchdogInterval: 1_000 }
+    }
+    return scenario(
+      world,
+      (store) => withFailedLook(lateAnswers(store, 5_000)),
+      Effect.scoped(
+        Effect.gen(function* () {
+          const watched = yield* watch
+          const run = yield* start("workflow w { call before call workflow sub }")
+          const child = yield* untilChild(run)
+          yield* untilStatus(child, "waiting")
+          // The answer has come, and the parent has seen to its child.
+          yield* Effect.sleep(10_000)
+          yield* answer(child, { approved: true })
+          const engine = yield* Engine
+          expect((yield* engine.await(run)).status).toBe("completed")
+          expect(began).toBe(1)
+          expect(watched.seen.filter(isEvent("RunStarted")).filter((event) => event.run === child)).toHaveLength(1)
+        })
+      )
+    )
+  })
+
+  it.live("is cancelled by a message that comes before that", () => {
+    let began = 0
+    const a = action(() => {
+      began += 1
+      return {}
+    })
+    const world: World = { actions: { a, before: action(() => ({})) }, workflows: ["workflow sub { call a }"] }
+    return scenario(
+      world,
+      (store) => lateAnswers(store, 5_000),
+      Effect.gen(function* () {
+        const run = yield* start("workflow w { call before call workflow sub }")
+        const child = yield* untilChild(run)
+        yield* cancel(child)
+        const engine = yield* Engine
+        expect((yield* engine.await(run)).status).toBe("failed")
+        const persistence = yield* Persistence
+        expect((yield* persistence.get(child)).status).toBe("cancelled")
+        expect(began).toBe(0)
+      })
+    )
+  })
+})
