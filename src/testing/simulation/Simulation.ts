@@ -271,7 +271,12 @@ const hasItemsLeft = ({ fanOut, status }: StepRecord): boolean =>
 /** Branches of a typed workflow make their rows as they come to them: which one is first is a matter of time. */
 const comparable = ({ work }: PlannedRun, tree: RunTree): RunTree => {
   if (work._tag !== "Typed") return tree
-  const runs = tree.runs.map((run) => ({ ...run, steps: run.steps.map((step) => ({ ...step, position: 0 })) }))
+  const runs = tree.runs.map(({ items, run, steps }) => ({
+    // Which lists the steps in the order of their rows.
+    run: { ...run, summary: run.summary === null ? null : run.summary.split("\n").sort().join("\n") },
+    steps: steps.map((step) => ({ ...step, position: 0 })),
+    items
+  }))
   return { ...tree, runs }
 }
 

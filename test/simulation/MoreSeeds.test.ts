@@ -1,0 +1,3 @@
+import { playHalf } from "./support.ts"
+
+playHalf(2)
