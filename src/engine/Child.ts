@@ -240,7 +240,7 @@ export const stopChild = (branch: Branch, row: StepRecord): Effect.Effect<void> 
   const { childRun: child, childEpoch: epoch } = row.attempts.at(-1) ?? { childRun: null, childEpoch: 1 }
   if (child === null) return Effect.void
   return Effect.map(endChild({ branch, path: row.path, child, epoch }), (ended) => {
-    if (ended === undefined || !isEnded(ended.status)) return
+    if (ended === undefined || !isEnded(ended.status) || run.silent !== undefined) return
     const totals = RunTotals.add(run.record.totals, ended.totals)
     run.append([{ _tag: "Run", patch: { totals } }])
   })

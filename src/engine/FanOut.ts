@@ -6,6 +6,8 @@
  * - N2 An item that ended is kept over crashes and counts for ordering.
  * - N3 A dependent starts when all its blockers have ended; a cycle is found before anything is dispatched.
  * - N4 With `skip_dependents`, what depends on an item that failed is skipped, also if it is reported only after that.
+ * - N5 An item that was left running keeps its place among those at work, and those that may start do so by position:
+ *   what is done next after a crash is what would have been done.
  */
 import * as Effect from "effect/Effect"
 import type { ItemEdge, ItemProviderFailed, Items } from "../action/ItemProvider.ts"
@@ -61,7 +63,10 @@ export const stopItems = (branch: Branch, step: StepRecord): Effect.Effect<void>
     const running = [...items].filter((item) => item.status === "running")
     return Effect.forEach(
       running,
-      (item) => Effect.map(stopItemChild(branch, step.path, item), (end) => recordStopped(run, step, item, end)),
+      (item) =>
+        Effect.map(stopItemChild(branch, step.path, item), (end) => {
+          if (run.silent === undefined) recordStopped(run, step, item, end)
+        }),
       { concurrency: "unbounded", discard: true }
     )
   })
@@ -90,7 +95,7 @@ const totalsOf = (run: RunContext, end: ItemEnd | undefined): ReadonlyArray<Chan
 
 class FanOut {
   readonly #graph = new ItemGraph()
-  /** Items that may start, and those that wait for blockers; by position. */
+  /** Items that may start, those that were left running first (N5), and those that wait for blockers; by position. */
   #ready: Array<ItemRecord> = []
   #blocked: Array<ItemRecord> = []
   #nextReady = 0
@@ -200,7 +205,7 @@ class FanOut {
 
   #queue(open: ReadonlyArray<ItemRecord>): void {
     for (const item of open) this.#open.set(item.id, (this.#open.get(item.id) ?? 0) + 1)
-    this.#ready = open.filter((item) => this.#mayStart(item))
+    this.#ready = open.filter((item) => this.#mayStart(item)).sort(inTurn)
     this.#blocked = open.filter((item) => !this.#mayStart(item))
     this.#noteLeft()
   }
@@ -242,7 +247,11 @@ class FanOut {
     if (this.#blocked.length === 0) return
     const skipped = new Set(items.map((item) => item.key))
     const waiting = this.#blocked.filter((item) => !skipped.has(item.key))
-    for (const item of waiting) if (this.#mayStart(item)) this.#ready.push(item)
+    const freed = waiting.filter((item) => this.#mayStart(item))
+    if (freed.length > 0) {
+      this.#ready = [...this.#ready.slice(this.#nextReady), ...freed].sort(inTurn)
+      this.#nextReady = 0
+    }
     this.#blocked = waiting.filter((item) => !this.#mayStart(item))
     this.#noteLeft()
   }
@@ -258,7 +267,7 @@ class FanOut {
         yield* Effect.zipRight(this.#run.flush, started)
         const exit = yield* Effect.exit(restore(work.run(record, branch)))
         if (exit._tag === "Success") return this.#record(record, exit.value)
-        if (this.#run.silent === undefined) this.#record(record, yield* work.stop(record, branch))
+        yield* this.#stop(record, branch)
         return yield* Effect.failCause(exit.cause)
       })
     )
@@ -266,12 +275,16 @@ class FanOut {
 
   /** An item that has not started never will; one that was left running is ended. */
   #stopLeft(item: ItemRecord, branch: Branch): Effect.Effect<never> {
-    const wasRunning = item.status === "running" && this.#run.silent === undefined
-    if (!wasRunning) return Effect.interrupt
-    return Effect.zipRight(
-      Effect.map(this.spec.work.stop(item, branch), (end) => this.#record(item, end)),
-      Effect.interrupt
-    )
+    const stopped = item.status === "running" ? this.#stop(item, branch) : Effect.void
+    return Effect.zipRight(stopped, Effect.interrupt)
+  }
+
+  /** Ends an item that was dispatched. A silent stop meanwhile leaves that to whoever goes on with the run. */
+  #stop(item: ItemRecord, branch: Branch): Effect.Effect<void> {
+    if (this.#run.silent !== undefined) return Effect.void
+    return Effect.map(this.spec.work.stop(item, branch), (end) => {
+      if (this.#run.silent === undefined) this.#record(item, end)
+    })
   }
 
   #dispatch(item: ItemRecord): { readonly record: ItemRecord; readonly started: Effect.Effect<void> } {
@@ -340,6 +353,12 @@ class FanOut {
     const message = `${kind} '${name}': ${failed} of ${total} items failed`
     return Effect.fail({ message, permanent: true, result })
   }
+}
+
+/** N5. */
+const inTurn = (one: ItemRecord, other: ItemRecord): number => {
+  const isFirst = Number(other.status === "running") - Number(one.status === "running")
+  return isFirst === 0 ? one.position - other.position : isFirst
 }
 
 const lastSegment = (path: string): string => path.slice(path.lastIndexOf("/") + 1)

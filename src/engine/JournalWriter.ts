@@ -20,7 +20,7 @@ import type * as Scheduler from "effect/Scheduler"
 import type { Change, LoadedRun, RunJournal } from "../persistence/Journal.ts"
 import * as Journal from "../persistence/Journal.ts"
 import {
-  type LeaseLost,
+  LeaseLost,
   PersistenceError,
   type PersistenceService,
   type RunAlreadyExists,
@@ -228,16 +228,17 @@ export class JournalWriter {
 
   /** Tries until it is written or will never be; `unsure`: an earlier try may have been written. */
   #attempt(changes: ReadonlyArray<Change>, unsure: boolean, failures: number): Effect.Effect<SilentReason | undefined> {
-    if (this.#lost || !this.options.leaseHolds()) return Effect.succeed({ _tag: "LeaseLost" })
+    if (this.#lost) return Effect.succeed({ _tag: "LeaseLost" })
     const { persistence, generation } = this.options
     const run = this.journal.run.id
     const creation = this.#creation
-    const commit = Effect.suspend(
-      (): Effect.Effect<void, CommitError> =>
-        creation === undefined
-          ? persistence.commit({ run, generation, expectedSeq: this.#seq, changes })
-          : persistence.createWith(creation.run, changes)
-    )
+    const commit = Effect.suspend((): Effect.Effect<void, CommitError> => {
+      // In the turn in which the store is asked: the process may stand still between two turns.
+      if (!this.options.leaseHolds()) return Effect.fail(new LeaseLost({ run, generation }))
+      return creation === undefined
+        ? persistence.commit({ run, generation, expectedSeq: this.#seq, changes })
+        : persistence.createWith(creation.run, changes)
+    })
     return Effect.flatMap(Effect.exit(commit), (exit) => {
       if (Exit.isSuccess(exit)) return written
       const failure = Cause.failureOption(exit.cause)

@@ -338,6 +338,8 @@ class StepRun implements AttemptOwner {
         this.#complete(outcome.success)
         return Effect.succeed(this.row)
       case "Failure":
+        // A silent stop came while a child was being ended: whoever goes on with the run ends it.
+        if (outcome.timedOut && this.spec.stopped !== undefined && isSilent(this.#run)) return Effect.interrupt
         return this.#failed(outcome.failure, outcome.timedOut)
       case "Stopped":
         if (!isSilent(this.#run)) cancelRow(this.#run, this.row, outcome.reason)

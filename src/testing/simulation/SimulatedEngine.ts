@@ -196,16 +196,21 @@ export class SimulatedEngine {
             this.leaseEnds = ends
           })
         }),
-      commit: (commit) => Effect.zipRight(this.#checkLease, service.commit(commit)),
-      createWith: (run, changes) => Effect.zipRight(this.#checkLease, service.createWith(run, changes))
+      commit: (commit) => {
+        this.#checkLease()
+        return service.commit(commit)
+      },
+      createWith: (run, changes) => {
+        this.#checkLease()
+        return service.createWith(run, changes)
+      }
     })
   }
 
-  get #checkLease(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      const { world } = this.options
-      if (this.process.isBuried || world.now < this.leaseEnds) return
-      world.violated(`${this.name} sends a commit after the end of its lease`)
-    })
+  /** When a commit is asked for. */
+  #checkLease(): void {
+    const { world } = this.options
+    if (this.process.isBuried || world.now < this.leaseEnds) return
+    world.violated(`${this.name} asks for a commit after the end of its lease`)
   }
 }
