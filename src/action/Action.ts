@@ -87,8 +87,21 @@ export class ActionFailed extends Schema.TaggedError<ActionFailed>()("ActionFail
 
 export type Executor = (call: ActionCall) => Effect.Effect<ActionOutput, ActionFailed, Scope.Scope>
 
+/** How a step is tried where its call does not say. Times in ms. */
+export interface StepDefaults {
+  /** Further attempts after the first. */
+  readonly retries: number
+  /** Before a retry; 1 is the first. */
+  readonly delay: (retry: number) => number
+  /** Longest time of an attempt; null: the run's step timeout. */
+  readonly timeout: number | null
+  /** Longest silence of an attempt. */
+  readonly heartbeat: number | null
+}
+
 export interface FoundExecutor {
   readonly execute: Executor
+  readonly defaults?: StepDefaults
   /** `actor` where it has no role of its own. */
   readonly role?: string
   readonly canCommit?: boolean

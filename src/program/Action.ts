@@ -11,10 +11,22 @@ import type { ParseError } from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Types from "effect/Types"
+import {
+  collision,
+  contextKey,
+  type Declared,
+  factsOf,
+  type Supplied,
+  supplying,
+  TypeId
+} from "../action/TypedAction.ts"
+import { textKeys, payloadKeys } from "../workflow/Payload.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "../engine/Step.ts"
 import { noResult, type RunId, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
+import { executorOf, retryDelay } from "./ActionExecutor.ts"
 import { InFlight } from "./InFlight.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
@@ -31,6 +43,8 @@ export interface ActionAttempt {
   readonly heartbeat: (details?: unknown) => Effect.Effect<void>
   /** What the attempt before this one reported last. */
   readonly lastHeartbeat: unknown
+  /** Of a run that only shows what it would do: a handler that acts should not. */
+  readonly dryRun: boolean
 }
 
 /** The attempt did not end within the action's `timeout`, or was silent for longer than its `heartbeat`. */
@@ -49,43 +63,89 @@ export interface RetryOptions {
   readonly exponential?: boolean
 }
 
-/** The service that a handler's layer supplies: one type for each action's name, so that the compiler names it. */
-export interface Handler<in out Name extends string> {
-  readonly _: (_: Name) => Name
+/**
+ * The service that an action's layer supplies: a type of its own for each name, and for what is taken, given and failed
+ * with, so that the compiler names it, and does not take the handler of another action that has the name.
+ */
+export interface Handler<in out Name extends string, in out Payload, in out Success, in out Error> {
+  readonly _: Types.Invariant<readonly [Name, Payload, Success, Error]>
 }
 
-type Handle = (payload: unknown, attempt: ActionAttempt) => Effect.Effect<unknown, unknown, Scope.Scope>
+/** The service that the layer of an action supplies: `HandlerOf<typeof Charge>`. */
+export type HandlerOf<A extends Declared> = A extends Declared<infer H> ? H : never
 
-export interface Action<Name extends string, P extends AnySchema, S extends AnySchema, E extends AnySchema> {
+/** What a context holds of an action: its handler, and what makes an attempt of a `.wf` call with it. */
+export interface ActionService extends Supplied {
+  readonly handle: Handle
+}
+
+export type Handle = (payload: unknown, attempt: ActionAttempt) => Effect.Effect<unknown, unknown, Scope.Scope>
+
+/** `X`: `ActionTimedOut` where the action has a time, else never. */
+export interface Action<
+  Name extends string,
+  P extends AnySchema,
+  S extends AnySchema,
+  E extends AnySchema,
+  X extends ActionTimedOut = never
+> extends Declared<Handler<Name, P["Type"], S["Type"], E["Type"]>> {
   readonly name: Name
   readonly payload: P
   readonly success: S
   readonly error: E
+  /** The names of what later steps of a `.wf` file may ask for; undefined: its call's output schema says. */
+  readonly markers: ((success: S["Type"]) => ReadonlyArray<string>) | undefined
+  /** What a `.wf` file's later steps have as context; undefined: the text `summary` of the success, if it has one. */
+  readonly summary: ((success: S["Type"]) => string) | undefined
+  /** In place of the step's own key. */
+  readonly idempotencyKey: ((payload: P["Type"]) => string) | undefined
   readonly retry: RetryOptions
   /** Longest time of an attempt, ms; null: the run's step timeout. */
   readonly timeout: number | null
   /** Longest silence of an attempt, ms. */
   readonly heartbeat: number | null
-  readonly tag: Context.Tag<Handler<Name>, Handle>
+  readonly tag: Context.Tag<Handler<Name, P["Type"], S["Type"], E["Type"]>, ActionService>
+  readonly _TimedOut: Types.Covariant<X>
   /**
    * Supplies the action. The handler's requirements become the layer's; it gets a Scope of its own for each attempt,
-   * and is interrupted when the attempt times out or its run is cancelled.
+   * and is interrupted when the attempt times out or its run is cancelled. Building it dies with `ActionCollision`
+   * where an action of this name with other schemas is supplied beside it.
    */
   readonly toLayer: <R = never>(
     handler: (payload: P["Type"], attempt: ActionAttempt) => Effect.Effect<S["Type"], E["Type"], R>
-  ) => Layer.Layer<Handler<Name>, never, Exclude<R, Scope.Scope>>
+  ) => Layer.Layer<Handler<Name, P["Type"], S["Type"], E["Type"]>, never, Exclude<R, Scope.Scope>>
 }
 
-export interface ActionOptions<P extends AnySchema, S extends AnySchema, E extends AnySchema> {
+export interface ActionOptions<
+  P extends AnySchema,
+  S extends AnySchema,
+  E extends AnySchema,
+  T extends Duration.DurationInput = never,
+  H extends Duration.DurationInput = never
+> {
   readonly payload: P
   /** Default: nothing. */
   readonly success?: S
   /** Default: it cannot fail in a typed way. */
   readonly error?: E
+  /** What conditions of a `.wf` file may ask of it: `if review.approved`. Code has the success itself. */
+  readonly markers?: (success: S["Type"]) => ReadonlyArray<string>
+  /** The context that the later steps of a `.wf` file have. Default: the text `summary` of the success, if it has one. */
+  readonly summary?: (success: S["Type"]) => string
+  /**
+   * The key that handlers get: two calls with the same key mean the same request. Default: the step's own, which is
+   * another one for each step of each run.
+   */
+  readonly idempotencyKey?: (payload: P["Type"]) => string
   readonly retry?: RetryOptions
-  readonly timeout?: Duration.DurationInput
-  readonly heartbeat?: Duration.DurationInput
+  /** Longest time of an attempt. Default: the run's step timeout (12 h), after which the call dies. */
+  readonly timeout?: T
+  /** Longest silence of an attempt. */
+  readonly heartbeat?: H
 }
+
+/** What a call fails with beside the action's own error. */
+type TimedOut<T> = [T] extends [never] ? never : ActionTimedOut
 
 /**
  * Declares an action: its name, and the schemas of what it takes, gives and fails with.
@@ -95,7 +155,9 @@ export interface ActionOptions<P extends AnySchema, S extends AnySchema, E exten
  *   payload: Schema.Struct({ order: Schema.String, cents: Schema.Int }),
  *   success: Schema.Struct({ receipt: Schema.String }),
  *   error: CardDeclined,
- *   retry: { times: 3, delay: "1 second", exponential: true }
+ *   idempotencyKey: ({ order }) => order,
+ *   retry: { times: 3, delay: "1 second", exponential: true },
+ *   timeout: "30 seconds"
  * })
  * ```
  */
@@ -103,19 +165,36 @@ export const make = <
   const Name extends string,
   P extends AnySchema,
   S extends AnySchema = typeof Schema.Void,
-  E extends AnySchema = typeof Schema.Never
+  E extends AnySchema = typeof Schema.Never,
+  T extends Duration.DurationInput = never,
+  H extends Duration.DurationInput = never
 >(
   name: Name,
-  options: ActionOptions<P, S, E>
-): Action<Name, P, S, E> => {
-  const tag = Context.GenericTag<Handler<Name>, Handle>(`millrace/Action/${name}`)
+  options: ActionOptions<P, S, E, T, H>
+): Action<Name, P, S, E, TimedOut<T | H>> => {
+  type Service = Handler<Name, P["Type"], S["Type"], E["Type"]>
+  const tag = Context.GenericTag<Service, ActionService>(contextKey(name))
   const millis = (input: Duration.DurationInput | undefined) => (input === undefined ? null : Duration.toMillis(input))
-  return {
+  const { payload } = options
+  // SAFETY: the defaults of the type parameters are these very schemas.
+  const success = (options.success ?? Schema.Void) as S
+  const error = (options.error ?? Schema.Never) as E // SAFETY: as above
+  const facts = {
     name,
-    payload: options.payload,
-    // SAFETY: the defaults of the type parameters are these very schemas.
-    success: (options.success ?? Schema.Void) as S,
-    error: (options.error ?? Schema.Never) as E, // SAFETY: as above
+    takes: payloadKeys(payload.ast),
+    gives: textKeys(success.ast),
+    schemas: [payload.ast, success.ast, error.ast]
+  }
+  const action: Action<Name, P, S, E, TimedOut<T | H>> = {
+    [TypeId]: { _Handler: same, facts },
+    _TimedOut: same,
+    name,
+    payload,
+    success,
+    error,
+    markers: options.markers,
+    summary: options.summary,
+    idempotencyKey: options.idempotencyKey,
     retry: options.retry ?? { times: 0 },
     timeout: millis(options.timeout),
     heartbeat: millis(options.heartbeat),
@@ -123,37 +202,51 @@ export const make = <
     toLayer: <R>(handler: (payload: P["Type"], attempt: ActionAttempt) => Effect.Effect<S["Type"], E["Type"], R>) =>
       Layer.scoped(
         tag,
-        Effect.zipWith(
-          Effect.context<Exclude<R, Scope.Scope>>(),
-          InFlight.make,
-          (context, inFlight): Handle =>
-            (payload, attempt) =>
-              inFlight.during(
-                // SAFETY: what the layer's context lacks of R is the Scope, which the attempt has.
-                Effect.mapInputContext(
-                  handler(payload, attempt),
-                  (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
-                )
+        Effect.gen(function* () {
+          yield* supplying(facts)
+          const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+          const inFlight = yield* InFlight.make
+          const handle: Handle = (payload, attempt) =>
+            inFlight.during(
+              // SAFETY: what the layer's context lacks of R is the Scope, which the attempt has.
+              Effect.mapInputContext(
+                handler(payload, attempt),
+                (own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<R>
               )
-        )
+            )
+          return { handle, facts, executor: executorOf(action, handle) }
+        })
       )
   }
+  return action
 }
+
+const same = (value: never): never => value
 
 /**
  * Runs an action as a journaled step of the workflow: once it has completed, its result is the record's. Its path is
  * the action's name below the branch, numbered from the second call on.
  *
- * Fails with the action's typed error when all attempts have, with `ActionTimedOut` when the last one timed out. A
- * handler that dies fails its attempt; when the last one dies, so does the call.
+ * Fails with the action's typed error when all attempts have; with `ActionTimedOut` when the last one timed out, if the
+ * action has a `timeout` or a `heartbeat`: without, the run's step timeout is a defect. A handler that dies fails its
+ * attempt; when the last one dies, so does the call.
  */
-export const call = <Name extends string, P extends AnySchema, S extends AnySchema, E extends AnySchema>(
-  action: Action<Name, P, S, E>,
+export const call = <
+  Name extends string,
+  P extends AnySchema,
+  S extends AnySchema,
+  E extends AnySchema,
+  X extends ActionTimedOut
+>(
+  action: Action<Name, P, S, E, X>,
   payload: P["Type"]
-): Effect.Effect<S["Type"], E["Type"] | ActionTimedOut, WorkflowRun | Handler<Name>> =>
+): Effect.Effect<S["Type"], E["Type"] | X, WorkflowRun | Handler<Name, P["Type"], S["Type"], E["Type"]>> =>
   Effect.gen(function* () {
     const branch = yield* currentBranch(action.name)
-    const handle = yield* action.tag
+    const { facts, handle } = yield* action.tag
+    const collided = collision(facts, factsOf(action))
+    // A2: a bad deploy must not fail its runs.
+    if (collided !== undefined) return yield* branch.run.misfit(collided.message)
     const encoded = yield* encode(action.payload, payload)
     const { run } = branch
     const row = yield* step({
@@ -163,34 +256,26 @@ export const call = <Name extends string, P extends AnySchema, S extends AnySche
       name: action.name,
       role: "actor",
       retries: action.retry.times,
-      delay: (retry) => Effect.succeed(delayOf(action.retry, retry)),
+      delay: (retry) => Effect.succeed(retryDelay(action.retry, retry)),
       timeout: action.timeout ?? run.record.settings.stepTimeout,
       heartbeat: action.heartbeat,
       failedAs: "failed",
       attempt: (attempt) =>
         Effect.flatMap(Effect.orDie(decode(action.payload, encoded)), (decoded) =>
-          runHandler(action, handle(decoded, attemptOf(attempt)))
+          runHandler(action, handle(decoded, attemptOf(attempt, action.idempotencyKey?.(decoded))))
         )
     })
     return yield* outcomeOf(action, run, row)
   })
 
-const delayOf = (retry: RetryOptions, number: number): number => {
-  if (retry.delay === undefined) return 0
-  const factor = retry.exponential === true ? 2 ** Math.min(number - 1, 52) : 1
-  return Math.min(Duration.toMillis(retry.delay) * factor, longestDelay)
-}
-
-/** ms: an hour. */
-const longestDelay = 3_600_000
-
-const attemptOf = (attempt: Attempt): ActionAttempt => ({
+const attemptOf = (attempt: Attempt, key: string | undefined): ActionAttempt => ({
   run: attempt.run.id,
   path: attempt.spec.path,
   attempt: attempt.number,
-  idempotencyKey: attempt.step.idempotencyKey,
+  idempotencyKey: key ?? attempt.step.idempotencyKey,
   heartbeat: (details) => attempt.heartbeat(details),
-  lastHeartbeat: attempt.record.heartbeat ?? attempt.previous?.heartbeat ?? undefined
+  lastHeartbeat: attempt.record.heartbeat ?? attempt.previous?.heartbeat ?? undefined,
+  dryRun: attempt.run.record.dryRun
 })
 
 type Ends = { readonly success: AnySchema; readonly error: AnySchema }
@@ -212,11 +297,11 @@ const runHandler = (
       )
   })
 
-const outcomeOf = <S extends AnySchema, E extends AnySchema>(
-  action: { readonly name: string; readonly success: S; readonly error: E },
+const outcomeOf = <Name extends string, S extends AnySchema, E extends AnySchema, X extends ActionTimedOut>(
+  action: Pick<Action<Name, AnySchema, S, E, X>, "name" | "success" | "error" | "timeout" | "heartbeat" | "_TimedOut">,
   run: RunContext,
   row: StepRecord
-): Effect.Effect<S["Type"], E["Type"] | ActionTimedOut> => {
+): Effect.Effect<S["Type"], E["Type"] | X> => {
   const undecodable = (error: ParseError) =>
     run.misfit(`the recorded end of ${row.path} cannot be read by action '${action.name}': ${error.message}`)
   if (row.status === "completed") {
@@ -224,7 +309,10 @@ const outcomeOf = <S extends AnySchema, E extends AnySchema>(
   }
   if (row.status === "timed_out") {
     const { path, error } = row
-    return Effect.fail(new ActionTimedOut({ action: action.name, path, message: error ?? "timed out" }))
+    const message = error ?? "timed out"
+    if (action.timeout === null && action.heartbeat === null) return Effect.dieMessage(`${path}: ${message}`)
+    // SAFETY: with a time of its own the action's X is this error.
+    return Effect.fail(new ActionTimedOut({ action: action.name, path, message }) as X)
   }
   if (Predicate.hasProperty(row.value, "error")) {
     const decoded = Effect.catchAll(decode(action.error, row.value.error), undecodable)

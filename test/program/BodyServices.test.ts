@@ -19,7 +19,7 @@ const Work = Action.make("work", { payload: Schema.Number, success: Schema.Numbe
 const handlers = Work.toLayer((millis) => Effect.zipRight(Effect.sleep(millis), Clock.currentTimeMillis))
 
 const Body = Workflow.make("body", { payload: Schema.Void, success: Schema.Unknown })
-type Needs = Workflow.WorkflowRun | Action.Handler<"work">
+type Needs = Workflow.WorkflowRun | Action.HandlerOf<typeof Work>
 const code = (body: Effect.Effect<unknown, unknown, Needs>) =>
   Layer.provide(
     Body.toLayer(() => Effect.orDie(body)),

@@ -60,13 +60,13 @@ const Trip = Workflow.make("trip", { payload: Schema.Void, error: OutOfStock })
 
 type Body = Effect.Effect<
   unknown,
-  OutOfStock | Action.ActionTimedOut,
-  Workflow.WorkflowRun | Action.Handler<"book"> | Action.Handler<"cancel">
+  OutOfStock,
+  Workflow.WorkflowRun | Action.HandlerOf<typeof Book> | Action.HandlerOf<typeof Cancel>
 >
 
 const trip = (world: World, body: Body) =>
   Layer.provide(
-    Trip.toLayer(() => Effect.catchTag(Effect.asVoid(body), "ActionTimedOut", Effect.die)),
+    Trip.toLayer(() => Effect.asVoid(body)),
     actions(world)
   )
 
@@ -450,9 +450,7 @@ describe("children", () => {
   const Leg = Workflow.make("leg", { payload: Schema.String, success: Schema.String, error: OutOfStock })
   const legs = (world: World) =>
     Layer.provide(
-      Leg.toLayer((item) =>
-        booked(`${item}-a`).pipe(Effect.zipLeft(booked(item)), Effect.catchTag("ActionTimedOut", Effect.die))
-      ),
+      Leg.toLayer((item) => booked(`${item}-a`).pipe(Effect.zipLeft(booked(item)))),
       actions(world)
     )
 

@@ -64,13 +64,16 @@ const handlers = Layer.mergeAll(
   UndoAll.toLayer(() => Effect.void)
 )
 
-type Needs = Workflow.WorkflowRun | Action.Handler<"do"> | Action.Handler<"undo-it"> | Action.Handler<"undo-all">
+type Needs =
+  | Workflow.WorkflowRun
+  | Action.HandlerOf<typeof Do>
+  | Action.HandlerOf<typeof Undo>
+  | Action.HandlerOf<typeof UndoAll>
 
 const bodyOf = (tree: Tree): Effect.Effect<string, string, Needs> => {
   switch (tree._tag) {
     case "Do":
       return Action.call(Do, tree.fails ? -tree.millis - 1 : tree.millis).pipe(
-        Effect.catchTag("ActionTimedOut", Effect.die),
         Workflow.withCompensation((path) => Action.call(Undo, path))
       )
     case "Sleep":

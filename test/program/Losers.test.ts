@@ -18,7 +18,10 @@ import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
 
 const Wait = Action.make("wait", { payload: Schema.Int, success: Schema.Int })
 
-const engineOn = (store: PersistenceService, workflows: Layer.Layer<never, never, Engine | Action.Handler<"wait">>) =>
+const engineOn = (
+  store: PersistenceService,
+  workflows: Layer.Layer<never, never, Engine | Action.HandlerOf<typeof Wait>>
+) =>
   workflows.pipe(
     Layer.provide(Wait.toLayer((ms) => Effect.as(Effect.sleep(ms), ms))),
     Layer.provideMerge(Engine.layer),

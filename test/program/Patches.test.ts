@@ -23,8 +23,8 @@ const handlers = Layer.merge(
 
 type Body = Effect.Effect<
   unknown,
-  Action.ActionTimedOut,
-  Workflow.WorkflowRun | Action.Handler<"say"> | Action.Handler<"note">
+  never,
+  Workflow.WorkflowRun | Action.HandlerOf<typeof Say> | Action.HandlerOf<typeof Note>
 >
 
 const Patched = Workflow.make("patched", { payload: Schema.Void, success: Schema.Unknown })

@@ -71,17 +71,18 @@ const scenario = <A, E>(body: (store: Store) => Effect.Effect<A, E>) =>
 describe("a code workflow that is paused", () => {
   const Program = Workflow.make("program", { payload: Schema.Void, success: Schema.Unknown })
 
-  const held: Readonly<Record<string, Effect.Effect<unknown, unknown, Workflow.WorkflowRun | Action.Handler<"work">>>> =
-    {
-      "calls an action": Action.call(Work, "next"),
-      sleeps: Workflow.sleep("1 second"),
-      "takes the time": Workflow.now,
-      "draws a value": Effect.all([Workflow.random, Workflow.uuid]),
-      "waits for a gate": Workflow.gate("sure"),
-      "waits for a signal": Workflow.awaitSignal(Workflow.signal("go", Schema.String)),
-      "runs branches side by side": Workflow.all({ a: Action.call(Work, "a"), b: Action.call(Work, "b") }),
-      races: Workflow.race({ a: Action.call(Work, "a"), b: Workflow.sleep("1 hour") })
-    }
+  const held: Readonly<
+    Record<string, Effect.Effect<unknown, unknown, Workflow.WorkflowRun | Action.HandlerOf<typeof Work>>>
+  > = {
+    "calls an action": Action.call(Work, "next"),
+    sleeps: Workflow.sleep("1 second"),
+    "takes the time": Workflow.now,
+    "draws a value": Effect.all([Workflow.random, Workflow.uuid]),
+    "waits for a gate": Workflow.gate("sure"),
+    "waits for a signal": Workflow.awaitSignal(Workflow.signal("go", Schema.String)),
+    "runs branches side by side": Workflow.all({ a: Action.call(Work, "a"), b: Action.call(Work, "b") }),
+    races: Workflow.race({ a: Action.call(Work, "a"), b: Workflow.sleep("1 hour") })
+  }
   for (const [name, body] of Object.entries(held)) {
     it.live(`and comes to where it ${name} begins nothing there`, () =>
       scenario((store) => {

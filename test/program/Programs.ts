@@ -48,7 +48,7 @@ const book = (item: string, millis = 0) => Action.call(Book, { item, millis })
 const booked = (item: string, millis = 0) =>
   book(item, millis).pipe(Workflow.withCompensation((ticket) => Action.call(Cancel, ticket)))
 
-type Needs = Workflow.WorkflowRun | Action.Handler<"book"> | Action.Handler<"cancel">
+type Needs = Workflow.WorkflowRun | Action.HandlerOf<typeof Book> | Action.HandlerOf<typeof Cancel>
 
 /** A program of one workflow, without a payload. */
 const single = (
@@ -165,9 +165,7 @@ const relayWorkflow = () => {
 const parentOfLegs = (): TypedProgram => {
   const Leg = Workflow.make("leg", { payload: Schema.String, success: Schema.String, error: SoldOut })
   const Tour = Workflow.make("tour", { payload: Schema.Void, error: SoldOut })
-  const leg = Leg.toLayer((item) =>
-    booked(`${item}-a`).pipe(Effect.zipLeft(booked(item)), Effect.catchTag("ActionTimedOut", Effect.die))
-  )
+  const leg = Leg.toLayer((item) => booked(`${item}-a`).pipe(Effect.zipLeft(booked(item))))
   const tour = Tour.toLayer(() =>
     Effect.gen(function* () {
       yield* Workflow.child(Leg, "one").pipe(Workflow.withCompensation((ticket) => Action.call(Cancel, ticket)))

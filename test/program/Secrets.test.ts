@@ -42,7 +42,7 @@ const Undone = Workflow.make("undone", {
 const sent: Array<string> = []
 
 const layer = Layer.mergeAll(
-  Notify.toLayer(({ token }) => Effect.catchTag(Action.call(Send, token), "ActionTimedOut", Effect.die)),
+  Notify.toLayer(({ token }) => Action.call(Send, token)),
   Campaign.toLayer(({ keys: [key = Redacted.make("")] }) =>
     Effect.mapError(Workflow.child(Notify, { token: key, to: "x" }), (error) => `child: ${error.message}`)
   ),

@@ -64,8 +64,7 @@ const query = (isSlow: () => boolean) =>
 const Report = Workflow.make("report", { payload: Schema.Number, success: Schema.Number, error: Schema.String })
 const report = Report.toLayer((n) =>
   Effect.flatMap(Action.call(Query, n), (one) => Action.call(Query, one)).pipe(
-    Workflow.withCompensation(() => Effect.void),
-    Effect.catchTag("ActionTimedOut", Effect.die)
+    Workflow.withCompensation(() => Effect.void)
   )
 )
 

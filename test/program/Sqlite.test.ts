@@ -30,7 +30,7 @@ const code = (stock: { left: number }) =>
       const { value } = yield* Workflow.gate(Go).pipe(Effect.orDie)
       if (!value.on) return yield* Effect.fail("enough")
       return yield* Workflow.continueAsNew(Rounds, round + 1)
-    }).pipe(Effect.catchTag("ActionTimedOut", Effect.die))
+    })
   ).pipe(
     Layer.provide(
       Layer.merge(

@@ -39,7 +39,7 @@ const orderLayer = Order.toLayer(({ id, cents }) =>
     const parcels = yield* Effect.orDie(Workflow.all([Action.call(Ship, "a"), Action.call(Ship, "b")]))
     const audit = yield* Effect.orDie(Workflow.child(Audit, id))
     return { receipt: `${receipt} ${audit}`, year: at.getUTCFullYear(), parcels }
-  }).pipe(Effect.catchTag("ActionTimedOut", Effect.die))
+  })
 )
 
 const counts = new Map<string, number>()

@@ -18,7 +18,8 @@ class Declined extends Schema.TaggedError<Declined>()("Declined", { reason: Sche
 const Charge = Action.make("charge", {
   payload: Schema.Struct({ order: Schema.String, cents: Schema.Int }),
   success: Schema.Struct({ receipt: Schema.String, at: Schema.Date }),
-  error: Declined
+  error: Declined,
+  timeout: "30 seconds"
 })
 const Ship = Action.make("ship", { payload: Schema.String, success: Schema.Number })
 
@@ -38,7 +39,7 @@ is<
     Effect.Effect<
       { readonly receipt: string; readonly at: Date },
       Declined | Action.ActionTimedOut,
-      Workflow.WorkflowRun | Action.Handler<"charge">
+      Workflow.WorkflowRun | Action.HandlerOf<typeof Charge>
     >
   >
 >()
@@ -56,6 +57,50 @@ const supplied = Effect.provide(
 // @ts-expect-error: outside of a body there is no run, whatever layers there are
 export const outside: Promise<unknown> = Effect.runPromise(supplied)
 
+// ---- an action's time
+
+// Without a time of its own an action fails with its own errors only.
+const shipped = Action.call(Ship, "x")
+is<Same<Effect.Effect.Error<typeof shipped>, never>>()
+const Watched = Action.make("watched", { payload: Schema.Void, error: Declined, heartbeat: "1 second" })
+const watched = Action.call(Watched, undefined)
+is<Same<Effect.Effect.Error<typeof watched>, Declined | Action.ActionTimedOut>>()
+const Bounded = Action.make("bounded", { payload: Schema.Void, timeout: 500 })
+const bounded = Action.call(Bounded, undefined)
+is<Same<Effect.Effect.Error<typeof bounded>, Action.ActionTimedOut>>()
+const Unbounded = Action.make("unbounded", { payload: Schema.Void, error: Declined })
+const unbounded = Action.call(Unbounded, undefined)
+is<Same<Effect.Effect.Error<typeof unbounded>, Declined>>()
+// @ts-expect-error: there is no time that could pass
+export const uncaught = Effect.catchTag(Action.call(Ship, "x"), "ActionTimedOut", Effect.die)
+
+// ---- what .wf files ask of an action
+
+export const Marked = Action.make("marked", {
+  payload: Schema.Struct({ text: Schema.String }),
+  success: Schema.Struct({ findings: Schema.Int, summary: Schema.String }),
+  markers: ({ findings }) => (findings > 0 ? ["has_findings"] : []),
+  summary: ({ summary }) => summary,
+  idempotencyKey: ({ text }) => text
+})
+// @ts-expect-error: the success has no such field
+export const wrongMarkers = Action.make("m", { payload: Schema.Void, markers: ({ findings }) => findings })
+// @ts-expect-error: the payload has no such field
+export const wrongKey = Action.make("k", { payload: Schema.Struct({ a: Schema.String }), idempotencyKey: ({ b }) => b })
+
+// ---- one name, two actions
+
+const OtherShip = Action.make("ship", { payload: Schema.Number, success: Schema.Number })
+const shipsOther = Order.toLayer(() => Action.call(OtherShip, 1))
+const suppliedWithShip = shipsOther.pipe(
+  Layer.provide(Ship.toLayer(() => Effect.succeed(1))),
+  Layer.provideMerge(Engine.layer),
+  Layer.provideMerge(MemoryPersistence.layer)
+)
+const notTheOther = Effect.provide(Order.execute({ id: "o", cents: 1 }), suppliedWithShip)
+// @ts-expect-error: what is supplied is the other action called 'ship'
+export const shippedOther: Promise<number> = Effect.runPromise(notTheOther)
+
 // ---- handlers
 
 // @ts-expect-error: the handler gives no receipt
@@ -65,14 +110,14 @@ export const wrongError = Charge.toLayer(() => Effect.fail(new Error("no")))
 
 class Pool extends Effect.Tag("Pool")<Pool, { readonly size: number }>() {}
 const shipping = Ship.toLayer(() => Effect.map(Pool.size, (size) => size))
-is<Same<typeof shipping, Layer.Layer<Action.Handler<"ship">, never, Pool>>>()
+is<Same<typeof shipping, Layer.Layer<Action.HandlerOf<typeof Ship>, never, Pool>>>()
 const scoped = Ship.toLayer(() =>
   Effect.as(
     Effect.acquireRelease(Effect.void, () => Effect.void),
     1
   )
 )
-is<Same<typeof scoped, Layer.Layer<Action.Handler<"ship">>>>()
+is<Same<typeof scoped, Layer.Layer<Action.HandlerOf<typeof Ship>>>>()
 
 // ---- bodies, and what they need
 
@@ -82,10 +127,13 @@ const body = Order.toLayer(({ id, cents }) =>
     return yield* Action.call(Ship, id)
   }).pipe(Effect.catchTag("ActionTimedOut", Effect.die))
 )
-is<Same<typeof body, Layer.Layer<never, never, Engine | Action.Handler<"charge"> | Action.Handler<"ship">>>>()
+is<
+  Same<typeof body, Layer.Layer<never, never, Engine | Action.HandlerOf<typeof Charge> | Action.HandlerOf<typeof Ship>>>
+>()
 
 // @ts-expect-error: a timed out action is no error of the workflow
-export const leaking = Order.toLayer(({ id }) => Action.call(Ship, id))
+export const leaking = Order.toLayer(({ id, cents }) => Effect.as(Action.call(Charge, { order: id, cents }), 1))
+export const sound = Order.toLayer(({ id }) => Action.call(Ship, id))
 // @ts-expect-error: a text is no success of the workflow
 export const wrongEnd = Order.toLayer(() => Effect.succeed("done"))
 // @ts-expect-error: the payload has no such field
@@ -144,7 +192,7 @@ const compensated = called.pipe(Workflow.withCompensation(({ receipt }) => Actio
 is<
   Same<
     Effect.Effect.Context<typeof compensated>,
-    Workflow.WorkflowRun | Action.Handler<"charge"> | Action.Handler<"ship">
+    Workflow.WorkflowRun | Action.HandlerOf<typeof Charge> | Action.HandlerOf<typeof Ship>
   >
 >()
 is<Same<Effect.Effect.Error<typeof compensated>, Declined | Action.ActionTimedOut>>()

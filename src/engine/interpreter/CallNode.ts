@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
-import type { FoundExecutor } from "../../action/Action.ts"
+import type { FoundExecutor, StepDefaults } from "../../action/Action.ts"
 import { isTerminal, noResult, type StepPath, type StepRecord } from "../../persistence/Records.ts"
 import {
   type ActionRef,
@@ -46,10 +46,7 @@ export const callSpec = (
     path,
     kind: "call" as const,
     name: actionStepKey(node.action),
-    retries: node.retries ?? defaults.retries,
-    delay: node.retryDelay === undefined ? noDelay : retryDelay(node),
-    timeout: node.timeout ?? self.run.record.settings.stepTimeout,
-    heartbeat: node.heartbeat ?? null,
+    ...triedAs(self, node, undefined),
     failedAs: node.onFail?._tag === "Continue" ? ("skipped" as const) : ("failed" as const)
   }
   const row = self.run.row(path)
@@ -59,12 +56,33 @@ export const callSpec = (
   }
   const found = self.services.executors.find(node.action, self.definition.name, pluginDirsOf(self, node))
   const specOf = (executor: FoundExecutor): Effect.Effect<StepSpec> =>
-    Effect.succeed({ ...base, ...attemptOf(self, node, inherited, executor) })
+    Effect.succeed({
+      ...base,
+      ...(executor.defaults === undefined ? undefined : triedAs(self, node, executor.defaults)),
+      ...attemptOf(self, node, inherited, executor)
+    })
   const exit = settled(found)
   return exit !== undefined && Exit.isSuccess(exit)
     ? specOf(exit.value)
     : Effect.matchEffect(found, { onFailure: ({ message }) => self.run.misfit(message), onSuccess: specOf })
 }
+
+/** How often, after which delay and for how long: as the call says, else as its executor does. */
+const triedAs = (
+  self: CallView,
+  node: CallNode | BranchCall,
+  own: StepDefaults | undefined
+): Pick<StepSpec, "retries" | "delay" | "timeout" | "heartbeat"> => ({
+  retries: node.retries ?? own?.retries ?? defaults.retries,
+  delay: node.retryDelay !== undefined ? retryDelay(node) : own === undefined ? noDelay : delayOf(own),
+  timeout: node.timeout ?? own?.timeout ?? self.run.record.settings.stepTimeout,
+  heartbeat: node.heartbeat ?? own?.heartbeat ?? null
+})
+
+const delayOf =
+  ({ delay }: StepDefaults): StepSpec["delay"] =>
+  (retry) =>
+    Effect.succeed(delay(retry))
 
 /** The run's, then the call's, no repeats. */
 const pluginDirsOf = (self: CallView, { pluginDirs = none }: CallNode | BranchCall): ReadonlyArray<string> => {
@@ -179,7 +197,8 @@ export const onFailAction = (
   const extra: Texts = {
     failed_step: failed.name,
     failure_reason: failed.error ?? "",
-    retry_count: String(node.retries ?? defaults.retries)
+    // Without a word of the call's, the retries were its executor's.
+    retry_count: String(node.retries ?? Math.max(defaults.retries, failed.attempts.length - 1))
   }
   return Effect.gen(function* () {
     const row = yield* step(yield* onFailSpec(self, onFail, branch, path, extra))
@@ -216,6 +235,8 @@ const onFailSpec = (
       const options = { ...plainCall(name, definition.name), ref: action, inputs: extra, model: found.model }
       return {
         ...base,
+        timeout: found.defaults?.timeout ?? base.timeout,
+        heartbeat: found.defaults?.heartbeat ?? base.heartbeat,
         role: found.role ?? "actor",
         canCommit: found.canCommit ?? false,
         attempt: (attempt) => executeAction(attempt, found.execute, options, visible, services.outputs)

@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import { Executors } from "../../action/Action.ts"
 import { GateResolvers } from "../../action/GateResolver.ts"
 import { ItemProviders } from "../../action/ItemProvider.ts"
+import { withSupplied } from "../../action/TypedAction.ts"
 import { RunContextProvider, SchemaResolver, WorkflowResolver } from "../../action/Resolvers.ts"
 import { OutputStore } from "../../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type RunAlreadyExists } from "../../persistence/Persistence.ts"
@@ -85,8 +86,8 @@ const make = (options: WorkflowFilesOptions) =>
       definitions: [definitionPrefix],
       make: (run) => {
         const { scriptRoots, supplies } = options.placeOf?.(run.record) ?? own
-        const services = { ...suppliesOf(supplies), outputs, scriptRoots, definitions }
-        return makeProgram(run, services, Context.merge(context, supplies))
+        const all = Context.merge(context, supplies)
+        return makeProgram(run, { ...suppliesOf(all), outputs, scriptRoots, definitions }, all)
       }
     })
     const { newRunId, settings } = engine
@@ -104,7 +105,7 @@ const make = (options: WorkflowFilesOptions) =>
   })
 
 const suppliesOf = (supplies: Context.Context<Supplies>) => ({
-  executors: Context.get(supplies, Executors),
+  executors: withSupplied(Context.get(supplies, Executors), supplies),
   providers: Context.get(supplies, ItemProviders),
   resolvers: Context.get(supplies, GateResolvers),
   workflows: Context.get(supplies, WorkflowResolver),

@@ -33,7 +33,7 @@ export const Generated = Workflow.make("generated", {
   idempotencyKey: ({ key }) => key
 })
 
-type Handlers = Action.Handler<"once"> | Action.Handler<"thrice"> | Action.Handler<"endless">
+type Handlers = Action.HandlerOf<typeof Once> | Action.HandlerOf<typeof Thrice> | Action.HandlerOf<typeof Endless>
 type Body<A> = Effect.Effect<A, never, Workflow.WorkflowRun | Handlers>
 
 /**

@@ -19,7 +19,6 @@ const order = Order.toLayer(({ items }) =>
     return { parcels, cents: cents - value.discount, pid: process.pid }
   }).pipe(
     Effect.catchTags({
-      ActionTimedOut: Effect.die,
       GateRejected: Effect.die,
       GateTimedOut: Effect.die,
       SignalTimedOut: Effect.die

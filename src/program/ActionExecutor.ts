@@ -1,0 +1,121 @@
+/**
+ * Typed actions as `.wf` calls meet them (spec/engine.md, "call"): variables become the payload, the success the
+ * step's output, the typed error its reason.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { ParseError } from "effect/ParseResult"
+import {
+  type ActionCall,
+  ActionFailed,
+  type ActionOutput,
+  type Executor,
+  type FoundExecutor,
+  type StepDefaults
+} from "../action/Action.ts"
+import { isObject } from "../workflow/Json.ts"
+import { payloadKeys, payloadOf } from "../workflow/Payload.ts"
+import type { ActionAttempt, Handle, RetryOptions } from "./Action.ts"
+import { type AnySchema, decode, encode } from "./Codec.ts"
+import { describeFailure } from "./WorkflowEnd.ts"
+
+/** What an action says of its calls. */
+interface Declaration<P extends AnySchema, S extends AnySchema> {
+  readonly name: string
+  readonly payload: P
+  readonly success: S
+  readonly markers: ((success: S["Type"]) => ReadonlyArray<string>) | undefined
+  readonly summary: ((success: S["Type"]) => string) | undefined
+  readonly idempotencyKey: ((payload: P["Type"]) => string) | undefined
+  readonly retry: RetryOptions
+  readonly timeout: number | null
+  readonly heartbeat: number | null
+}
+
+/** The executor of an action whose handler is there. */
+export const executorOf = <P extends AnySchema, S extends AnySchema>(
+  action: Declaration<P, S>,
+  handle: Handle
+): FoundExecutor => ({ execute: execute(action, handle), defaults: defaultsOf(action) })
+
+const defaultsOf = ({
+  heartbeat,
+  retry,
+  timeout
+}: Pick<Declaration<AnySchema, AnySchema>, "heartbeat" | "retry" | "timeout">): StepDefaults => ({
+  retries: retry.times,
+  delay: (number) => retryDelay(retry, number),
+  timeout,
+  heartbeat
+})
+
+/** ms before a retry; 1 is the first. */
+export const retryDelay = (retry: RetryOptions, number: number): number => {
+  if (retry.delay === undefined) return 0
+  const factor = retry.exponential === true ? 2 ** Math.min(number - 1, 52) : 1
+  return Math.min(Duration.toMillis(retry.delay) * factor, longestDelay)
+}
+
+/** ms: an hour. */
+const longestDelay = 3_600_000
+
+const execute =
+  <P extends AnySchema, S extends AnySchema>(action: Declaration<P, S>, handle: Handle): Executor =>
+  (call) =>
+    Effect.gen(function* () {
+      const payload = yield* payloadFor(action, call)
+      const handled = handle(payload, attemptOf(call, action.idempotencyKey?.(payload)))
+      const success = yield* Effect.mapError(handled, (error) => new ActionFailed({ message: describeFailure(error) }))
+      return yield* outputOf(action, success)
+    })
+
+/** Another attempt would find the same variables. */
+const payloadFor = <P extends AnySchema>(
+  action: { readonly name: string; readonly payload: P },
+  { variables }: ActionCall
+): Effect.Effect<P["Type"], ActionFailed> => {
+  const failed = (what: string) =>
+    Effect.fail(new ActionFailed({ message: `action '${action.name}' ${what}`, permanent: true }))
+  const { ast } = action.payload
+  const takes = payloadKeys(ast)
+  if (takes._tag === "NoObject") return failed(`takes ${takes.wanted}, which no call of a .wf file can give`)
+  return Either.match(
+    payloadOf(ast, (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined)),
+    {
+      onLeft: (missing) => failed(`needs ${missing.map((name) => `'${name}'`).join(", ")}, which nothing gives`),
+      onRight: (encoded) =>
+        Effect.catchAll(decode(action.payload, encoded), (error: ParseError) =>
+          failed(`does not take what it is given: ${error.message}`)
+        )
+    }
+  )
+}
+
+const attemptOf = (call: ActionCall, key: string | undefined): ActionAttempt => ({
+  run: call.run,
+  path: call.path,
+  attempt: call.attempt,
+  idempotencyKey: key ?? call.idempotencyKey,
+  heartbeat: call.heartbeat,
+  lastHeartbeat: call.lastHeartbeat,
+  dryRun: call.dryRun
+})
+
+const outputOf = <S extends AnySchema>(
+  { markers, success: schema, summary }: Pick<Declaration<AnySchema, S>, "markers" | "success" | "summary">,
+  success: S["Type"]
+): Effect.Effect<ActionOutput> =>
+  Effect.map(encode(schema, success), (encoded) => {
+    const context = summary?.(success) ?? ownSummary(encoded)
+    return {
+      ...(encoded === null ? {} : { structuredOutput: encoded }),
+      ...(markers === undefined ? {} : { markers: [...markers(success)] }),
+      ...(context === undefined ? {} : { context })
+    }
+  })
+
+const ownSummary = (encoded: unknown): string | undefined => {
+  const summary = isObject(encoded) ? encoded["summary"] : undefined
+  return typeof summary === "string" ? summary : undefined
+}
