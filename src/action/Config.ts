@@ -29,6 +29,7 @@ import type { ModuleLoader } from "./ModuleLoader.ts"
 import { shownPath } from "./ProjectFiles.ts"
 import type { GateFunction } from "./ProjectGates.ts"
 import type { DescribedItems, ItemFunction } from "./ProjectItems.ts"
+import type { Declared, HandlersOf } from "./TypedAction.ts"
 import type { TriggerSource } from "./TriggerSource.ts"
 import { type Given, thrownText } from "./UserFunction.ts"
 
@@ -42,8 +43,8 @@ export interface ScheduleConfig {
 }
 
 export interface ConfigOptions<R> {
-  /** Actions by name: functions as in `actions/<name>.ts`. */
-  readonly actions?: Readonly<Record<string, ModuleAction<R>>>
+  /** Actions by name: functions as in `actions/<name>.ts`, and typed actions, whose layers `layer` holds. */
+  readonly actions?: Readonly<Record<string, ModuleAction<R> | Declared<R>>>
   /** Item providers by name. */
   readonly providers?: Readonly<Record<string, ItemFunction<R> | DescribedItems<R>>>
   /** Gate resolvers by the gate's name. */
@@ -67,11 +68,26 @@ export interface ConfigOptions<R> {
 }
 
 /** `layer` supplies the services that the Effects of actions, providers and gates use. */
-export type Config<R = never> = ConfigOptions<R> &
-  ([R] extends [never] ? { readonly layer?: Layer.Layer<never, unknown> } : { readonly layer: Layer.Layer<R, unknown> })
+export type Config<R = never> = ConfigOptions<R> & LayerFor<R>
 
-/** The configuration itself, so that an editor completes it and the compiler checks it. */
-export const defineConfig = <R = never>(config: Config<R>): Config<R> => config
+type LayerFor<R> = [R] extends [never]
+  ? { readonly layer?: Layer.Layer<never, unknown> }
+  : { readonly layer: Layer.Layer<R, unknown> }
+
+/** The services that the typed actions among a configuration's actions need. */
+type HandlersIn<A> = { readonly [K in keyof A]: HandlersOf<A[K]> }[keyof A]
+
+/**
+ * The configuration itself, so that an editor completes it and the compiler checks it: a service that an action uses,
+ * and the layer of each typed action, must be in `layer`.
+ */
+export const defineConfig = <R = never, A extends Readonly<Record<string, unknown>> = Readonly<Record<never, unknown>>>(
+  config: Omit<ConfigOptions<R>, "actions"> & {
+    readonly actions?: A & Readonly<Record<string, ModuleAction<R> | Declared>>
+  } & LayerFor<R | HandlersIn<A>>
+): Config<R | HandlersIn<A>> =>
+  // SAFETY: the actions are those of the type: functions that use R, and declarations of the handlers.
+  config as Config<R | HandlersIn<A>>
 
 /** The configuration cannot be loaded, or has other than the right shape. */
 export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {

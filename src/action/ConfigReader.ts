@@ -14,6 +14,7 @@ import type { GateFunction } from "./ProjectGates.ts"
 import type { DescribedItems } from "./ProjectItems.ts"
 import type { IdentityVariables } from "./Resolvers.ts"
 import { readCron, type Schedule } from "./ScheduleSource.ts"
+import { type Declared, isDeclared } from "./TypedAction.ts"
 import type { TriggerSource } from "./TriggerSource.ts"
 import { settle } from "./UserFunction.ts"
 
@@ -21,7 +22,7 @@ import { settle } from "./UserFunction.ts"
 export interface LoadedConfig {
   /** As messages show it; undefined: there is none. */
   readonly file: string | undefined
-  readonly actions: ReadonlyMap<string, ActionFunction>
+  readonly actions: ReadonlyMap<string, ActionFunction | Declared>
   readonly providers: ReadonlyMap<string, DescribedItems<unknown>>
   readonly gates: ReadonlyMap<string, GateFunction<unknown>>
   readonly scriptEnvironment: IdentityVariables | undefined
@@ -81,7 +82,7 @@ export const readConfig = (file: string, value: unknown): Either.Either<LoadedCo
 
 const shown = (value: unknown): string => (typeof value === "function" ? "a function" : kind(value))
 
-type Check<A> = (value: unknown, at: string) => A | undefined
+type Check<A> = (value: unknown, at: string, name: string) => A | undefined
 
 class Reader {
   readonly problems: Array<string> = []
@@ -95,7 +96,7 @@ class Reader {
     this.#unknownKeys(this.value, keys, "")
     return {
       file: this.file,
-      actions: this.#named("actions", (value, at) => this.#function<ActionFunction>(value, at)),
+      actions: this.#named("actions", (value, at, name) => this.#action(value, at, name)),
       providers: this.#named("providers", (value, at) => this.#provider(value, at)),
       gates: this.#named("gates", (value, at) => this.#function<GateFunction<unknown>>(value, at)),
       scriptEnvironment: this.#optional("scriptEnvironment", (value, at) => this.#scriptEnvironment(value, at)),
@@ -125,7 +126,7 @@ class Reader {
 
   #optional<A>(key: (typeof keys)[number], check: Check<A>): A | undefined {
     const value = this.value[key]
-    return value === undefined ? undefined : check(value, key)
+    return value === undefined ? undefined : check(value, key, key)
   }
 
   #named<A>(key: (typeof keys)[number], check: Check<A>): ReadonlyMap<string, A> {
@@ -135,7 +136,7 @@ class Reader {
     if (!isObject(value)) this.#wrong(key, value, "an object with names as keys")
     else {
       for (const [name, entry] of Object.entries(value)) {
-        const checked = check(entry, `${key}.${name}`)
+        const checked = check(entry, `${key}.${name}`, name)
         if (checked !== undefined) found.set(name, checked)
       }
     }
@@ -145,6 +146,15 @@ class Reader {
   #function<F>(value: unknown, at: string): F | undefined {
     // SAFETY: a function; what it takes and gives is checked when it is called.
     return typeof value === "function" ? (value as F) : this.#wrong(at, value, "a function")
+  }
+
+  /** A typed action has its name already. */
+  #action(value: unknown, at: string, name: string): ActionFunction | Declared | undefined {
+    if (!isDeclared(value)) {
+      return typeof value === "function" ? this.#function(value, at) : this.#wrong(at, value, "a function or an action")
+    }
+    if (value.name === name) return value
+    return void this.problems.push(`\`${at}\` is the action '${value.name}': it goes by that name`)
   }
 
   #text(value: unknown, at: string): string | undefined {

@@ -10,6 +10,7 @@ import { type Lookup, shownPaths } from "./ProjectLookup.ts"
 import { gateNames, hasGate, providerInfo, providerNames } from "./ProjectNames.ts"
 import * as Places from "./ProjectPlaces.ts"
 import { findScript } from "./Script.ts"
+import { factsOf, isDeclared } from "./TypedAction.ts"
 
 /** What the validator cannot learn from a project's files. */
 export interface HostOptions {
@@ -35,6 +36,10 @@ export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
       if (found._tag === "Missing") return found
       const problem = found._tag === "Agent" ? commandProblem(lookup, found.command) : undefined
       return problem === undefined ? { _tag: "Found" } : { _tag: "Missing", searched: [problem], candidates: [] }
+    },
+    typedAction: (name) => {
+      const action = lookup.config.actions.get(name)
+      return isDeclared(action) ? factsOf(action) : undefined
     },
     provider: (name) => options.providers?.get(name) ?? providerInfo(lookup, name),
     providerNames: () => [...new Set([...(options.providers?.keys() ?? []), ...providerNames(lookup)])],

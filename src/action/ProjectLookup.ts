@@ -13,10 +13,12 @@ import type { LoadedConfig } from "./ConfigReader.ts"
 import type { ActionFunction } from "./ModuleAction.ts"
 import { type FoundAgent, ProjectAgents } from "./ProjectAgents.ts"
 import * as Files from "./ProjectFiles.ts"
+import { type Declared, isDeclared } from "./TypedAction.ts"
 import * as Places from "./ProjectPlaces.ts"
 
 export type FoundAction =
   | { readonly _tag: "Function"; readonly file: string; readonly action: ActionFunction }
+  | { readonly _tag: "Typed"; readonly file: string; readonly action: Declared }
   | { readonly _tag: "Module" | "Program"; readonly file: string }
   | Extract<FoundAgent, { readonly _tag: "Agent" }>
   /** `candidates`: the names that there are; none where it is not the name that is wrong. */
@@ -84,7 +86,7 @@ export const makeLookup = (places: Places.Places, roots: ReadonlyArray<string>, 
 }
 
 type Missing = { readonly _tag: "Missing"; readonly searched: ReadonlyArray<string> }
-type FoundFile = Extract<FoundAction, { readonly _tag: "Function" | "Module" | "Program" }> | Missing
+type FoundFile = Extract<FoundAction, { readonly _tag: "Function" | "Typed" | "Module" | "Program" }> | Missing
 
 const nowhere: Missing = { _tag: "Missing", searched: [] }
 
@@ -98,7 +100,9 @@ const byName = (
   pluginDirs: ReadonlyArray<string>
 ): readonly [FoundFile, FoundAgent] => {
   const action = config.actions.get(name)
-  if (action !== undefined) return [{ _tag: "Function", file: config.file ?? "", action }, nowhere]
+  const file = config.file ?? ""
+  if (isDeclared(action)) return [{ _tag: "Typed", file, action }, nowhere]
+  if (action !== undefined) return [{ _tag: "Function", file, action }, nowhere]
   const found = Places.actionByName(places, name)
   return found._tag === "Missing" ? [found, agents.find(name, workflow, pluginDirs)] : [found, nowhere]
 }

@@ -13,7 +13,7 @@ import type { WorkflowDefinition } from "../workflow/Definition.ts"
 import { type Diagnostic, hasErrors } from "../workflow/Diagnostic.ts"
 import { toProblems } from "../workflow/InvalidWorkflow.ts"
 import type { OutputSchema } from "../workflow/OutputSchema.ts"
-import { ActionNotFound, Executors, type Executor, type FoundExecutor } from "./Action.ts"
+import { ActionFailed, ActionNotFound, Executors, type Executor, type FoundExecutor } from "./Action.ts"
 import { agentAction } from "./AgentAction.ts"
 import type { LoadedConfig } from "./ConfigReader.ts"
 import { executableAction } from "./ExecutableAction.ts"
@@ -33,6 +33,7 @@ import {
   WorkflowUnavailable
 } from "./Resolvers.ts"
 import { scheduledTrigger, scheduleSource } from "./ScheduleSource.ts"
+import { collision, factsOf, isDeclared, suppliedIn } from "./TypedAction.ts"
 import { type TriggerSource, TriggerSources } from "./TriggerSource.ts"
 import { thrownText } from "./UserFunction.ts"
 
@@ -82,6 +83,13 @@ export const makeServices = (
 export const buildLayer = (
   config: LoadedConfig
 ): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> =>
+  Effect.tap(builtLayer(config), (own) => {
+    const problems = unsuppliedActions(config, own)
+    if (problems.length === 0) return Effect.void
+    return Effect.fail(new ConfigLayerFailed({ file: config.file ?? "", detail: problems.join("; ") }))
+  })
+
+const builtLayer = (config: LoadedConfig): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> =>
   config.layer === undefined
     ? Effect.succeed(Context.empty())
     : Layer.build(config.layer).pipe(
@@ -91,6 +99,14 @@ export const buildLayer = (
           return Effect.fail(new ConfigLayerFailed({ file: config.file ?? "", detail }))
         })
       )
+
+/** Why the typed actions of a configuration cannot be called with what its layer supplies. */
+const unsuppliedActions = (config: LoadedConfig, own: Context.Context<never>): ReadonlyArray<string> =>
+  [...config.actions.values()].filter(isDeclared).flatMap((action) => {
+    const supplied = suppliedIn(own, action.name)
+    if (supplied === undefined) return [`it does not supply the action '${action.name}'`]
+    return collision(supplied.facts, factsOf(action))?.message ?? []
+  })
 
 const withServices = <A>(all: ReadonlyMap<string, A>, change: (one: A) => A): ReadonlyMap<string, A> =>
   new Map([...all].map(([name, one]) => [name, change(one)]))
@@ -127,7 +143,7 @@ export const makeExecutors = (
       Effect.suspend(() => {
         const found = files.action(ref, workflow, pluginDirs)
         if (found._tag !== "Missing") {
-          const executor = executorOf(found, files, loader)
+          const executor = executorOf(found, files, loader, own)
           return Effect.succeed({ ...executor, execute: provided(executor.execute) })
         }
         const action = ref._tag === "Name" ? ref.name : ref.path
@@ -140,9 +156,12 @@ export const makeExecutors = (
 const executorOf = (
   found: Exclude<FoundAction, { readonly _tag: "Missing" }>,
   files: Lookup,
-  loader: ModuleLoader
+  loader: ModuleLoader,
+  own: Context.Context<never>
 ): FoundExecutor => {
   switch (found._tag) {
+    case "Typed":
+      return suppliedIn(own, found.action.name)?.executor ?? { execute: unsupplied(found.file) }
     case "Function":
       return { execute: functionAction(found.file, found.action) }
     case "Module":
@@ -167,6 +186,14 @@ const executorOf = (
     }
   }
 }
+
+/** For whoever looks at a project without building its configuration's layer. */
+const unsupplied =
+  (file: string): Executor =>
+  ({ name }) =>
+    Effect.fail(
+      new ActionFailed({ message: `${file}: its \`layer\` does not supply the action '${name}'`, permanent: true })
+    )
 
 export const makeWorkflows = (files: Lookup): Context.Tag.Service<typeof WorkflowResolver> => {
   const names = () => [...Places.workflowFiles(files.places).keys()]

@@ -7,6 +7,7 @@
  * - C6 What a child gives, or waits for, is shown by its parent only when that hides the child's secrets too.
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { BlockedOn, RunId, RunRecord, RunSettings, StepPath, StepRecord } from "../persistence/Records.ts"
 import { isEnded } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
@@ -64,6 +65,10 @@ export const childRecord = (parent: RunContext, request: ChildRequest): RunRecor
     generation: 1
   })
 }
+
+/** The encoded success of a child in code that completed. */
+export const successInCode = (result: unknown): { readonly value: unknown } | undefined =>
+  Predicate.isTagged(result, "Success") && Predicate.hasProperty(result, "value") ? result : undefined
 
 export interface AwaitedChild {
   readonly branch: Branch

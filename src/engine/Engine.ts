@@ -48,7 +48,7 @@ import type { RunMain } from "./RunMain.ts"
 import { SecretListener } from "./SecretListener.ts"
 import { ulid } from "./Ulid.ts"
 
-export { type ProgramSource, ProgramUnavailable } from "./Program.ts"
+export { type CodeWorkflow, type ProgramSource, ProgramUnavailable } from "./Program.ts"
 
 export class Engine extends Context.Tag("millrace/Engine")<
   Engine,
@@ -211,6 +211,7 @@ class EngineState {
       notifier,
       newRunId: () => this.#newRunId(),
       idle: (run) => this.#idle(run),
+      codeWorkflow: (name) => [...this.#sources].findLast(({ workflow }) => workflow?.name === name)?.workflow,
       asProcess: (effect) => Effect.withRandom(Effect.withClock(effect, clock), random),
       interrupt: (run) => this.#mainOf(run)?.interrupt(),
       stopBody: (run, reason) => this.#mainOf(run)?.stopBody(reason),

@@ -2,9 +2,13 @@
  * What a run does, as the engine asks for it: `.wf` definitions and code workflows register a source each.
  */
 import type * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { PersistenceError } from "../persistence/Persistence.ts"
 import type { RunRecord } from "../persistence/Records.ts"
+import type { Texts } from "../workflow/Definition.ts"
+import type { PayloadKeys } from "../workflow/Payload.ts"
+import type { Secrets } from "../workflow/Secrets.ts"
 import type { Branch } from "./Branch.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { Outcome } from "./RunEnd.ts"
@@ -42,6 +46,24 @@ export interface Program {
   readonly always?: (branch: Branch, status: string) => Effect.Effect<void>
 }
 
+/** A workflow in code, for those who call it with texts by name: `call workflow`, `foreach`. */
+export interface CodeWorkflow {
+  readonly name: string
+  readonly takes: PayloadKeys
+  /** What a child run of it is made of, or why these texts cannot make its payload. */
+  readonly childOf: (texts: Texts) => Either.Either<CodeChild, string>
+}
+
+export interface CodeChild {
+  readonly title: string
+  readonly definition: string
+  readonly inputs: Texts
+  readonly payload: unknown
+  readonly secrets: Secrets | undefined
+  /** Of the run, ms. */
+  readonly timeout: number | null
+}
+
 /** What can run a kind of runs: registered with the engine for the time of a scope. */
 export interface ProgramSource {
   /** Whether it knows what the run does; asked of each claimed run. */
@@ -55,6 +77,8 @@ export interface ProgramSource {
   readonly workflows?: ReadonlyArray<string> | undefined
   /** The definitions whose runs the watchdog claims for it: keys, or with a `:` at the end how keys begin. */
   readonly definitions?: ReadonlyArray<string> | undefined
+  /** The workflow in code that it runs, if others may call it. */
+  readonly workflow?: CodeWorkflow
   /** The program of one residency, or why there is none: the run is then parked. */
   readonly make: (run: RunContext) => Effect.Effect<Program, ProgramUnavailable | PersistenceError>
 }

@@ -9,6 +9,7 @@ import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { FlowControl } from "./FlowControl.ts"
 import type { GateNotifierService } from "./GateNotice.ts"
+import type { CodeWorkflow } from "./Program.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StopReason } from "./StopReason.ts"
 
@@ -48,6 +49,8 @@ export interface RunHost {
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
   readonly flow: FlowControl
+  /** The workflow in code of this name that is registered here. */
+  readonly codeWorkflow: (name: string) => CodeWorkflow | undefined
   /** Lets what a body acts with in its own right (steps, waits) run on the process's clock and chance. */
   readonly asProcess: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Interrupts the body of a run, for this reason unless there is one already. */

@@ -5,7 +5,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { ParseError } from "effect/ParseResult"
 import {
   type ActionCall,
   ActionFailed,
@@ -15,9 +14,8 @@ import {
   type StepDefaults
 } from "../action/Action.ts"
 import { isObject } from "../workflow/Json.ts"
-import { payloadKeys, payloadOf } from "../workflow/Payload.ts"
 import type { ActionAttempt, Handle, RetryOptions } from "./Action.ts"
-import { type AnySchema, decode, encode } from "./Codec.ts"
+import { type AnySchema, encode, payloadOfTexts } from "./Codec.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 
 /** What an action says of its calls. */
@@ -74,23 +72,11 @@ const execute =
 const payloadFor = <P extends AnySchema>(
   action: { readonly name: string; readonly payload: P },
   { variables }: ActionCall
-): Effect.Effect<P["Type"], ActionFailed> => {
-  const failed = (what: string) =>
-    Effect.fail(new ActionFailed({ message: `action '${action.name}' ${what}`, permanent: true }))
-  const { ast } = action.payload
-  const takes = payloadKeys(ast)
-  if (takes._tag === "NoObject") return failed(`takes ${takes.wanted}, which no call of a .wf file can give`)
-  return Either.match(
-    payloadOf(ast, (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined)),
-    {
-      onLeft: (missing) => failed(`needs ${missing.map((name) => `'${name}'`).join(", ")}, which nothing gives`),
-      onRight: (encoded) =>
-        Effect.catchAll(decode(action.payload, encoded), (error: ParseError) =>
-          failed(`does not take what it is given: ${error.message}`)
-        )
-    }
-  )
-}
+): Effect.Effect<P["Type"], ActionFailed> =>
+  Either.match(payloadOfTexts(action, variables), {
+    onLeft: (problem) => Effect.fail(new ActionFailed({ message: `action ${problem}`, permanent: true })),
+    onRight: ({ payload }) => Effect.succeed(payload)
+  })
 
 const attemptOf = (call: ActionCall, key: string | undefined): ActionAttempt => ({
   run: call.run,

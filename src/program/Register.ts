@@ -7,20 +7,24 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
+import { payloadKeys } from "../workflow/Payload.ts"
 import type { Branch } from "../engine/Branch.ts"
 import { Engine } from "../engine/Engine.ts"
+import type { CodeWorkflow } from "../engine/Program.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import type { Outcome } from "../engine/RunEnd.ts"
 import type { BodyEnd } from "../engine/RunMain.ts"
 import { onBranch } from "./BodyServices.ts"
-import { type AnySchema, decode, encode } from "./Codec.ts"
+import { type AnySchema, decode, encode, payloadOfTexts } from "./Codec.ts"
 import { Compensator } from "./Compensation.ts"
+import { secretsIn } from "./PayloadSecrets.ts"
 import type { Shape } from "./Shape.ts"
 import { definitionKey, describeCause, describeFailure } from "./WorkflowEnd.ts"
 import { WorkflowRun } from "./WorkflowRun.ts"
@@ -37,6 +41,7 @@ export const register = <P extends AnySchema, S extends AnySchema, E extends Any
       const key = definitionKey(shape)
       yield* engine.register({
         accepts: (run) => run.definition === key,
+        workflow: inCode(shape),
         definitions: [key],
         make: (run) =>
           Effect.sync(() => {
@@ -53,6 +58,23 @@ export const register = <P extends AnySchema, S extends AnySchema, E extends Any
       })
     })
   )
+
+/** For those who call it with texts by name. */
+const inCode = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
+  shape: Shape<P, S, E>
+): CodeWorkflow => ({
+  name: shape.name,
+  takes: payloadKeys(shape.payload.ast),
+  childOf: (texts) =>
+    Either.map(payloadOfTexts(shape, texts), ({ encoded, payload }) => ({
+      title: shape.name,
+      definition: definitionKey(shape),
+      inputs: {},
+      payload: encoded,
+      secrets: secretsIn(payload),
+      timeout: shape.timeout
+    }))
+})
 
 const identityOf = ({ record }: RunContext): typeof WorkflowRun.Service => ({
   id: record.id,

@@ -9,6 +9,8 @@ export const semanticCodes = {
   "input-missing": "a called workflow requires an input that the call does not give",
   "input-undeclared": "a call gives an input that the called workflow does not declare (warning)",
   "order-unsupported": "`ordered = true` with a provider that knows no order",
+  "payload-missing": "an action in code needs a value that nothing gives",
+  "payload-shape": "an action or a workflow in code takes what texts by name cannot make",
   "provider-refusal": "the provider rejects the scope or the filter",
   "provider-warning": "what the provider has to say about the scope or the filter (warning)",
   "schema-missing": "no output schema has this name",

@@ -11,10 +11,12 @@ import {
   type Value,
   type WorkflowDefinition
 } from "./Definition.ts"
+import type { PayloadKey } from "./Payload.ts"
 import * as Template from "./Template.ts"
 import { notExecutableHint } from "./ValidatorFiles.ts"
 import { isBuiltin, builtins } from "./Variables.ts"
 import type { ProviderInfo } from "./ValidatorHost.ts"
+import { keysOf } from "./ValidatorPayload.ts"
 import { type ReferenceNode } from "./ValidatorReferences.ts"
 import { listed, shown, type Subject, suggestion } from "./ValidatorReport.ts"
 import type { Scope } from "./ValidatorScope.ts"
@@ -83,6 +85,8 @@ const checkChild = (subject: Subject, node: ReferenceNode, place: { node: object
         place,
         suggestion(node.workflow, host.workflowNames())
       )
+    case "Code":
+      return checkGiven(subject, node, node.workflow, keysOf(subject, `the workflow ${name}`, lookup.takes, place))
     case "Broken":
       return subject.error("workflow-broken", `the workflow ${name} cannot be loaded: ${lookup.error}`, place)
     case "Found":
@@ -92,15 +96,20 @@ const checkChild = (subject: Subject, node: ReferenceNode, place: { node: object
 }
 
 const checkInputs = (subject: Subject, node: ReferenceNode, child: WorkflowDefinition): void => {
+  const inputs = child.inputs.map((input) => ({ name: input.name, required: isRequired(input) }))
+  checkGiven(subject, node, child.name, inputs)
+}
+
+const checkGiven = (subject: Subject, node: ReferenceNode, child: string, inputs: ReadonlyArray<PayloadKey>): void => {
   const given = Object.keys(node.inputs ?? {})
-  const missing = child.inputs.filter((input) => isRequired(input) && !given.includes(input.name))
+  const missing = inputs.filter(({ name, required }) => required && !given.includes(name))
   for (const { name } of missing) {
-    const message = `the workflow ${shown(child.name)} requires the input ${shown(name)}`
+    const message = `the workflow ${shown(child)} requires the input ${shown(name)}`
     subject.error("input-missing", message, { node }, `add \`inputs { ${name} = "…" }\``)
   }
-  const declared = child.inputs.map(({ name }) => name)
+  const declared = inputs.map(({ name }) => name)
   for (const name of given.filter((name) => !declared.includes(name))) {
-    const message = `the workflow ${shown(child.name)} declares no input ${shown(name)}`
+    const message = `the workflow ${shown(child)} declares no input ${shown(name)}`
     subject.warning("input-undeclared", message, { node, option: `inputs.${name}` }, suggestion(name, declared))
   }
 }

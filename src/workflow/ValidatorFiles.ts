@@ -9,7 +9,9 @@ import { compile, isScriptPath, type ShellTemplateError } from "./ShellTemplate.
 import type { Span } from "./Source.ts"
 import { hasNames } from "./Template.ts"
 import type { Host } from "./ValidatorHost.ts"
+import { checkPayload } from "./ValidatorPayload.ts"
 import { type Place, searchedHint, shown, type Subject, suggestion } from "./ValidatorReport.ts"
+import type { Scope } from "./ValidatorScope.ts"
 
 export const checkAction = (
   subject: Subject,
@@ -26,11 +28,14 @@ export const checkAction = (
 
 export const checkOnFail = (
   subject: Subject,
-  node: { readonly onFail?: OnFail; readonly pluginDirs?: ReadonlyArray<string> }
+  node: { readonly onFail?: OnFail; readonly pluginDirs?: ReadonlyArray<string> },
+  scope: Scope
 ): void => {
   const { onFail, pluginDirs } = node
   if (onFail === undefined || onFail._tag === "Continue") return
-  checkAction(subject, onFail, { node, option: "on_fail" }, pluginDirs)
+  const place = { node, option: "on_fail" }
+  checkAction(subject, onFail, place, pluginDirs)
+  checkPayload(subject, onFail, place, scope, undefined)
 }
 
 /** The schema and the snippets of a call or a block. */

@@ -5,6 +5,7 @@
 import type { ActionRef, Value, WorkflowDefinition } from "./Definition.ts"
 import type { Diagnostic } from "./Diagnostic.ts"
 import type { OutputSchema } from "./OutputSchema.ts"
+import type { PayloadKeys } from "./Payload.ts"
 import type { Source, SpanTable } from "./Source.ts"
 
 /** A parsed file (`Parser.ParsedFile` is one), or a definition made in code, which has neither text nor positions. */
@@ -19,6 +20,8 @@ export interface WorkflowFile {
 
 export type WorkflowLookup =
   | { readonly _tag: "Found"; readonly file: WorkflowFile }
+  /** It is written in code, and made of this payload. */
+  | { readonly _tag: "Code"; readonly takes: PayloadKeys }
   | { readonly _tag: "Missing" }
   /** There is one, but it cannot be read. */
   | { readonly _tag: "Broken"; readonly error: string }
@@ -41,6 +44,13 @@ export type SchemaLookup =
 
 export type ScriptLookup = FileLookup | { readonly _tag: "NotExecutable"; readonly path: string }
 
+/** What is known of an action in code. */
+export interface TypedActionInfo {
+  readonly takes: PayloadKeys
+  /** The names of texts in what it gives, which become variables; undefined: any. */
+  readonly gives: ReadonlyArray<string> | undefined
+}
+
 type Values = Readonly<Record<string, Value>>
 
 /** What is known of an item provider without asking it for items (`ItemProvider` is one). */
@@ -59,6 +69,8 @@ export interface Host {
   readonly workflow: (name: string) => WorkflowLookup
   readonly workflowNames: () => ReadonlyArray<string>
   readonly action: (ref: ActionRef, workflow: string, pluginDirs: ReadonlyArray<string>) => ActionLookup
+  /** What is known of an action by this name, if it is one in code. */
+  readonly typedAction?: (name: string) => TypedActionInfo | undefined
   readonly provider: (name: string) => ProviderInfo | undefined
   readonly providerNames: () => ReadonlyArray<string>
   /** Whether a resolver answers gates of this name; not asked for `human_approval`, `human_review`, `quality_gate`. */

@@ -5,6 +5,7 @@
 import type { BranchCall, CallNode, Condition, GateNode, Node, ParallelNode, PipelineNode } from "./Definition.ts"
 import { checkCallWorkflow, checkFanOut, checkForeach } from "./ValidatorChildren.ts"
 import { checkAction, checkOnFail, checkPrompt, checkRun, notExecutableHint } from "./ValidatorFiles.ts"
+import { checkPayload } from "./ValidatorPayload.ts"
 import { listed, type Place, shown, type Subject, suggestion } from "./ValidatorReport.ts"
 import { type Producer, Scope } from "./ValidatorScope.ts"
 
@@ -39,13 +40,13 @@ export class NodeRules {
     const { subject } = this
     switch (node._tag) {
       case "Call":
-        return this.checkCall(node)
+        return this.checkCall(node, scope)
       case "CallWorkflow":
         checkCallWorkflow(subject, node, scope)
-        return checkOnFail(subject, node)
+        return checkOnFail(subject, node, scope)
       case "Script":
         checkRun(subject, node)
-        return checkOnFail(subject, node)
+        return checkOnFail(subject, node, scope)
       case "Parallel":
         return this.checkParallel(node, scope)
       case "Gate":
@@ -55,7 +56,7 @@ export class NodeRules {
       case "Foreach":
         return checkForeach(subject, node, scope)
       case "Pipeline":
-        return this.checkPipeline(node)
+        return this.checkPipeline(node, scope)
       case "If":
       case "Unless":
         this.checkCondition(node.condition, scope, { node, option: "condition" })
@@ -80,9 +81,10 @@ export class NodeRules {
     this.check(body, scope, output)
   }
 
-  private checkCall(node: CallNode | BranchCall): void {
+  private checkCall(node: CallNode | BranchCall, scope: Scope): void {
     checkAction(this.subject, node.action, { node }, node.pluginDirs)
-    checkOnFail(this.subject, node)
+    checkPayload(this.subject, node.action, { node }, scope, node.inputs ?? {})
+    checkOnFail(this.subject, node, scope)
     checkPrompt(this.subject, node)
   }
 
@@ -92,7 +94,7 @@ export class NodeRules {
     const beside = new Scope()
     this.producer.node(beside, node, this.around(undefined))
     for (const call of node.calls) {
-      this.checkCall(call)
+      this.checkCall(call, scope)
       if (call.if === undefined) continue
       const isBeside = call.if._tag === "Marker" && beside.steps.has(call.if.step)
       const late = isBeside ? "a block's conditions are looked at before any of its calls starts" : undefined
@@ -100,11 +102,14 @@ export class NodeRules {
     }
   }
 
-  private checkPipeline(node: PipelineNode): void {
+  private checkPipeline(node: PipelineNode, scope: Scope): void {
     checkFanOut(this.subject, node)
     const chain = new Scope()
     for (const call of node.calls) {
-      this.checkCall(call)
+      const visible = new Scope()
+      visible.add(scope)
+      visible.add(chain)
+      this.checkCall(call, visible)
       if (call.if !== undefined) {
         const late = "a pipeline's `if` looks only at what the item itself went through before"
         this.checkCondition(call.if, chain, { node: call, option: "if" }, late)

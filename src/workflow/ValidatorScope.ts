@@ -2,7 +2,14 @@
  * What the nodes before a place can have produced: steps that conditions may name, and variables
  * (spec/language.md, "Semantic validation").
  */
-import { actionStepKey, type BranchCall, type Node, type OnFail, type PipelineNode } from "./Definition.ts"
+import {
+  type ActionRef,
+  actionStepKey,
+  type BranchCall,
+  type Node,
+  type OnFail,
+  type PipelineNode
+} from "./Definition.ts"
 import { stepReferences } from "./StepNames.ts"
 import type { Host } from "./ValidatorHost.ts"
 
@@ -72,14 +79,15 @@ export class Producer {
     node: Exclude<Node, { readonly body: unknown } | { readonly calls: unknown }> | PipelineNode
   ): void {
     addNames(scope, node)
-    if (node._tag === "Script" || node._tag === "CallWorkflow") addOnFail(scope, node.onFail)
+    if (node._tag === "Script" || node._tag === "CallWorkflow") this.onFail(scope, node.onFail)
     if (node._tag === "Script") scope.anyVariable = true
     if (node._tag === "CallWorkflow") scope.add(this.child(node.workflow))
   }
 
   call(scope: Scope, call: BranchCall, around: Surroundings): void {
     addNames(scope, call)
-    addOnFail(scope, call.onFail)
+    this.onFail(scope, call.onFail)
+    if (this.typed(scope, call.action)) return
     const ref = call.output ?? around.output
     const lookup = ref === undefined ? undefined : this.host.schema(ref, around.workflow)
     if (lookup?._tag !== "Found") {
@@ -91,6 +99,20 @@ export class Producer {
     }
   }
 
+  /** Whether it is known what an action in code gives; then its texts are added. */
+  private typed(scope: Scope, action: ActionRef): boolean {
+    const gives = action._tag === "Name" ? this.host.typedAction?.(action.name)?.gives : undefined
+    for (const name of gives ?? []) scope.variables.add(name)
+    return gives !== undefined
+  }
+
+  /** The result of an on_fail action stays visible under its own name. */
+  private onFail(scope: Scope, onFail: OnFail | undefined): void {
+    if (onFail === undefined || onFail._tag === "Continue") return
+    scope.steps.add(actionStepKey(onFail))
+    if (!this.typed(scope, onFail)) scope.anyVariable = true
+  }
+
   /** The steps of a called workflow's body, which its caller sees, those of its own children among them. */
   private child(workflow: string): Scope {
     const known = this.children.get(workflow)
@@ -99,7 +121,9 @@ export class Producer {
     this.children.set(workflow, scope)
     const lookup = this.host.workflow(workflow)
     const body = lookup._tag === "Found" ? lookup.file.definition?.body : undefined
-    if (body === undefined) {
+    if (lookup._tag === "Code") {
+      scope.anyVariable = true
+    } else if (body === undefined) {
       scope.anyStep = true
       scope.anyVariable = true
     } else {
@@ -111,11 +135,4 @@ export class Producer {
 
 const addNames = (scope: Scope, node: Node | BranchCall): void => {
   for (const name of stepReferences(node)) scope.steps.add(name)
-}
-
-/** The result of an on_fail action stays visible under its own name. */
-const addOnFail = (scope: Scope, onFail: OnFail | undefined): void => {
-  if (onFail === undefined || onFail._tag === "Continue") return
-  scope.steps.add(actionStepKey(onFail))
-  scope.anyVariable = true
 }

@@ -3,11 +3,14 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { defineConfig } from "../../src/action/Config.ts"
 import { engineOptions } from "../../src/action/EngineOptions.ts"
 import { open } from "../../src/action/Project.ts"
 import { defaults, EngineConfig } from "../../src/engine/EngineConfig.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
+import * as Action from "../../src/program/Action.ts"
+import type { Texts } from "../../src/workflow/Definition.ts"
 import { modules, run, runIn } from "./projectSupport.ts"
 import { makeCall, temporaryFolder, write, writeScript } from "./support.ts"
 
@@ -85,7 +88,7 @@ describe("a project's configuration", () => {
         }`)
       ).toEqual([
         "unknown key `action`; did you mean `actions`?",
-        "`actions.greet` is a text, not a function",
+        "`actions.greet` is a text, not a function or an action",
         "unknown key `providers.a.itms`; did you mean `providers.a.items`?",
         "`providers.a.items` is nothing, not a function",
         "`providers.a.ordered` is a text, not true or false",
@@ -238,6 +241,92 @@ describe("a configuration's layer", () => {
     defineConfig({ actions, gates, layer: pool })
     // @ts-expect-error an action gives no number
     defineConfig({ actions: { a: () => 3 } })
+  })
+})
+
+describe("typed actions of a configuration", () => {
+  const source = (layer: string, actions = "{ charge: Charge }") => `
+    import * as Effect from "effect/Effect"
+    import * as Layer from "effect/Layer"
+    import * as Schema from "effect/Schema"
+    import { Action } from "millrace"
+    const Charge = Action.make("charge", {
+      payload: Schema.Struct({ order: Schema.String, cents: Schema.Int }),
+      success: Schema.Struct({ receipt: Schema.String })
+    })
+    const Other = Action.make("charge", { payload: Schema.String })
+    const charging = Charge.toLayer(({ order, cents }) => Effect.succeed({ receipt: \`\${order}: \${cents + 1}\` }))
+    export default { actions: ${actions}, layer: ${layer} }
+  `
+  const flow = `workflow flow {
+    call charge { inputs { order = o  cents = 41 } }
+    script show { run = "printf %s {{receipt}}" }
+  }`
+  const project = (folder: string) =>
+    open({ from: folder, modules: { ...modules, virtualModules: async () => ({ millrace: { Action } }) } })
+  const at = Effect.fnUntraced(function* (layer: string, actions?: string) {
+    const folder = yield* temporaryFolder
+    config(folder, source(layer, actions))
+    write(folder, "workflows/flow.wf", flow)
+    return folder
+  })
+
+  it.scopedLive("are called by files, with what the layer supplies", () =>
+    Effect.gen(function* () {
+      const folder = yield* at("charging")
+      const { run: record, steps } = yield* runIn(yield* project(folder), folder, "flow")
+      expect(record.status).toBe("completed")
+      expect(steps.find(({ name }) => name === "show")?.result.context).toBe("o: 42")
+    })
+  )
+
+  it.scopedLive("are known to the validator without their layer, with what they take and give", () =>
+    Effect.gen(function* () {
+      const folder = yield* at(`Layer.die("not to be built")`)
+      const host = (yield* project(folder)).host({ workingDirectory: folder })
+      expect(host.action({ _tag: "Name", name: "charge" }, "flow", [])).toEqual({ _tag: "Found" })
+      expect(host.typedAction?.("charge")).toMatchObject({
+        takes: { keys: [{ name: "order" }, { name: "cents" }] },
+        gives: ["receipt"]
+      })
+      expect(host.typedAction?.("chrage")).toBeUndefined()
+    })
+  )
+
+  it.scopedLive("have to be in the layer, under the same schemas, and to go by their names", () =>
+    Effect.gen(function* () {
+      const refusal = Effect.fnUntraced(function* (layer: string) {
+        const { own } = yield* project(yield* at(layer))
+        const error = yield* Effect.flip(Effect.scoped(own))
+        return error.message
+      })
+      expect(yield* refusal("Layer.empty")).toContain("cannot be built: it does not supply the action 'charge'")
+      const other = yield* refusal("Other.toLayer(() => Effect.void)")
+      expect(other).toContain("two actions are called 'charge'")
+      const both = yield* refusal("Layer.merge(charging, Other.toLayer(() => Effect.void))")
+      expect(both).toContain("two actions are called 'charge'")
+      const misnamed = yield* Effect.flip(project(yield* at("charging", "{ pay: Charge }")))
+      expect(misnamed.message).toContain("`actions.pay` is the action 'charge': it goes by that name")
+    })
+  )
+
+  it("need their layers in the type of the configuration", () => {
+    const Charge = Action.make("charge", { payload: Schema.String })
+    const Ship = Action.make("ship", { payload: Schema.String })
+    const charging = Charge.toLayer(() => Effect.void)
+    const both = Layer.merge(
+      charging,
+      Ship.toLayer(() => Effect.void)
+    )
+    const actions = { charge: Charge, ship: Ship, greet: ({ name }: Texts) => ({ context: `hello ${name}` }) }
+    expect(defineConfig({ actions, layer: both }).layer).toBe(both)
+    expect(
+      defineConfig({ actions: { a: ({ name = "" }) => ({ context: name }), ship: Ship }, layer: both })
+    ).toBeDefined()
+    // @ts-expect-error the layer is missing
+    defineConfig({ actions })
+    // @ts-expect-error the layer lacks 'ship'
+    defineConfig({ actions, layer: charging })
   })
 })
 

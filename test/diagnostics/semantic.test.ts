@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
 import { render } from "../../src/workflow/DiagnosticRenderer.ts"
 import { type SemanticCode, semanticCodes } from "../../src/workflow/SemanticCodes.ts"
 import { findingsOf, type World } from "../workflow/TestHost.ts"
@@ -114,6 +115,26 @@ const pages: Readonly<Record<string, readonly [text: string, world: World]>> = {
               : { errors: ["there is no label 'x'"], warnings: ["labels are matched without case"] }
         }
       }
+    }
+  ],
+  "what actions and workflows in code take": [
+    `workflow main {
+  inputs { order }
+  call charge
+  call charge { inputs { cents = "100" } on_fail = tell }
+  call label
+  call weigh
+  call workflow pack { inputs { order = "{{order}}", parcel = "1" } }
+  call workflow count
+}`,
+    {
+      typed: {
+        charge: [Schema.Struct({ order: Schema.String, cents: Schema.Int }), Schema.Struct({ receipt: Schema.String })],
+        label: [Schema.Struct({ reciept: Schema.String, failed_step: Schema.String })],
+        tell: [Schema.Struct({ failure_reason: Schema.String, whom: Schema.String })],
+        weigh: [Schema.Array(Schema.String)]
+      },
+      code: { pack: Schema.Struct({ order: Schema.String, parcels: Schema.Int }), count: Schema.Int }
     }
   ],
   "scripts, schemas and snippets": [

@@ -1,12 +1,16 @@
 /**
  * A validator's host over plain tables, and files given as text.
  */
+import * as Schema from "effect/Schema"
 import { actionStepKey } from "../../src/workflow/Definition.ts"
 import type { Diagnostic } from "../../src/workflow/Diagnostic.ts"
 import { parse as parseSchema } from "../../src/workflow/OutputSchemaYaml.ts"
 import { type ParsedFile, parse } from "../../src/workflow/Parser.ts"
+import { payloadKeys, textKeys } from "../../src/workflow/Payload.ts"
 import { validate } from "../../src/workflow/Validator.ts"
 import type { Host, ProviderInfo, ScriptLookup } from "../../src/workflow/ValidatorHost.ts"
+
+type AnySchema = Schema.Schema.AnyNoContext
 
 export interface World {
   /** Texts of workflow files by name. */
@@ -15,6 +19,10 @@ export interface World {
   readonly broken?: Readonly<Record<string, string>>
   /** Names of actions; absent: every action exists. */
   readonly actions?: ReadonlyArray<string>
+  /** Schemas of the payloads, and of the successes, of actions in code. */
+  readonly typed?: Readonly<Record<string, readonly [payload: AnySchema, success?: AnySchema]>>
+  /** Schemas of the payloads of workflows in code. */
+  readonly code?: Readonly<Record<string, AnySchema>>
   readonly providers?: Readonly<Record<string, ProviderInfo>>
   readonly gates?: ReadonlyArray<string>
   /** YAML texts by name. */
@@ -36,6 +44,8 @@ export const hostOf = (world: World): Host => {
     workflow: (name) => {
       const error = broken.get(name)
       if (error !== undefined) return { _tag: "Broken", error }
+      const payload = world.code?.[name]
+      if (payload !== undefined) return { _tag: "Code", takes: payloadKeys(payload.ast) }
       const file = files.get(name)
       return file === undefined ? { _tag: "Missing" } : { _tag: "Found", file }
     },
@@ -44,6 +54,10 @@ export const hostOf = (world: World): Host => {
       world.actions === undefined || world.actions.includes(actionStepKey(ref))
         ? { _tag: "Found" }
         : { _tag: "Missing", searched: ["agents/", ".claude/agents/"], candidates: world.actions },
+    typedAction: (name) => {
+      const [payload, success = Schema.Void] = world.typed?.[name] ?? []
+      return payload && { takes: payloadKeys(payload.ast), gives: textKeys(success.ast) }
+    },
     provider: (name) => providers.get(name),
     providerNames: () => [...providers.keys()],
     gate: (name) => world.gates?.includes(name) ?? false,

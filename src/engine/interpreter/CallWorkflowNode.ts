@@ -2,6 +2,7 @@
  * `call workflow`: a child run that the step waits for (spec/engine.md, "call workflow").
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { WorkflowUnavailable } from "../../action/Resolvers.ts"
 import {
   type AttemptRecord,
@@ -10,8 +11,7 @@ import {
   type StepPath,
   type StepRecord
 } from "../../persistence/Records.ts"
-import { type CallWorkflowNode, defaults, type WorkflowDefinition } from "../../workflow/Definition.ts"
-import { declaredSecrets } from "../../workflow/Secrets.ts"
+import { type CallWorkflowNode, defaults } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import {
   awaitChild,
@@ -24,8 +24,9 @@ import {
 import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, step } from "../Step.ts"
 import { settle } from "./CallNode.ts"
 import { entriesOf, readOutput, resultOf } from "./ChildOutput.ts"
-import { missingInput, substituteAll, undeclaredInputs, withDefaults } from "./Inputs.ts"
+import { substituteAll } from "./Inputs.ts"
 import type { Interpreter } from "./Interpreter.ts"
+import { childInCode, childInFile, type ResolvedChild } from "./ResolvedChild.ts"
 
 export const callWorkflowNode = (
   self: Interpreter,
@@ -118,13 +119,13 @@ const prepareNew = (
     const resolved = yield* findChild(self, node.workflow)
     const reopen = yield* reopenableChild(self.run, path)
     const given = substituteAll(node.inputs ?? {}, (name) => self.visible.lookup(name))
-    const problem = resolved.problem ?? missingInput(resolved.definition, (name) => Object.hasOwn(given, name))
+    const problem = resolved.problem ?? resolved.missing((name) => Object.hasOwn(given, name))
     if (problem !== undefined) return unusable(problem)
-    const inputs = withDefaults(resolved.definition, given)
+    const child = resolved.childOf(given)
+    if (Either.isLeft(child)) return unusable(child.left)
     const identity = node.as ?? self.run.record.settings.identity
-    const secrets = declaredSecrets(resolved.definition.inputs, inputs)
-    const request = { ...resolved.request, inputs, path, settings: { identity }, secrets }
-    const warnings = undeclaredInputs(resolved.definition, given)
+    const request = { ...child.right, path, settings: { ...child.right.settings, identity } }
+    const warnings = resolved.undeclared(given)
     const dispatched = (attempt: AttemptRecord) => newChild(self, request, attempt)
     const prepared: PreparedNew = {
       dispatched,
@@ -138,29 +139,21 @@ const prepareNew = (
     return prepared
   })
 
-/** A workflow as the engine can start it as a child. */
-export interface ResolvedChild {
-  readonly definition: WorkflowDefinition
-  readonly request: Pick<ChildRequest, "workflow" | "title" | "definition" | "payload">
-  /** Why it cannot be started here. */
-  readonly problem: string | undefined
-}
-
 /** A workflow that cannot be found is a replay that does not fit. */
 export const resolveChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedChild> =>
   Effect.catchAll(findChild(self, workflow), (error) => self.run.misfit(error.message))
 
-const findChild = (self: Interpreter, workflow: string): Effect.Effect<ResolvedChild, WorkflowUnavailable> => {
+/** What is in code goes before files. */
+const findChild = (self: Interpreter, name: string): Effect.Effect<ResolvedChild, WorkflowUnavailable> => {
   const { run, services } = self
-  return Effect.flatMap(services.workflows.find(workflow), (definition) =>
+  const { maxDepth } = run.settings
+  const problem = run.record.depth + 2 > maxDepth ? `a chain of more than ${maxDepth} workflows` : undefined
+  const code = run.host.codeWorkflow(name)
+  if (code !== undefined) return Effect.succeed(childInCode(code, problem))
+  return Effect.flatMap(services.workflows.find(name), (definition) =>
     services.definitions.store(definition).pipe(
       Effect.catchAll((error) => run.storageFailed(error)),
-      Effect.map((key): ResolvedChild => {
-        const { maxDepth } = run.settings
-        const problem = run.record.depth + 2 > maxDepth ? `a chain of more than ${maxDepth} workflows` : undefined
-        const title = definition.title ?? definition.name
-        return { definition, problem, request: { workflow: definition.name, title, definition: key, payload: null } }
-      })
+      Effect.map((key) => childInFile(definition, key, problem))
     )
   )
 }
@@ -206,8 +199,7 @@ const runChild = (
       if (ended.status !== "completed") {
         return Effect.fail({ message: ended.error ?? `child run ${ended.id} was ${ended.status}`, totals })
       }
-      const output = readOutput(ended.result)
-      return Effect.succeed({ result: resultOf(output), value: output, totals })
+      return Effect.succeed({ result: resultOf(ended.result), value: readOutput(ended.result), totals })
     }
   )
 }

@@ -4,6 +4,8 @@
  */
 import * as Schema from "effect/Schema"
 import { noResult, type StepResult } from "../../persistence/Records.ts"
+import { isObject } from "../../workflow/Json.ts"
+import { successInCode } from "../Child.ts"
 import type { Entry, Visible } from "./Visible.ts"
 
 const EntrySchema = Schema.Struct({
@@ -35,19 +37,25 @@ export const outputOf = (visible: Visible): ChildOutput => ({
 
 const decode = Schema.decodeUnknownOption(ChildOutput)
 
-/** What a child's record holds; nothing for one that is no `.wf` run. */
+/** What a child's record holds. One in code has no steps to show: its success is its output, a `summary` in it the context. */
 export const readOutput = (result: unknown): ChildOutput => {
   const decoded = decode(result)
-  return decoded._tag === "Some"
-    ? decoded.value
-    : { markers: [], context: null, structured: result ?? null, entries: [] }
+  if (decoded._tag === "Some") return decoded.value
+  const success = successInCode(result)
+  const structured = success === undefined ? (result ?? null) : success.value
+  return { markers: [], context: summaryOf(structured), structured, entries: [] }
 }
 
-/** The step's own result: without structured output. */
-export const resultOf = (output: ChildOutput): StepResult => ({
-  ...noResult,
-  markers: output.markers,
-  context: output.context
-})
+/** The text that a success in code has as `summary`. */
+const summaryOf = (value: unknown): string | null => {
+  const summary = isObject(value) ? value["summary"] : undefined
+  return typeof summary === "string" ? summary : null
+}
+
+/** The step's own result: without structured output where the child's own steps show theirs. */
+export const resultOf = (result: unknown): StepResult => {
+  const { context, markers, structured } = readOutput(result)
+  return { ...noResult, markers, context, structured: successInCode(result) === undefined ? null : structured }
+}
 
 export const entriesOf = (value: unknown): ReadonlyArray<Entry> => readOutput(value).entries

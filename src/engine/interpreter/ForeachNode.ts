@@ -2,18 +2,19 @@
  * `foreach`: a child run for each item of a provider (spec/engine.md, "foreach").
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { isTerminal, type ItemRecord } from "../../persistence/Records.ts"
 import { defaults, type ForeachNode, type Texts } from "../../workflow/Definition.ts"
-import { declaredSecrets } from "../../workflow/Secrets.ts"
 import type { Branch } from "../Branch.ts"
 import type { FanOutSpec } from "../FanOut.ts"
 import { itemChildren } from "../ItemChildren.ts"
 import type { Attempt } from "../Step.ts"
-import { type ResolvedChild, resolveChild } from "./CallWorkflowNode.ts"
+import { resolveChild } from "./CallWorkflowNode.ts"
 import { fanOutStep } from "./FanOutStep.ts"
-import { missingInput, substituteAll, undeclaredInputs, withDefaults } from "./Inputs.ts"
+import { substituteAll } from "./Inputs.ts"
 import type { Interpreter } from "./Interpreter.ts"
 import { itemsOf, itemVariables } from "./ItemSource.ts"
+import type { ResolvedChild } from "./ResolvedChild.ts"
 
 export const foreachNode = (self: Interpreter, node: ForeachNode, key: string, branch: Branch): Effect.Effect<void> => {
   const row = self.run.row(branch.at(key))
@@ -33,23 +34,24 @@ const fanOutSpec = (self: Interpreter, node: ForeachNode, child: ResolvedChild, 
   provider: node.over,
   items: Effect.map(itemsOf(self, node, problemOf(node, child)), (items) => ({
     ...items,
-    warnings: [...(items.warnings ?? []), ...undeclaredInputs(child.definition, node.inputs ?? {})]
+    warnings: [...(items.warnings ?? []), ...child.undeclared(node.inputs ?? {})]
   })),
   maxParallel: node.maxParallel,
   ordered: node.ordered ?? defaults.ordered,
   onCycle: node.onCycle ?? defaults.onCycle,
   onChildFail: node.onChildFail ?? defaults.onChildFail,
-  work: itemChildren(attempt, (item) => {
-    const inputs = withDefaults(child.definition, itemInputs(self, node.inputs ?? {}, item))
-    const secrets = declaredSecrets(child.definition.inputs, inputs)
-    return { ...child.request, inputs, settings: { identity: null }, secrets }
-  })
+  work: itemChildren(attempt, (item) =>
+    Either.map(child.childOf(itemInputs(self, node.inputs ?? {}, item)), (request) => ({
+      ...request,
+      settings: { ...request.settings, identity: null }
+    }))
+  )
 })
 
 /** Why no item can be run: an input that neither the node nor an item gives. */
 const problemOf = (node: ForeachNode, child: ResolvedChild): string | undefined => {
   const isGiven = (name: string) => name.startsWith("item.") || Object.hasOwn(node.inputs ?? {}, name)
-  return child.problem ?? missingInput(child.definition, isGiven)
+  return child.problem ?? child.missing(isGiven)
 }
 
 /** The substituted `inputs`, which may name the item's values and the parent's, over the item's own. */

@@ -13,9 +13,18 @@ export const missingInput = (
   definition: WorkflowDefinition,
   isGiven: (name: string) => boolean
 ): string | undefined => {
-  const missing = definition.inputs.filter((input) => isRequired(input) && !isGiven(input.name))
+  const needed = definition.inputs.filter(isRequired).map((input) => input.name)
+  return missingNames(definition.name, needed, isGiven)
+}
+
+export const missingNames = (
+  workflow: string,
+  needed: ReadonlyArray<string>,
+  isGiven: (name: string) => boolean
+): string | undefined => {
+  const missing = needed.filter((name) => !isGiven(name))
   if (missing.length === 0) return undefined
-  return `workflow '${definition.name}' needs the input ${missing.map((input) => `'${input.name}'`).join(", ")}`
+  return `workflow '${workflow}' needs the input ${missing.map((name) => `'${name}'`).join(", ")}`
 }
 
 /** Declared defaults under what was given; an absent boolean is false. */
@@ -31,9 +40,18 @@ export const withDefaults = (definition: WorkflowDefinition, inputs: Texts): Tex
  * Warnings of what a node gives beyond what the workflow declares: it is passed on all the same. An item's own values
  * need no mention.
  */
-export const undeclaredInputs = (definition: WorkflowDefinition, given: Texts): ReadonlyArray<string> => {
-  const declared = new Set(definition.inputs.map((input) => input.name))
-  return Object.keys(given)
-    .filter((name) => !declared.has(name) && !name.startsWith("item."))
-    .map((name) => `workflow '${definition.name}' declares no input '${name}'`)
-}
+export const undeclaredInputs = (definition: WorkflowDefinition, given: Texts): ReadonlyArray<string> =>
+  undeclaredNames(
+    definition.name,
+    definition.inputs.map((input) => input.name),
+    given
+  )
+
+export const undeclaredNames = (
+  workflow: string,
+  declared: ReadonlyArray<string>,
+  given: Texts
+): ReadonlyArray<string> =>
+  Object.keys(given)
+    .filter((name) => !declared.includes(name) && !name.startsWith("item."))
+    .map((name) => `workflow '${workflow}' declares no input '${name}'`)

@@ -1,0 +1,119 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { payloadKeys, payloadOf, textKeys, textsOf } from "../../src/workflow/Payload.ts"
+
+const of = (schema: Schema.Schema.AnyNoContext, texts: Readonly<Record<string, string>>) =>
+  payloadOf(schema.ast, (name) => texts[name])
+
+const valueOf = (schema: Schema.Schema.AnyNoContext, text: string): unknown => {
+  const payload = Either.getOrThrow(of(Schema.Struct({ x: schema }), { x: text }))
+  return payload?.["x"]
+}
+
+class Address extends Schema.Class<Address>("Address")({ street: Schema.String, number: Schema.NumberFromString }) {}
+
+describe("the keys of a payload", () => {
+  it("are those of its encoded side, with those that may be left out", () => {
+    const schema = Schema.Struct({
+      a: Schema.String,
+      b: Schema.optional(Schema.Int),
+      c: Schema.optionalWith(Schema.Int, { default: () => 3 }),
+      d: Schema.UndefinedOr(Schema.String),
+      e: Schema.propertySignature(Schema.Date).pipe(Schema.fromKey("when"))
+    })
+    expect(payloadKeys(schema.ast)).toEqual({
+      _tag: "Keys",
+      keys: [
+        { name: "a", required: true },
+        { name: "b", required: false },
+        { name: "c", required: false },
+        { name: "d", required: false },
+        { name: "when", required: true }
+      ]
+    })
+  })
+
+  it("are those of all members of a union, needed where each needs them", () => {
+    const schema = Schema.Union(
+      Schema.Struct({ kind: Schema.Literal("mail"), to: Schema.String }),
+      Schema.Struct({ kind: Schema.Literal("file"), path: Schema.String })
+    )
+    expect(payloadKeys(schema.ast)).toMatchObject({
+      keys: [
+        { name: "kind", required: true },
+        { name: "to", required: false },
+        { name: "path", required: false }
+      ]
+    })
+    expect(of(schema, { kind: "file", path: "a" })).toEqual(Either.right({ kind: "file", path: "a" }))
+  })
+
+  it("are none where nothing is taken, and cannot be told where it is no object", () => {
+    expect(payloadKeys(Schema.Void.ast)).toEqual({ _tag: "Keys", keys: [] })
+    expect(payloadKeys(Schema.Struct({}).ast)).toEqual({ _tag: "Keys", keys: [] })
+    expect(payloadKeys(Schema.Array(Schema.Int).ast)).toEqual({ _tag: "NoObject", wanted: "ReadonlyArray<Int>" })
+    expect(of(Schema.Void, { a: "1" })).toEqual(Either.right(undefined))
+  })
+
+  it("of a class are those of its encoded side", () => {
+    expect(of(Address, { street: "Elm", number: "7" })).toEqual(Either.right({ street: "Elm", number: "7" }))
+    expect(of(Address, {})).toEqual(Either.left(["street", "number"]))
+  })
+})
+
+describe("a text as a value", () => {
+  it("stays a text where the schema takes one, whatever it looks like", () => {
+    expect(valueOf(Schema.String, "3")).toBe("3")
+    expect(valueOf(Schema.NumberFromString, "3")).toBe("3")
+    expect(valueOf(Schema.Union(Schema.String, Schema.Number), "3")).toBe("3")
+    expect(valueOf(Schema.Literal("true", "false"), "true")).toBe("true")
+    expect(valueOf(Schema.Unknown, "{}")).toBe("{}")
+  })
+
+  it("is a number, a truth value, a list or an object where the schema wants one", () => {
+    expect(valueOf(Schema.Int, " -42 ")).toBe(-42)
+    expect(valueOf(Schema.Number, "1.5e3")).toBe(1500)
+    expect(valueOf(Schema.Boolean, "True")).toBe(true)
+    expect(valueOf(Schema.Boolean, "false")).toBe(false)
+    expect(valueOf(Schema.Array(Schema.Int), "[1, 2]")).toEqual([1, 2])
+    expect(valueOf(Schema.Struct({ a: Schema.String }), '{"a": "b"}')).toEqual({ a: "b" })
+    expect(valueOf(Schema.NullOr(Schema.Int), "null")).toBe(null)
+    expect(valueOf(Schema.optional(Schema.Literal(1, 2)).from, "2")).toBe(2)
+  })
+
+  it("that does not fit is handed on, for the schema to say so", () => {
+    expect(valueOf(Schema.Int, "007")).toBe("007")
+    expect(valueOf(Schema.Boolean, "yes")).toBe("yes")
+    expect(valueOf(Schema.Array(Schema.Int), "[1, 2")).toBe("[1, 2")
+  })
+})
+
+describe("what an end leaves behind", () => {
+  it("as variables are its texts, and not to be told of anything", () => {
+    const success = Schema.Struct({ a: Schema.String, b: Schema.Int, c: Schema.NullOr(Schema.String), d: Schema.Date })
+    expect(textKeys(success.ast)).toEqual(["a", "c", "d"])
+    expect(textKeys(Schema.Void.ast)).toEqual([])
+    expect(textKeys(Schema.Int.ast)).toEqual([])
+    expect(textKeys(Schema.Unknown.ast)).toBeUndefined()
+  })
+})
+
+describe("a payload as inputs", () => {
+  it("is texts, and JSON for all else; what is not there has no input", () => {
+    const encoded = { a: "x", b: 3, c: true, d: ["y"], e: undefined, f: null }
+    expect(textsOf(encoded)).toEqual({ a: "x", b: "3", c: "true", d: '["y"]', f: "null" })
+    expect(textsOf(null)).toEqual({})
+  })
+
+  it("comes back as it was, for whoever reads it by the same schema", () => {
+    const schema = Schema.Struct({
+      text: Schema.String,
+      n: Schema.Int,
+      on: Schema.Boolean,
+      list: Schema.Array(Schema.Int)
+    })
+    const value = { text: "3", n: 3, on: false, list: [1] }
+    expect(of(schema, textsOf(value))).toEqual(Either.right(value))
+  })
+})
