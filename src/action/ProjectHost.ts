@@ -78,7 +78,7 @@ const findWorkflow = (lookup: Lookup, name: string): WorkflowLookup => {
   })
 }
 
-const lookUpScript = (path: string, folders: ReadonlyArray<string>): ScriptLookup => {
+export const lookUpScript = (path: string, folders: ReadonlyArray<string>): ScriptLookup => {
   const found = findScript(path, folders)
   if (Either.isRight(found)) return { _tag: "Found" }
   const { obstacle, searched } = found.left

@@ -16,7 +16,8 @@ import type { Lookup } from "./ProjectLookup.ts"
 import * as Places from "./ProjectPlaces.ts"
 import { runItems, runItemsInfo } from "./RunItems.ts"
 
-const builtins: ReadonlyMap<string, ItemProvider> = new Map([
+/** Those that need no store. */
+export const builtins: ReadonlyMap<string, ItemProvider> = new Map([
   ["json", jsonItems],
   ["files", fileItems],
   ["lines", lineItems]

@@ -29,20 +29,20 @@ import {
 } from "./Following.ts"
 import { encodeAnswer, type Gate, type GateReply, type InvalidAnswer } from "./Gates.ts"
 import type { Shape } from "./Shape.ts"
-import { type Create, createHere, createInStore, type IdempotencyConflict, start } from "./Starting.ts"
+import { type Create, createHere, createInStore, type IdempotencyConflict, type PartsOf, start } from "./Starting.ts"
 import type { Signal } from "./Waits.ts"
 import { endOf, type RunFailed } from "./WorkflowEnd.ts"
 
 type Unknown = RunNotFound | RunOfOtherWorkflow | PersistenceError
 
-/** The runs of a workflow. `R`: what it takes to start one and to wait for it. */
-export interface Handle<P extends AnySchema, S extends AnySchema, E extends AnySchema, R> {
+/** The runs of a workflow. `R`: what it takes to start one and to wait for it; `X`: why none can be started. */
+export interface Handle<P extends AnySchema, S extends AnySchema, E extends AnySchema, R, X = never> {
   /** Creates a run, or finds the one with this payload's idempotency key; its id. */
-  readonly start: (payload: P["Type"]) => Effect.Effect<RunId, IdempotencyConflict | PersistenceError, R>
+  readonly start: (payload: P["Type"]) => Effect.Effect<RunId, IdempotencyConflict | PersistenceError | X, R>
   /** Starts a run and waits for its typed end. Interrupting it leaves the run as it is. */
   readonly execute: (
     payload: P["Type"]
-  ) => Effect.Effect<S["Type"], E["Type"] | RunFailed | IdempotencyConflict | PersistenceError, R>
+  ) => Effect.Effect<S["Type"], E["Type"] | RunFailed | IdempotencyConflict | PersistenceError | X, R>
   /** Waits for a run's typed end, wherever it runs; also beyond runs that continued as new. */
   readonly await: (target: RunTarget) => Effect.Effect<S["Type"], E["Type"] | RunFailed | Unknown, R>
   /** How a run is doing at this moment; none if there is no such run. */
@@ -78,23 +78,26 @@ export type AnswerError =
   | Unknown
 
 /** Runs are started, and waited for, in this process's engine. */
-export const engineHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
-  shape: Shape<P, S, E>
-): Handle<P, S, E, Engine | Persistence> => handle(shape, createHere, awaitInEngine)
+export const engineHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, X>(
+  shape: Shape<P, S, E>,
+  partsOf: PartsOf<X>
+): Handle<P, S, E, Engine | Persistence, X> => handle(shape, createHere, awaitInEngine, partsOf)
 
 /** Runs are left to whichever engine knows the workflow: this process needs none. */
-export const storeHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(
-  shape: Shape<P, S, E>
-): Handle<P, S, E, Persistence> => handle(shape, createInStore, awaitInStore)
+export const storeHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, X>(
+  shape: Shape<P, S, E>,
+  partsOf: PartsOf<X>
+): Handle<P, S, E, Persistence, X> => handle(shape, createInStore, awaitInStore, partsOf)
 
-const handle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R>(
+const handle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R, X>(
   shape: Shape<P, S, E>,
   create: Create<R>,
-  untilEnded: UntilEnded<R>
-): Handle<P, S, E, R | Persistence> => ({
-  start: (payload) => start(shape, payload, create),
+  untilEnded: UntilEnded<R>,
+  partsOf: PartsOf<X>
+): Handle<P, S, E, R | Persistence, X> => ({
+  start: (payload) => start(shape, payload, create, partsOf),
   execute: (payload) =>
-    Effect.flatMap(start(shape, payload, create), (run) => {
+    Effect.flatMap(start(shape, payload, create, partsOf), (run) => {
       const last = Effect.catchTag(lastRecord(run, untilEnded), "RunNotFound", Effect.die)
       return Effect.flatMap(last, (record) => endOf(shape, record))
     }),

@@ -17,6 +17,8 @@ import {
 } from "../persistence/Persistence.ts"
 import { RunId, type RunRecord } from "../persistence/Records.ts"
 import { shownText } from "../persistence/Redaction.ts"
+import type { Texts } from "../workflow/Definition.ts"
+import { joined, type Secrets } from "../workflow/Secrets.ts"
 import { type AnySchema, encode } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Shape } from "./Shape.ts"
@@ -60,21 +62,41 @@ const createPatiently = (
     return Effect.delay(createPatiently(persistence, run, left - 1), createDelay)
   })
 
+/** What a new run's record says of its workflow. */
+export interface NewRunParts {
+  readonly title: string
+  readonly definition: string
+  readonly inputs: Texts
+  readonly secrets: Secrets | undefined
+}
+
+/** Makes them of an encoded payload. */
+export type PartsOf<X> = (encoded: unknown) => Effect.Effect<NewRunParts, X | PersistenceError, Persistence>
+
+/** Of a workflow whose body is code. */
+export const partsInCode =
+  (workflow: { readonly name: string; readonly version: string }): PartsOf<never> =>
+  () =>
+    Effect.succeed({ title: workflow.name, definition: definitionKey(workflow), inputs: {}, secrets: undefined })
+
 /** The id of the run, which is the one that has the payload's idempotency key if there is one. */
-export const start = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R>(
+export const start = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R, X>(
   shape: Shape<P, S, E>,
   payload: P["Type"],
-  create: Create<R>
-): Effect.Effect<RunId, IdempotencyConflict | PersistenceError, Persistence | R> =>
+  create: Create<R>,
+  partsOf: PartsOf<X>
+): Effect.Effect<RunId, IdempotencyConflict | PersistenceError | X, Persistence | R> =>
   Effect.gen(function* () {
     const encoded = yield* encode(shape.payload, payload)
     const { stepTimeout } = yield* EngineConfig
-    const secrets = secretsIn(payload)
+    const { definition, inputs, secrets: declared, title } = yield* partsOf(encoded)
+    const secrets = joined(declared, secretsIn(payload))
     const record = newRun({
       id: RunId.make(yield* newUlid),
       workflow: shape.name,
-      title: shape.name,
-      definition: definitionKey(shape),
+      title,
+      definition,
+      inputs,
       payload: encoded,
       createdAt: yield* Clock.currentTimeMillis,
       idempotencyKey: shape.idempotencyKey?.(payload) ?? null,

@@ -16,6 +16,7 @@ import type { AnySchema } from "./Codec.ts"
 import { engineHandle, type Handle, storeHandle } from "./Handles.ts"
 import { register } from "./Register.ts"
 import type { Shape } from "./Shape.ts"
+import { partsInCode } from "./Starting.ts"
 import type { WorkflowRun } from "./WorkflowRun.ts"
 
 export { all, forEach, race, timeout, WorkTimedOut } from "./Branches.ts"
@@ -37,6 +38,7 @@ export {
 export type { AnswerError, Handle } from "./Handles.ts"
 export { deprecatePatch, patched } from "./Patches.ts"
 export { IdempotencyConflict } from "./Starting.ts"
+export { fromFile, type FileOptions, type FileWorkflow } from "./FromFile.ts"
 export { pipeline, type PipelineOptions, type Stage } from "./Pipelines.ts"
 export { now, random, uuid } from "./Values.ts"
 export { awaitSignal, type Signal, SignalTimedOut, signal, sleep, sleepUntil } from "./Waits.ts"
@@ -104,6 +106,7 @@ export const make = <
     idempotencyKey: options.idempotencyKey,
     timeout: options.timeout === undefined ? null : Duration.toMillis(options.timeout)
   }
+  const partsOf = partsInCode(shape)
   return {
     name,
     version: shape.version,
@@ -112,7 +115,7 @@ export const make = <
     error: shape.error,
     timeout: shape.timeout,
     toLayer: (body) => register(shape, body),
-    client: storeHandle(shape),
-    ...engineHandle(shape)
+    client: storeHandle(shape, partsOf),
+    ...engineHandle(shape, partsOf)
   }
 }

@@ -7,7 +7,17 @@ import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Action, Engine, MemoryPersistence, type Persistence, type PersistenceError, Workflow } from "millrace"
+import {
+  Action,
+  Engine,
+  type InvalidWorkflow,
+  MemoryPersistence,
+  type OutputStore,
+  type Persistence,
+  type PersistenceError,
+  Workflow
+} from "millrace"
+import { SqlitePersistence } from "millrace/sqlite"
 
 /** Fails to compile where two types are not the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -234,6 +244,45 @@ const went = Workflow.awaitSignal(Go)
 is<Same<Effect.Effect.Success<typeof went>, { readonly n: number }>>()
 // @ts-expect-error: n is a number
 export const wrongSignal = Order.signal(run, Go, { n: "1" })
+
+// ---- files
+
+const fromFile = Workflow.fromFile("check.wf", {
+  actions: [Charge, Ship],
+  payload: Schema.Struct({ order: Schema.String, cents: Schema.Int }),
+  success: Schema.Struct({ receipt: Schema.String }),
+  idempotencyKey: ({ order }) => order
+})
+is<
+  Same<
+    Layer.Layer.Context<typeof fromFile.layer>,
+    Engine | Persistence | OutputStore | Action.HandlerOf<typeof Charge> | Action.HandlerOf<typeof Ship>
+  >
+>()
+is<Same<Layer.Layer.Error<typeof fromFile.layer>, InvalidWorkflow | PersistenceError>>()
+const fileRun = fromFile.execute({ order: "o", cents: 1 })
+is<
+  Same<
+    typeof fileRun,
+    Effect.Effect<
+      { readonly receipt: string },
+      Workflow.RunFailed | Workflow.IdempotencyConflict | PersistenceError | InvalidWorkflow,
+      Engine | Persistence
+    >
+  >
+>()
+// @ts-expect-error: cents is missing
+export const wrongFileStart = fromFile.start({ order: "o" })
+const nothingCalled = Workflow.fromFile("none.wf", { actions: [], payload: Schema.Void })
+is<Same<Layer.Layer.Context<typeof nothingCalled.layer>, Engine | Persistence | OutputStore>>()
+const fileWithoutShip = fromFile.layer.pipe(
+  Layer.provide(charging),
+  Layer.provideMerge(Engine.layer),
+  Layer.provideMerge(SqlitePersistence.layer({ filename: "x.db" }))
+)
+const unshippedFile = Effect.provide(fileRun, fileWithoutShip)
+// @ts-expect-error: the layer of 'ship' is missing
+export const unshippableFile: Promise<{ readonly receipt: string }> = Effect.runPromise(unshippedFile)
 
 // ---- handles
 

@@ -29,7 +29,11 @@ export class Definitions {
   readonly #stored = new WeakMap<WorkflowDefinition, { readonly key: string; readonly at: number }>()
   readonly #read = new Map<string, WorkflowDefinition>()
 
-  constructor(private readonly persistence: PersistenceService) {}
+  constructor(
+    private readonly persistence: PersistenceService,
+    /** Before the hashes of those that it stores. */
+    private readonly prefix: string = definitionPrefix
+  ) {}
 
   /**
    * Stores a definition, if it is not there, and gives its key. One that was stored a while ago is stored again: it may
@@ -40,7 +44,7 @@ export class Definitions {
       const known = this.#stored.get(definition)
       if (known !== undefined && Math.abs(now - known.at) < storeAgainAfter) return Effect.succeed(known.key)
       const json = Schema.encodeSync(Json)(definition)
-      const key = definitionPrefix + createHash("sha256").update(json).digest("hex")
+      const key = this.prefix + createHash("sha256").update(json).digest("hex")
       return Effect.map(this.persistence.storeDefinition({ key, json }, now), () => {
         this.#stored.set(definition, { key, at: now })
         return key

@@ -15,15 +15,10 @@ import { OutputStore } from "../../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type RunAlreadyExists } from "../../persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../../persistence/Records.ts"
 import type { WorkflowDefinition } from "../../workflow/Definition.ts"
-import { shortestSecret } from "../../workflow/SecretForms.ts"
-import { declaredSecrets, tooShort } from "../../workflow/Secrets.ts"
 import { createUnclaimed } from "../CreateRun.ts"
-import { Engine, type ProgramSource, ProgramUnavailable } from "../Engine.ts"
-import type { RunContext } from "../RunContext.ts"
-import type { BodyEnd, Program } from "../RunMain.ts"
-import { outputOf } from "./ChildOutput.ts"
+import { Engine, type ProgramSource } from "../Engine.ts"
 import { definitionPrefix, Definitions, isDefinitionKey } from "./Definitions.ts"
-import { Interpreter, type Services } from "./Interpreter.ts"
+import { makeProgram } from "./FileProgram.ts"
 import { type InvalidInputs, makeRecord, type StartOptions } from "./NewWorkflowRun.ts"
 
 export { checkInputs, InvalidInputs, type StartOptions } from "./NewWorkflowRun.ts"
@@ -110,40 +105,4 @@ const suppliesOf = (supplies: Context.Context<Supplies>) => ({
   resolvers: Context.get(supplies, GateResolvers),
   workflows: Context.get(supplies, WorkflowResolver),
   schemas: Context.get(supplies, SchemaResolver)
-})
-
-const makeProgram = (
-  run: RunContext,
-  services: Services,
-  context: Context.Context<never>
-): Effect.Effect<Program, ProgramUnavailable | PersistenceError> =>
-  services.definitions.load(run.record.definition).pipe(
-    Effect.mapError((error) =>
-      error._tag === "PersistenceError" ? error : new ProgramUnavailable({ message: error.message })
-    ),
-    Effect.tap((definition) => keepSecrets(run, definition)),
-    Effect.map((definition) => {
-      const interpreter = new Interpreter(run, services, definition)
-      const body: Program["body"] = (branch) =>
-        Effect.map(Effect.provide(interpreter.body(branch), context), () => endOf(interpreter))
-      if (definition.always.length === 0) return { body }
-      return { body, always: (branch, status) => Effect.provide(interpreter.always(branch, status), context) }
-    })
-  )
-
-/** What the definition declares counts, whoever made the record. */
-const keepSecrets = (run: RunContext, { inputs: declarations }: WorkflowDefinition): Effect.Effect<void> => {
-  const { inputs, startedAt } = run.record
-  const told = startedAt === null ? tooShort(declarations, inputs) : []
-  const warned = Effect.forEach(told, (name) => Effect.logWarning(shortWarning(run, name)), { discard: true })
-  return Effect.zipRight(run.learn(declaredSecrets(declarations, inputs)), warned)
-}
-
-const shortWarning = ({ record }: RunContext, name: string): string =>
-  `the secret input '${name}' of workflow '${record.workflow}' has fewer than ${shortestSecret} characters: what steps print of it is shown`
-
-const endOf = ({ failure, visible }: Interpreter): BodyEnd => ({
-  status: failure === undefined ? "completed" : "failed",
-  error: failure === undefined ? null : `${failure.step}: ${failure.message}`,
-  result: outputOf(visible)
 })
