@@ -28,7 +28,7 @@ import { forkAttempt } from "./AttemptFiber.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { Turn } from "./FlowControl.ts"
 import { journaled, type RunContext } from "./RunContext.ts"
-import { cancelRow, messageOf, stepCompleted } from "./StepRows.ts"
+import { cancelRow, messageOf, stepCompleted, stopRow } from "./StepRows.ts"
 import {
   type AttemptFailure,
   type AttemptSuccess,
@@ -111,6 +111,7 @@ class StepRun implements AttemptOwner {
 
   get run(): Effect.Effect<StepRecord> {
     this.#run.live()
+    if (this.#hasExpired) return this.#endExpired()
     const prepared = this.#prepare()
     if (prepared === undefined) return this.#attemptOnce()
     return Effect.flatMap(prepared, () => this.#attemptOnce())
@@ -193,9 +194,35 @@ class StepRun implements AttemptOwner {
     })
   }
 
+  /** Ends what a stopped attempt had started. That it timed out is a row before that takes its time (I3). */
   #release(outcome: Outcome): Effect.Effect<void> {
-    const wasStopped = outcome._tag === "Stopped" || (outcome._tag === "Failure" && outcome.timedOut)
-    return wasStopped && !isSilent(this.#run) ? (this.spec.stopped?.(this.row) ?? Effect.void) : Effect.void
+    const timedOut = outcome._tag === "Failure" && outcome.timedOut
+    const { stopped } = this.spec
+    if (stopped === undefined || isSilent(this.#run) || !(timedOut || outcome._tag === "Stopped")) return Effect.void
+    if (timedOut) {
+      const error = this.#run.shown(outcome.failure.message)
+      this.updateAttempt({ outcome: "timed_out", error, endedAt: this.#run.now() })
+      this.#run.put(this.row)
+    }
+    return stopped(this.row)
+  }
+
+  /** The last attempt has timed out, and what it had started may not have ended yet. */
+  get #hasExpired(): boolean {
+    const { attempts, status, wakeAt } = this.row
+    return (
+      !this.#isNew &&
+      this.spec.stopped !== undefined &&
+      status === "running" &&
+      wakeAt === null &&
+      attempts.at(-1)?.outcome === "timed_out"
+    )
+  }
+
+  #endExpired(): Effect.Effect<StepRecord> {
+    const failure = { message: this.attempt.error ?? "timed out" }
+    const released = this.spec.stopped?.(this.row) ?? Effect.void
+    return Effect.flatMap(released, () => this.#failed(failure, true))
   }
 
   #execute(attempt: Attempt): Effect.Effect<Outcome> {
@@ -356,7 +383,7 @@ class StepRun implements AttemptOwner {
   #failed(failure: AttemptFailure, timedOut: boolean): Effect.Effect<StepRecord> {
     const outcome = timedOut ? "timed_out" : "failed"
     const message = this.#run.shown(failure.message)
-    this.updateAttempt({ outcome, error: message, endedAt: this.#run.now() })
+    this.updateAttempt({ outcome, error: message, endedAt: this.attempt.endedAt ?? this.#run.now() })
     const number = this.attempt.number
     const isLast = number > this.spec.retries || failure.permanent === true
     if (isLast || number >= this.#run.settings.maxAttempts) {
@@ -381,17 +408,19 @@ class StepRun implements AttemptOwner {
     })
   }
 
-  /** Waits out the delay after a failed attempt, then begins the next one. */
+  /**
+   * Waits out the delay after a failed attempt, then begins the next one, unless the step was stopped meanwhile: also
+   * while the failed attempt's child run came to its end.
+   */
   #waitForRetry(failed: number): Effect.Effect<void> {
-    const run = this.#run
-    const begin = Effect.sync(() => this.#begin(failed + 1))
-    if (this.row.wakeAt === null && !this.spec.branch.isHeld) return begin
-    return Effect.flatMap(Effect.exit(Effect.interruptible(this.#untilRetry())), (exit) => {
-      if (Exit.isSuccess(exit)) return begin
-      const reason = this.spec.branch.stopReason
-      if (reason !== undefined && !isSilent(run)) cancelRow(run, this.row, reason)
-      return Effect.interrupt
-    })
+    const { branch } = this.spec
+    const begin = Effect.suspend(() =>
+      branch.stopReason === undefined ? Effect.sync(() => this.#begin(failed + 1)) : stopRow(branch, this.row)
+    )
+    if (this.row.wakeAt === null && !branch.isHeld) return begin
+    return Effect.flatMap(Effect.exit(Effect.interruptible(this.#untilRetry())), (exit) =>
+      Exit.isSuccess(exit) ? begin : stopRow(branch, this.row)
+    )
   }
 
   /** The delay goes on while the run is paused. */

@@ -1,10 +1,10 @@
 /**
- * Random programs that run, made from a seed: every node kind, with outcomes that do not depend on the schedule, so
- * that a run that was interrupted anywhere and resumed has to end with the same records.
+ * Random programs that run, made from a seed: every node kind but scripts, with outcomes that do not depend on the schedule,
+ * so that a run that was interrupted anywhere and resumed has to end with the same records.
  *
  * What would make an outcome depend on the schedule is left out: of a block that fails fast the other branches end
- * long before or long after the failure; a foreach that halts or skips takes one item at a time; on_fail actions of parallel
- * branches are not used.
+ * long before or long after the failure; a fan-out that halts or skips takes one item at a time; on_fail actions of parallel
+ * branches are not used. A racing program has all of these, and steps that end in the same millisecond.
  */
 import type {
   BranchCall,
@@ -16,18 +16,31 @@ import type {
   Node,
   OnChildFail,
   ParallelNode,
+  PipelineNode,
   WorkflowDefinition
 } from "../workflow/Definition.ts"
 import { Seeded } from "./Seeded.ts"
 import type { ScriptedAction, ScriptedAnswer, TestProgram } from "./TestProgram.ts"
 
-/** The program of a seed. `prefix`: of all its names, so that one engine may know several programs. */
-export const generateProgram = (seed: number, prefix = ""): TestProgram => new Generator(seed, prefix).program
+export interface GeneratorOptions {
+  /** Of all names, so that one engine may know several programs. */
+  readonly prefix?: string
+  /** What ends when, and so with what outcome, may depend on the schedule. */
+  readonly racing?: boolean
+  /** Nodes of the body, at most; 5. */
+  readonly size?: number
+  /** Levels of workflows that call each other; 3. */
+  readonly depth?: number
+}
+
+/** The program of a seed. */
+export const generateProgram = (seed: number, options: GeneratorOptions = {}): TestProgram =>
+  new Generator(seed, options).program
 
 /** Longer than anything else in a program takes, ms. */
 const veryLong = 2_000
-/** Levels of workflows that call each other. */
-const maxDepth = 3
+/** Few, so that much ends at the same time, ms. */
+const racingDelays = [0, 10, 20, 30] as const
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -39,18 +52,26 @@ class Generator {
   #count = 0
   /** Steps and the markers that they may give, of the workflow that is being made. */
   #marked: Array<MarkerCondition> = []
+  readonly #prefix: string
+  readonly #isRacing: boolean
+  readonly #size: number
+  readonly #maxDepth: number
 
   constructor(
     private readonly seed: number,
-    private readonly prefix: string
+    { depth = 3, prefix = "", racing = false, size = 5 }: GeneratorOptions
   ) {
     this.#random = new Seeded(seed)
+    this.#prefix = prefix
+    this.#isRacing = racing
+    this.#size = size
+    this.#maxDepth = depth
   }
 
   get program(): TestProgram {
-    const definition = this.#workflow(`${this.prefix}main`, 0)
+    const definition = this.#workflow(`${this.#prefix}main`, 0)
     return {
-      name: `seed ${this.seed}`,
+      name: `${this.#isRacing ? "racing " : ""}seed ${this.seed}`,
       definition,
       workflows: this.#workflows,
       actions: this.#actions,
@@ -65,7 +86,7 @@ class Generator {
   #workflow(name: string, depth: number): WorkflowDefinition {
     const outer = this.#marked
     this.#marked = []
-    const body = this.#nodes(this.#random.between(2, depth === 0 ? 5 : 3), depth, 0)
+    const body = this.#nodes(this.#random.between(Math.min(2, this.#size), depth === 0 ? this.#size : 3), depth, 0)
     const always = this.#random.chance(0.5) ? [this.#call()] : []
     this.#marked = outer
     const flag = { name: "flag", boolean: true, required: false, secret: false }
@@ -74,7 +95,7 @@ class Generator {
 
   #name(kind: string): string {
     this.#count += 1
-    return `${this.prefix}${kind}${this.#count}`
+    return `${this.#prefix}${kind}${this.#count}`
   }
 
   #nodes(count: number, depth: number, nesting: number): ReadonlyArray<Node> {
@@ -88,8 +109,9 @@ class Generator {
     if (draw < 40) return [this.#parallel()]
     if (draw < 48) return [this.#gate()]
     if (draw < 54) return this.#qualityGate()
-    if (draw < 64 && depth < maxDepth - 1) return [this.#callWorkflow(depth)]
-    if (draw < 74 && depth < maxDepth - 1) return this.#foreach(depth)
+    if (draw < 64 && depth < this.#maxDepth - 1) return [this.#callWorkflow(depth)]
+    if (draw < 71 && depth < this.#maxDepth - 1) return this.#foreach(depth)
+    if (draw < 74) return this.#pipeline()
     if (nesting >= 2) return [this.#call()]
     const body = () => this.#nodes(this.#random.between(1, 2), depth, nesting + 1)
     if (draw < 82) return [{ _tag: this.#random.pick(["If", "Unless"]), condition: this.#condition(), body: body() }]
@@ -120,7 +142,8 @@ class Generator {
     if (random.chance(0.4)) action.context = `context ${this.#count}`
     if (random.chance(0.3)) action.structured = { text: `text ${this.#count}`, confidence: random.between(0, 100) }
     if (random.chance(0.3)) action.metadata = { input_tokens: String(random.between(1, 9)), duration_ms: "3" }
-    if (random.chance(0.4)) action.delay = random.between(1, 40)
+    if (this.#isRacing) action.delay = random.pick(racingDelays)
+    else if (random.chance(0.4)) action.delay = random.between(1, 40)
     return action
   }
 
@@ -132,6 +155,8 @@ class Generator {
     const call: Mutable<CallNode> = this.#action({ ...this.#output(), failures, hangs, throws: random.chance(0.1) })
     if (retries > 0) call.retries = retries
     if (retries > 0 && random.chance(0.5)) call.retryDelay = random.pick([5, 200])
+    if (call.retryDelay !== undefined && random.chance(0.3)) call.backoff = "exponential"
+    if (call.backoff !== undefined && random.chance(0.5)) call.maxDelay = 300
     if (hangs > 0) call.timeout = 500
     if (failures + hangs > retries || random.chance(0.2)) this.#addOnFail(call)
     return call
@@ -151,6 +176,7 @@ class Generator {
   // ---- parallel
 
   #parallel(): ParallelNode {
+    if (this.#isRacing) return this.#racingParallel()
     const random = this.#random
     const failFast = random.chance(0.5)
     const isFailing = random.chance(0.4)
@@ -166,6 +192,23 @@ class Generator {
     if (isFailing && random.chance(0.5)) node.minSuccess = 1
     // More than one at a time would make it a matter of time which branches a failure finds started.
     if (random.chance(0.3)) node.maxParallel = isFailing && failFast ? 1 : 2
+    return node
+  }
+
+  #racingParallel(): ParallelNode {
+    const random = this.#random
+    const lane = (): BranchCall => {
+      const call: Mutable<BranchCall> = this.#call()
+      if (random.chance(0.15)) call.if = this.#condition()
+      return call
+    }
+    const node: Mutable<ParallelNode> = {
+      _tag: "Parallel",
+      calls: [lane(), ...Array.from({ length: random.between(1, 3) }, lane)]
+    }
+    if (random.chance(0.3)) node.failFast = false
+    if (random.chance(0.3)) node.minSuccess = random.between(0, 2)
+    if (random.chance(0.4)) node.maxParallel = random.between(1, 3)
     return node
   }
 
@@ -248,25 +291,54 @@ class Generator {
     const workflow = this.#child(depth)
     const retries = random.chance(0.2) ? { retries: 1 } : {}
     const onFail = random.chance(0.3) ? ({ onFail: { _tag: "Continue" } } as const) : {}
+    const timeout = this.#isRacing && random.chance(0.3) ? { timeout: random.pick([10, 30, 60]) } : {}
     return {
       _tag: "CallWorkflow",
       workflow,
       inputs: { flag: random.pick(["true", "{{flag}}"]) },
       ...retries,
-      ...onFail
+      ...onFail,
+      ...timeout
     }
   }
 
-  #foreach(depth: number): ReadonlyArray<Node> {
+  /** A step that gives items, and those of them that are to fail. */
+  #items(ordered: boolean): { readonly source: CallNode; readonly failing: ReadonlyArray<string> } {
     const random = this.#random
-    const ordered = random.chance(0.4)
     const ids = ["p", "q", "r", "s"].slice(0, random.between(0, 4))
     const list = ids.map((id, index) => {
       const before = ids.slice(0, index).filter(() => random.chance(0.5))
       return ordered ? { id, blocked_by: before } : { id, note: `note ${id}` }
     })
-    const source = this.#action({ structured: { list } })
-    const failing = ids.filter(() => random.chance(0.3))
+    return { source: this.#action({ structured: { list } }), failing: ids.filter(() => random.chance(0.3)) }
+  }
+
+  #pipeline(): ReadonlyArray<Node> {
+    const random = this.#random
+    const { failing, source } = this.#items(false)
+    const onChildFail = random.pick<"continue" | "halt">(["continue", "halt"])
+    const first = this.#action({ ...this.#output(), failsFor: random.chance(0.5) ? failing : [] })
+    const rest = Array.from({ length: random.between(0, 2) }, (): BranchCall => {
+      const call = this.#action({ ...this.#output(), failsFor: random.chance(0.3) ? failing : [] })
+      return random.chance(0.3) ? { ...call, if: { _tag: "Marker", step: nameOf(first), marker: "good" } } : call
+    })
+    const node: PipelineNode = {
+      _tag: "Pipeline",
+      name: this.#name("pipe"),
+      over: "json",
+      scope: { from: `${nameOf(source)}.list` },
+      // Side by side it would be a matter of time in which order the chains' steps come into the journal.
+      maxParallel: this.#isRacing ? random.between(1, 3) : 1,
+      onChildFail,
+      calls: [first, ...rest]
+    }
+    return [source, node]
+  }
+
+  #foreach(depth: number): ReadonlyArray<Node> {
+    const random = this.#random
+    const ordered = random.chance(0.4)
+    const { failing, source } = this.#items(ordered)
     const name = this.#name("each")
     const child = this.#itemWorkflow(failing, depth)
     const onChildFail = random.pick<OnChildFail>(
@@ -279,7 +351,7 @@ class Generator {
       scope: { from: `${nameOf(source)}.list` },
       workflow: child,
       // Side by side it would be a matter of time which item halts, or skips, the others.
-      maxParallel: onChildFail === "continue" ? random.between(1, 3) : 1,
+      maxParallel: onChildFail === "continue" || this.#isRacing ? random.between(1, 3) : 1,
       inputs: { flag: "{{flag}}" },
       ordered,
       onChildFail
@@ -293,7 +365,7 @@ class Generator {
     const outer = this.#marked
     this.#marked = []
     const call = this.#action({ ...this.#output(), failsFor: failing })
-    const more = this.#nodes(this.#random.between(0, 1), Math.max(depth + 1, maxDepth - 1), 1)
+    const more = this.#nodes(this.#random.between(0, 1), Math.max(depth + 1, this.#maxDepth - 1), 1)
     const always = this.#random.chance(0.3) ? [this.#action({})] : []
     this.#marked = outer
     const flag = { name: "flag", boolean: true, required: false, secret: false }

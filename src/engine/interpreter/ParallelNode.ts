@@ -33,6 +33,8 @@ export const parallelNode = (self: Interpreter, node: ParallelNode, key: string,
 interface Lane {
   readonly call: BranchCall
   readonly branch: Branch
+  /** Of its on_fail action: what stops the call does not stop it. */
+  readonly onFail: Branch
   readonly path: StepPath
 }
 
@@ -58,6 +60,7 @@ class Block {
     this.#lanes = node.calls.map((call, index) => ({
       call,
       branch: scope.beside(group),
+      onFail: scope.beside(group),
       path: scope.at(keys[index] ?? "")
     }))
     this.#inherited = { output: node.output, with: node.with ?? [] }
@@ -80,7 +83,8 @@ class Block {
       let next = 0
       const join = { parent: this.outer, limit: this.#limit, ended: (_: Branch, lane: Lane) => this.#laneEnded(lane) }
       yield* forkJoin({ ...join, next: () => this.#nextOnFail() ?? this.#task(open[next++], specs) })
-      // What fail_fast left to do.
+      // What fail_fast left to do, also for a call that failed in the same turn as the one that it acted on.
+      for (const lane of this.#lanes) if (this.#hasFailed(lane) && !this.#known.has(lane)) this.#failed(lane)
       yield* forkJoin({ ...join, next: () => this.#nextOnFail() })
       yield* this.leave(this.#close())
     })
@@ -134,7 +138,7 @@ class Block {
     const lane = this.#onFail.shift()
     const failed = lane === undefined ? undefined : this.#row(lane)
     if (lane === undefined || failed === undefined) return undefined
-    return { branch: lane.branch, effect: Effect.as(onFailAction(this.self, lane.branch, failed, lane.call), lane) }
+    return { branch: lane.onFail, effect: Effect.as(onFailAction(this.self, lane.onFail, failed, lane.call), lane) }
   }
 
   #hasFailed(lane: Lane): boolean {

@@ -70,7 +70,7 @@ export const scenarioOf = (seed: number): Scenario => {
 const workOf = (random: Seeded, prefix: string, isScripted: boolean): Work => {
   const seed = random.between(1, 1_000_000)
   if (random.chance(0.35)) return { _tag: "Typed", seed }
-  const program = generateProgram(seed, prefix)
+  const program = generateProgram(seed, { prefix })
   if (isScripted || !random.chance(0.2)) return { _tag: "Definition", program }
   const settings = { ...program.options.settings, runTimeout: random.between(50, 3_000) }
   return { _tag: "Definition", program: { ...program, options: { ...program.options, settings } } }
