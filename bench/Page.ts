@@ -1,9 +1,38 @@
 /**
- * docs/performance.md, from what was measured.
+ * docs/performance.md, from what was measured: a section for each of the programs that measure, which writes its own and
+ * leaves the others.
  */
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { machine, type Result, table } from "./Report.ts"
 
-export const page = (results: ReadonlyArray<Result>): string => `# Performance
+const sections = ["bench", "bench:peers"] as const
+export type Section = (typeof sections)[number]
+
+const begin = (section: Section): string => `<!-- written by npm run ${section} -- --write -->`
+const end = (section: Section): string => `<!-- end of ${section} -->`
+
+export const writeSection = (root: string, section: Section, text: string): void => {
+  const file = join(root, "docs", "performance.md")
+  writeFileSync(file, withSection(existsSync(file) ? readFileSync(file, "utf8") : "", section, text))
+}
+
+/** The page with this section new, in the sections' order. */
+export const withSection = (page: string, section: Section, text: string): string => {
+  const parts = sections.flatMap((it) => {
+    const found = it === section ? text : sectionOf(page, it)
+    return found === undefined ? [] : [`${begin(it)}\n\n${found.trim()}\n\n${end(it)}`]
+  })
+  return `${["# Performance", ...parts].join("\n\n")}\n`
+}
+
+const sectionOf = (page: string, section: Section): string | undefined => {
+  const from = page.indexOf(begin(section))
+  const to = page.indexOf(end(section), from)
+  return from < 0 || to < 0 ? undefined : page.slice(from + begin(section).length, to)
+}
+
+export const workloadsSection = (results: ReadonlyArray<Result>): string => `## Against SQLite
 
 Written by \`npm run bench -- --write\`; the figures are of one run on one machine: ${machine()}.
 

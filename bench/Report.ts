@@ -100,12 +100,18 @@ export const wrongWrites = ({ writes }: Workload, { commits, statements }: Sampl
 
 // ---- as text
 
-const number = (value: number): string =>
+/** With as many places as say something. */
+export const number = (value: number): string =>
   value >= 1_000 ? Math.round(value).toLocaleString("en-US") : value >= 100 ? value.toFixed(0) : value.toPrecision(2)
 
 const optional = (value: number | null, suffix = ""): string => (value === null ? "" : `${number(value)}${suffix}`)
 
-const columns: ReadonlyArray<{ readonly title: string; readonly cell: (result: Result) => string }> = [
+export interface Column<A> {
+  readonly title: string
+  readonly cell: (row: A) => string
+}
+
+const columns: ReadonlyArray<Column<Result>> = [
   { title: "workload", cell: ({ name }) => name },
   { title: "median", cell: ({ value, unit, rate }) => `${number(value)} ${rate === null ? unit : "ms"}` },
   { title: "spread", cell: ({ spread: [least, greatest] }) => `${number(least)} – ${number(greatest)}` },
@@ -141,12 +147,14 @@ export const line = (result: Result): string => {
     .join(" | ")}${verdict}`
 }
 
-export const table = (results: ReadonlyArray<Result>): string => {
-  const row = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
+export const table = (results: ReadonlyArray<Result>): string => markdown(columns, results)
+
+export const markdown = <A>(columns: ReadonlyArray<Column<A>>, rows: ReadonlyArray<A>): string => {
+  const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
   return [
-    row(columns.map(({ title }) => title)),
-    row(columns.map(() => "---")),
-    ...results.map((result) => row(columns.map(({ cell }) => cell(result))))
+    line(columns.map(({ title }) => title)),
+    line(columns.map(() => "---")),
+    ...rows.map((row) => line(columns.map(({ cell }) => cell(row))))
   ].join("\n")
 }
 

@@ -10,9 +10,8 @@
  */
 import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { page } from "./Page.ts"
+import { workloadsSection, writeSection } from "./Page.ts"
 import { line, type Result, resultOf, table, wrongWrites } from "./Report.ts"
 import { measure, type Scale, type Workload } from "./Workload.ts"
 import { manyRuns } from "./workloads/Runs.ts"
@@ -61,7 +60,7 @@ const measureAll = (): void => {
   const results = workloads.filter(({ name }) => name.includes(options.only)).map(measureApart)
   console.log(`\n${table(results)}`)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
-  if (options.write) writeFileSync(join(root, "docs", "performance.md"), page(results))
+  if (options.write) writeSection(root, "bench", workloadsSection(results))
 }
 
 const smoke = async (): Promise<void> => {
