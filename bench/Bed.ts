@@ -51,9 +51,13 @@ export const inFolder = async <A>(use: (folder: string) => Promise<A>): Promise<
 export const onBed = <A, E>(options: BedOptions, use: Effect.Effect<A, E, BedServices>): Promise<A> =>
   inFolder((folder) => Effect.runPromise(Effect.provide(use, layer({ ...options, folder: options.folder ?? folder }))))
 
+/** Of the database in a bed's folder. */
+export const databaseName = "bench.db"
+
 const instant: Executor = () => Effect.succeed({})
 
-const layer = (options: BedOptions & { readonly folder: string }): Layer.Layer<BedServices, PersistenceError> =>
+/** An engine over a store in the folder, as `onBed` builds it: for who closes it himself. */
+export const layer = (options: BedOptions & { readonly folder: string }): Layer.Layer<BedServices, PersistenceError> =>
   WorkflowFiles.layer.pipe(
     Layer.provideMerge(Engine.layer),
     Layer.provide(
@@ -65,7 +69,7 @@ const layer = (options: BedOptions & { readonly folder: string }): Layer.Layer<B
         SchemaResolver.layerMemory({})
       )
     ),
-    Layer.provideMerge(store(options.durability, join(options.folder, "bench.db"))),
+    Layer.provideMerge(store(options.durability, join(options.folder, databaseName))),
     Layer.provide(EngineConfig.layerWith(options.settings ?? {}))
   )
 

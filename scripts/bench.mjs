@@ -2,6 +2,7 @@
  * Runs a benchmark: `bench/NAME.ts`.
  *
  *     npm run bench -- [NAME] [OPTIONS]
+ *     npm run bench:peers -- [OPTIONS]        peers/main
  */
 import { runBundled } from "./bundled.mjs"
 
