@@ -42,6 +42,7 @@ export const peers: ReadonlyArray<Peer> = [
     packages: ["@effect/workflow", "@effect/cluster", "@effect/sql-sqlite-node"],
     note: "An `Activity` a step, on the cluster's `SingleRunner` with its messages and its runner in SQLite.",
     reduced: {
+      sequential: { work: { steps: 300 }, why: long },
       together: { work: { steps: 20 }, why: long },
       "one after another": { work: { runs: 200 }, why: long },
       "at once": { work: { runs: 200 }, why: long }
@@ -63,7 +64,11 @@ export const peers: ReadonlyArray<Peer> = [
     note:
       "`createStep` with `.then` and `.parallel`, storage `LibSQLStore` on a file. It has no setting for `synchronous` and " +
       "sets NORMAL itself on one connection: here it is set on each of the pool's. The snapshot of a run is written whole " +
-      "with each step: what a step takes grows with their number. Its packages ask for Node 22.13, and run on 20 as well."
+      "with each step: what a step takes grows with their number. Its packages ask for Node 22.13, and run on 20 as well.",
+    reduced: {
+      sequential: { work: { steps: 300 }, why: "a step would take longer with more" },
+      together: { work: { steps: 20 }, why: "a step would take longer with more" }
+    }
   }
 ]
 

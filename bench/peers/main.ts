@@ -52,12 +52,16 @@ const join = (workload: PeerWorkload): ReadonlyArray<Taking> =>
     return { work: { name, ...work }, participant, samples: [] }
   })
 
-/** All in turn, round by round, so that what else the machine does falls on all of them. */
+/**
+ * All in turn, round by round, so that what else the machine does falls on all of them; there and back, so that nobody
+ * always follows the one whose writes the disk is still busy with.
+ */
 const measure = async (workload: PeerWorkload, rounds: number): Promise<ReadonlyArray<Measured>> => {
   const all = join(workload)
   try {
     for (let round = 0; round < rounds; round++) {
-      for (const { participant, samples } of all) samples.push(await participant.sample())
+      const turn = round % 2 === 0 ? all : [...all].reverse()
+      for (const { participant, samples } of turn) samples.push(await participant.sample())
     }
     return all.map(({ work, samples }) => ({ ...work, samples }))
   } finally {
