@@ -38,6 +38,7 @@ export interface Comparison {
   readonly standings: ReadonlyArray<Standing>
   /** The peer that comes nearest; null where only Millrace was measured. */
   readonly fastest: { readonly name: string; readonly ratio: number } | null
+  /** 1: to be ahead; else at least so many times as fast. */
   readonly target: number
   readonly isMet: boolean | null
 }
@@ -55,7 +56,7 @@ export const compare = ({ name, unit, target }: PeerWorkload, measured: Readonly
     standings,
     fastest: fastest ?? null,
     target,
-    isMet: fastest === undefined ? null : fastest.ratio >= target
+    isMet: fastest === undefined ? null : target === 1 ? fastest.ratio > 1 : fastest.ratio >= target
   }
 }
 
