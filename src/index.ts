@@ -52,6 +52,7 @@ export { fileItems } from "./action/FileItems.ts"
 export { jsonItems } from "./action/JsonItems.ts"
 export { lineItems } from "./action/LineItems.ts"
 export { runItems } from "./action/RunItems.ts"
+export type { FlowLimits } from "./action/FlowLimits.ts"
 export type { ModuleAction } from "./action/ModuleAction.ts"
 export * as Project from "./action/Project.ts"
 export {

@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import type { RunId, StepPath } from "../persistence/Records.ts"
 import type { ActionRef, Texts } from "../workflow/Definition.ts"
 import type { OutputSchema } from "../workflow/OutputSchema.ts"
+import type { FlowLimits } from "./FlowLimits.ts"
 
 /** One attempt of a call. `variables` is built when it is first read. */
 export interface ActionCall {
@@ -106,6 +107,8 @@ export interface FoundExecutor {
   readonly role?: string
   readonly canCommit?: boolean
   readonly model?: string
+  /** How many of its attempts may go on; keys are made of the call's variables. */
+  readonly limits?: FlowLimits<Texts> | undefined
 }
 
 /** No executor has this name; `searched` lists the places, `candidates` the names there are. */
@@ -135,23 +138,24 @@ export class Executors extends Context.Tag("millrace/Executors")<
 >() {
   /** Executors by name, and at most one for every other action. */
   static readonly layer = (
-    executors: Readonly<Record<string, Executor>>,
+    executors: Readonly<Record<string, Executor | FoundExecutor>>,
     fallback?: Executor
   ): Layer.Layer<Executors> => Layer.succeed(Executors, fromRecord(executors, fallback))
 }
 
 const fromRecord = (
-  executors: Readonly<Record<string, Executor>>,
+  executors: Readonly<Record<string, Executor | FoundExecutor>>,
   fallback: Executor | undefined
 ): Context.Tag.Service<typeof Executors> => {
   const byName = new Map(Object.entries(executors))
   return {
     find: (ref) => {
       const name = ref._tag === "Name" ? ref.name : ref.path
-      const execute = byName.get(name) ?? fallback
-      return execute === undefined
-        ? Effect.fail(new ActionNotFound({ action: name, searched: [], candidates: [...byName.keys()] }))
-        : Effect.succeed({ execute })
+      const found = byName.get(name) ?? fallback
+      if (found === undefined) {
+        return Effect.fail(new ActionNotFound({ action: name, searched: [], candidates: [...byName.keys()] }))
+      }
+      return Effect.succeed(typeof found === "function" ? { execute: found } : found)
     },
     names: Effect.sync(() => [...byName.keys()])
   }

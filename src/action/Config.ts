@@ -23,6 +23,7 @@ import * as Schema from "effect/Schema"
 import type { Texts } from "../workflow/Definition.ts"
 import type { AgentConfig } from "./AgentCommand.ts"
 import type { EngineOptions } from "./EngineOptions.ts"
+import type { FlowLimits } from "./FlowLimits.ts"
 import { type LoadedConfig, noConfig, readConfig } from "./ConfigReader.ts"
 import type { ModuleAction } from "./ModuleAction.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
@@ -55,6 +56,8 @@ export interface ConfigOptions<R> {
   readonly agent?: AgentConfig
   /** Cron expressions of workflows by name. */
   readonly schedules?: Readonly<Record<string, string | ScheduleConfig>>
+  /** How many attempts of an action or agent may go on at once, and how often one may begin, in one process. */
+  readonly limits?: Readonly<Record<string, FlowLimits<Texts>>>
   /** Sources of other triggers by name. */
   readonly triggers?: Readonly<Record<string, TriggerSource>>
   /** The only targets that workflows may name. */

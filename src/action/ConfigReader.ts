@@ -8,6 +8,7 @@ import type { Texts } from "../workflow/Definition.ts"
 import { isObject, kind } from "../workflow/Json.ts"
 import { nearest } from "../workflow/Suggest.ts"
 import { defaultLeaseTtl, type EngineOptions, engineOptions } from "./EngineOptions.ts"
+import { type FlowLimits, problemOf } from "./FlowLimits.ts"
 import { type AgentArgument, type AgentConfig, isAgentVariable, unknownVariables } from "./AgentCommand.ts"
 import type { ActionFunction } from "./ModuleAction.ts"
 import type { GateFunction } from "./ProjectGates.ts"
@@ -28,6 +29,7 @@ export interface LoadedConfig {
   readonly scriptEnvironment: IdentityVariables | undefined
   readonly agent: AgentConfig | undefined
   readonly schedules: ReadonlyMap<string, Schedule>
+  readonly limits: ReadonlyMap<string, FlowLimits<Texts>>
   readonly triggers: ReadonlyMap<string, TriggerSource>
   readonly layer: Layer.Layer<never, unknown> | undefined
   readonly targets: ReadonlyArray<string> | undefined
@@ -44,6 +46,7 @@ export const noConfig: LoadedConfig = {
   scriptEnvironment: undefined,
   agent: undefined,
   schedules: new Map(),
+  limits: new Map(),
   triggers: new Map(),
   layer: undefined,
   targets: undefined,
@@ -59,6 +62,7 @@ const keys = [
   "scriptEnvironment",
   "agent",
   "schedules",
+  "limits",
   "triggers",
   "layer",
   "targets",
@@ -102,6 +106,7 @@ class Reader {
       scriptEnvironment: this.#optional("scriptEnvironment", (value, at) => this.#scriptEnvironment(value, at)),
       agent: this.#optional("agent", (value, at) => this.#agent(value, at)),
       schedules: this.#named("schedules", (value, at) => this.#schedule(value, at)),
+      limits: this.#named("limits", (value, at, name) => this.#limits(value, at, name)),
       triggers: this.#named("triggers", (value, at) => this.#trigger(value, at)),
       layer: this.#optional("layer", (value, at) => this.#layer(value, at)),
       targets: this.#optional("targets", (value, at) => this.#texts(value, at)),
@@ -279,6 +284,24 @@ class Reader {
     const cron = readCron(text, zone)
     if (Either.isLeft(cron)) return void this.problems.push(`\`${at}\` ${cron.left}`)
     return { cron: cron.right, inputs }
+  }
+
+  #limits(value: unknown, at: string, name: string): FlowLimits<Texts> | undefined {
+    if (!isObject(value)) return this.#wrong(at, value, "an object of limits")
+    this.#unknownKeys(value, ["concurrency", "perKey", "rate"], `${at}.`)
+    for (const [key, known] of Object.entries({ perKey: ["key", "concurrency"], rate: ["limit", "interval"] })) {
+      const part = value[key]
+      if (part === undefined) continue
+      if (!isObject(part)) return this.#wrong(`${at}.${key}`, part, "an object")
+      this.#unknownKeys(part, known, `${at}.${key}.`)
+    }
+    // SAFETY: what it holds is checked here; what a key's function gives, when it is called.
+    const limits = value as FlowLimits<Texts>
+    const problem = problemOf(limits)
+    if (problem !== undefined) return void this.problems.push(`\`${at}\`: ${problem}`)
+    const actions = this.value["actions"]
+    if (!isObject(actions) || !isDeclared(actions[name])) return limits
+    return void this.problems.push(`\`${at}\`: the typed action '${name}' says its limits itself`)
   }
 
   #engine(value: unknown, at: string): EngineOptions | undefined {

@@ -3,7 +3,10 @@
  */
 import * as Duration from "effect/Duration"
 
-/** `K`: what a key is made of. */
+/**
+ * `K`: what a key is made of. An attempt waits before it does anything: its timeout counts from its turn on. One that
+ * is abandoned has ended here, whatever it still does.
+ */
 export interface FlowLimits<in K> {
   /** Attempts that are at work at once. */
   readonly concurrency?: number
@@ -14,8 +17,9 @@ export interface FlowLimits<in K> {
 }
 
 /** What is wrong with limits; undefined: nothing. */
-export const problemOf = <K>({ concurrency, perKey, rate }: FlowLimits<K>): string | undefined => {
+export const problemOf = ({ concurrency, perKey, rate }: FlowLimits<never>): string | undefined => {
   if (concurrency !== undefined && !isCount(concurrency)) return "`concurrency` has to be an integer of at least 1"
+  if (perKey !== undefined && typeof perKey.key !== "function") return "`perKey.key` has to be a function"
   if (perKey !== undefined && !isCount(perKey.concurrency)) {
     return "`perKey.concurrency` has to be an integer of at least 1"
   }
@@ -27,4 +31,4 @@ export const problemOf = <K>({ concurrency, perKey, rate }: FlowLimits<K>): stri
   return '`rate.interval` has to be a time above 0, such as "1 minute"'
 }
 
-const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
+const isCount = (value: unknown): boolean => typeof value === "number" && Number.isSafeInteger(value) && value >= 1

@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import { Persistence, type PersistenceService } from "../persistence/Persistence.ts"
 import type { WorkflowDefinition } from "../workflow/Definition.ts"
 import type { ParsedFile } from "../workflow/Parser.ts"
+import { nearest } from "../workflow/Suggest.ts"
 import type { Host } from "../workflow/ValidatorHost.ts"
 import type { Executors } from "./Action.ts"
 import * as Config from "./Config.ts"
@@ -223,14 +224,25 @@ const view = (base: Base, from: string | undefined): Project => {
   }
 }
 
-const configProblems = ({ config, places, read }: Lookup): ReadonlyArray<string> => {
+const configProblems = ({ actionNames, config, places, read }: Lookup): ReadonlyArray<string> => {
   const definitions = new Map<string, WorkflowDefinition>()
   for (const [name, file] of Places.workflowFiles(places)) {
     const parsed = read(file)
     if (Either.isRight(parsed) && parsed.right.definition !== undefined) definitions.set(name, parsed.right.definition)
   }
-  return scheduleProblems(config.schedules, definitions).map((problem) => `${config.file ?? ""}: ${problem}`)
+  const actions = new Set([...actionNames(), ...[...definitions.keys()].flatMap((name) => actionNames(name))])
+  return [...scheduleProblems(config.schedules, definitions), ...limitProblems(config.limits, actions)].map(
+    (problem) => `${config.file ?? ""}: ${problem}`
+  )
 }
+
+/** Limits that no action has. */
+const limitProblems = (limits: LoadedConfig["limits"], actions: ReadonlySet<string>): ReadonlyArray<string> =>
+  [...limits.keys()].flatMap((name) => {
+    if (actions.has(name)) return []
+    const near = nearest(name, actions)
+    return [`\`limits.${name}\`: there is no such action${near === undefined ? "" : `; did you mean '${near}'?`}`]
+  })
 
 /** A hidden folder (`.millrace`, `.conductor`) stands in the project that it belongs to. */
 const rootOf = (home: string): string => (basename(home).startsWith(".") ? dirname(home) : home)

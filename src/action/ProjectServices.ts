@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { PersistenceService } from "../persistence/Persistence.ts"
-import type { WorkflowDefinition } from "../workflow/Definition.ts"
+import { actionStepKey, type WorkflowDefinition } from "../workflow/Definition.ts"
 import { type Diagnostic, hasErrors } from "../workflow/Diagnostic.ts"
 import { toProblems } from "../workflow/InvalidWorkflow.ts"
 import type { OutputSchema } from "../workflow/OutputSchema.ts"
@@ -144,7 +144,8 @@ export const makeExecutors = (
         const found = files.action(ref, workflow, pluginDirs)
         if (found._tag !== "Missing") {
           const executor = executorOf(found, files, loader, own)
-          return Effect.succeed({ ...executor, execute: provided(executor.execute) })
+          const limits = files.config.limits.get(actionStepKey(ref)) ?? executor.limits
+          return Effect.succeed({ ...executor, limits, execute: provided(executor.execute) })
         }
         const action = ref._tag === "Name" ? ref.name : ref.path
         return Effect.fail(new ActionNotFound({ action, searched: found.searched, candidates: found.candidates }))

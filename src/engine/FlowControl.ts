@@ -14,12 +14,18 @@ import * as Exit from "effect/Exit"
 import type { FlowLimits } from "../action/FlowLimits.ts"
 import type { Deadlines } from "./Deadlines.ts"
 
-/** What an attempt needs before it begins. `name`: of its action; `key`: of `perKey`, null where there are none. */
+/** What an attempt waits for before it begins. */
 export interface Turn {
+  /** Of its action. */
   readonly name: string
   readonly limits: FlowLimits<never>
-  readonly key: string | null
+  /** Of `perKey`; null where there is none. What it throws is the attempt's failure. */
+  readonly key: () => string | null
 }
+
+/** The turn of a call of this action, with these values; undefined: it waits for nothing. */
+export const turnOf = <K>(name: string, limits: FlowLimits<K> | undefined, values: () => K): Turn | undefined =>
+  limits === undefined ? undefined : { name, limits, key: () => limits.perKey?.key(values()) ?? null }
 
 export type LaneClock = Pick<Deadlines, "arm" | "now">
 
@@ -61,8 +67,9 @@ export class FlowControl {
   /** By key first: who has the key's turn waits for the action's in the place of all that wait for the key. */
   #ask(turn: Turn, go: () => void): () => void {
     const action = this.#actionLane(turn)
-    if (turn.key === null) return action.ask(go)
-    const id = JSON.stringify([turn.name, turn.key])
+    const value = turn.key()
+    if (value === null) return action.ask(go)
+    const id = JSON.stringify([turn.name, value])
     const key = this.#keyLane(id, turn.limits)
     let leaveAction: (() => void) | undefined
     const leaveKey = key.ask(() => {

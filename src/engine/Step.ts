@@ -231,7 +231,7 @@ class StepRun implements AttemptOwner {
     return Effect.flatMap(Effect.exit(this.#entered(turn)), (entered) =>
       Exit.isSuccess(entered)
         ? Effect.ensuring(this.#perform(attempt), Effect.sync(entered.value))
-        : Effect.succeed(this.#interrupted())
+        : Effect.succeed(Cause.isInterruptedOnly(entered.cause) ? this.#interrupted() : this.#failureOf(entered.cause))
     )
   }
 
@@ -351,10 +351,13 @@ class StepRun implements AttemptOwner {
   }
 
   #outcomeOf(exit: AttemptExit): Outcome {
-    if (Exit.isSuccess(exit)) return { _tag: "Success", success: exit.value }
-    const failure = Cause.failureOption(exit.cause)
+    return Exit.isSuccess(exit) ? { _tag: "Success", success: exit.value } : this.#failureOf(exit.cause)
+  }
+
+  #failureOf(cause: Cause.Cause<AttemptFailure>): Outcome {
+    const failure = Cause.failureOption(cause)
     if (failure._tag === "Some") return { _tag: "Failure", failure: failure.value, timedOut: false }
-    return { _tag: "Failure", failure: { message: thrown(this.spec.name, exit.cause) }, timedOut: false }
+    return { _tag: "Failure", failure: { message: thrown(this.spec.name, cause) }, timedOut: false }
   }
 
   /** Records the attempt's end; then the step's, or the wait for the next attempt. */

@@ -52,7 +52,7 @@ export interface StepSpec {
   /** Longest time of an attempt, ms. */
   readonly timeout: number | null
   /** What an attempt waits for before it does anything; its timeout begins afterwards. Absent: nothing. */
-  readonly turn?: Turn
+  readonly turn?: Turn | undefined
   /** Longest silence of an attempt, ms. */
   readonly heartbeat: number | null
   /** How long an interrupted attempt is awaited, ms; absent: the engine's `interruptGrace`. */

@@ -22,6 +22,8 @@ import {
   TypeId
 } from "../action/TypedAction.ts"
 import { textKeys, payloadKeys } from "../workflow/Payload.ts"
+import { type FlowLimits, problemOf } from "../action/FlowLimits.ts"
+import { turnOf } from "../engine/FlowControl.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "../engine/Step.ts"
 import { noResult, type RunId, type StepPath, type StepRecord } from "../persistence/Records.ts"
@@ -104,6 +106,8 @@ export interface Action<
   readonly timeout: number | null
   /** Longest silence of an attempt, ms. */
   readonly heartbeat: number | null
+  /** How many of its attempts may go on at once, and how often one may begin, across the runs of an engine. */
+  readonly limits: FlowLimits<P["Type"]> | undefined
   readonly tag: Context.Tag<Handler<Name, P["Type"], S["Type"], E["Type"]>, ActionService>
   readonly _TimedOut: Types.Covariant<X>
   /**
@@ -142,6 +146,8 @@ export interface ActionOptions<
   readonly timeout?: T
   /** Longest silence of an attempt. */
   readonly heartbeat?: H
+  /** How many of its attempts may go on at once, and how often one may begin, across the runs of an engine. */
+  readonly limits?: FlowLimits<P["Type"]>
 }
 
 /** What a call fails with beside the action's own error. */
@@ -198,6 +204,7 @@ export const make = <
     retry: options.retry ?? { times: 0 },
     timeout: millis(options.timeout),
     heartbeat: millis(options.heartbeat),
+    limits: checkedLimits(name, options.limits),
     tag,
     toLayer: <R>(handler: (payload: P["Type"], attempt: ActionAttempt) => Effect.Effect<S["Type"], E["Type"], R>) =>
       Layer.scoped(
@@ -222,6 +229,12 @@ export const make = <
 }
 
 const same = (value: never): never => value
+
+const checkedLimits = <K>(name: string, limits: FlowLimits<K> | undefined): FlowLimits<K> | undefined => {
+  const problem = limits === undefined ? undefined : problemOf(limits)
+  if (problem !== undefined) throw new RangeError(`action '${name}', limits: ${problem}`)
+  return limits
+}
 
 /**
  * Runs an action as a journaled step of the workflow: once it has completed, its result is the record's. Its path is
@@ -260,6 +273,7 @@ export const call = <
       timeout: action.timeout ?? run.record.settings.stepTimeout,
       heartbeat: action.heartbeat,
       failedAs: "failed",
+      turn: turnOf(action.name, action.limits, () => payload),
       attempt: (attempt) =>
         Effect.flatMap(Effect.orDie(decode(action.payload, encoded)), (decoded) =>
           runHandler(action, handle(decoded, attemptOf(attempt, action.idempotencyKey?.(decoded))))

@@ -13,6 +13,8 @@ import {
   type FoundExecutor,
   type StepDefaults
 } from "../action/Action.ts"
+import type { FlowLimits } from "../action/FlowLimits.ts"
+import type { Texts } from "../workflow/Definition.ts"
 import { isObject } from "../workflow/Json.ts"
 import type { ActionAttempt, Handle, RetryOptions } from "./Action.ts"
 import { type AnySchema, encode, payloadOfTexts } from "./Codec.ts"
@@ -29,13 +31,25 @@ interface Declaration<P extends AnySchema, S extends AnySchema> {
   readonly retry: RetryOptions
   readonly timeout: number | null
   readonly heartbeat: number | null
+  readonly limits: FlowLimits<P["Type"]> | undefined
 }
 
 /** The executor of an action whose handler is there. */
 export const executorOf = <P extends AnySchema, S extends AnySchema>(
   action: Declaration<P, S>,
   handle: Handle
-): FoundExecutor => ({ execute: execute(action, handle), defaults: defaultsOf(action) })
+): FoundExecutor => ({ execute: execute(action, handle), defaults: defaultsOf(action), limits: limitsOf(action) })
+
+/** Those whose variables make no payload fail at once, and need no turn of their own. */
+const limitsOf = <P extends AnySchema>(
+  action: Pick<Declaration<P, AnySchema>, "name" | "payload" | "limits">
+): FlowLimits<Texts> | undefined => {
+  if (action.limits?.perKey === undefined) return action.limits
+  const { perKey, ...limits } = action.limits
+  const key = (variables: Texts) =>
+    Either.match(payloadOfTexts(action, variables), { onLeft: () => "", onRight: ({ payload }) => perKey.key(payload) })
+  return { ...limits, perKey: { ...perKey, key } }
+}
 
 const defaultsOf = ({
   heartbeat,

@@ -83,6 +83,10 @@ describe("a project's configuration", () => {
           scriptEnvironment: { bot: { TOKEN: 3 } }, targets: "here", layer: {}, onWaiting: 1, maxDatabaseBytes: 5,
           agent: { args: ["--m={{modle}}", ["a", 3], { when: "can_comit", args: ["-w"] }] },
           schedules: { a: "61 * * * *", b: "0 0 30 2 *", c: { cron: "0 0 * * *", timeZone: "Mars" }, d: 5 },
+          limits: {
+            greet: { concurrency: 0 }, a: { rate: { limit: 1, interval: "soon" }, perkey: {} }, b: { perKey: 1 }, c: 2,
+            d: { perKey: { key: "x", concurrency: 1 } }
+          },
           triggers: { hook: { event: 1 } },
           engine: { maxConcurentRuns: 1, maxConcurrentRuns: 0, linger: "1s", leaseRefresh: 40000 }
         }`)
@@ -102,6 +106,12 @@ describe("a project's configuration", () => {
         "`schedules.b` has no time that ever comes",
         "`schedules.c` is no cron expression: Invalid time zone in cron expression",
         "`schedules.d` is a number, not a cron expression or an object with `cron`",
+        "`limits.greet`: `concurrency` has to be an integer of at least 1",
+        "unknown key `limits.a.perkey`; did you mean `limits.a.perKey`?",
+        '`limits.a`: `rate.interval` has to be a time above 0, such as "1 minute"',
+        "`limits.b.perKey` is a number, not an object",
+        "`limits.c` is a number, not an object of limits",
+        "`limits.d`: `perKey.key` has to be a function",
         "unknown key `triggers.hook.event`; did you mean `triggers.hook.events`?",
         "`triggers.hook.events` is nothing, not a function",
         "`layer` is an object, not a Layer",
@@ -149,6 +159,19 @@ describe("a project's configuration", () => {
       const file = config(folder, "export default 3")
       const error = yield* Effect.flip(open({ from: folder, modules }))
       expect(error.message).toBe(`${file}: its default export is a number, not \`defineConfig({ … })\``)
+    })
+  )
+
+  it.scopedLive("tells of limits that no action has", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const limits = { greet: { concurrency: 1 }, gret: { concurrency: 1 }, other: { concurrency: 1 } }
+      const text = `export default { actions: { greet: () => ({}) }, limits: ${JSON.stringify(limits)} }`
+      const file = config(folder, text)
+      expect((yield* open({ from: folder, modules })).problems()).toEqual([
+        `${file}: \`limits.gret\`: there is no such action; did you mean 'greet'?`,
+        `${file}: \`limits.other\`: there is no such action`
+      ])
     })
   )
 

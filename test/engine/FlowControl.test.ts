@@ -66,7 +66,7 @@ class Action {
   ask(key: string | null = null): Effect.Effect<void> {
     return Effect.sync(() => {
       const number = this.#fibers.length
-      const work = Effect.flatMap(this.flow.enter({ name: "a", limits: this.limits, key }), (leave) => {
+      const work = Effect.flatMap(this.flow.enter({ name: "a", limits: this.limits, key: () => key }), (leave) => {
         const entered = { key, at: this.clock.now() }
         this.begun.push({ ...entered, number })
         this.atWork.set(number, entered)

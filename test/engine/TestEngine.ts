@@ -5,7 +5,14 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { type ActionCall, ActionFailed, type ActionOutput, type Executor, Executors } from "../../src/action/Action.ts"
+import {
+  type ActionCall,
+  ActionFailed,
+  type ActionOutput,
+  type Executor,
+  Executors,
+  type FoundExecutor
+} from "../../src/action/Action.ts"
 import { type GateResolver, GateResolvers } from "../../src/action/GateResolver.ts"
 import { type ItemProvider, ItemProviders } from "../../src/action/ItemProvider.ts"
 import { jsonItems } from "../../src/action/JsonItems.ts"
@@ -32,7 +39,7 @@ export const definitionOf = (text: string): WorkflowDefinition => {
 
 export interface World {
   readonly workflows?: ReadonlyArray<string>
-  readonly actions?: Readonly<Record<string, Executor>>
+  readonly actions?: Readonly<Record<string, Executor | FoundExecutor>>
   readonly fallback?: Executor
   /** Instead of `actions` and `fallback`. */
   readonly executors?: Context.Tag.Service<typeof Executors>

@@ -16,6 +16,7 @@ import {
   type Texts
 } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
+import { turnOf } from "../FlowControl.ts"
 import { andThen, settled } from "../Settled.ts"
 import { startedRow, step, type StepSpec } from "../Step.ts"
 import { type CallOptions, executeAction, plainCall } from "./ActionAttempt.ts"
@@ -98,7 +99,7 @@ const attemptOf = (
   node: CallNode | BranchCall,
   inherited: Inherited,
   found: FoundExecutor
-): Pick<StepSpec, "role" | "canCommit" | "attempt"> => {
+): Pick<StepSpec, "role" | "canCommit" | "turn" | "attempt"> => {
   const { inputs, with: snippets = none, pluginDirs = none, maxTurns, as: identity } = node
   const options: Omit<CallOptions, "schema"> = {
     ref: node.action,
@@ -113,6 +114,7 @@ const attemptOf = (
   return {
     role: found.role ?? "actor",
     canCommit: found.canCommit ?? false,
+    turn: turnOf(actionStepKey(node.action), found.limits, () => self.visible.variables(options.inputs)),
     attempt: (attempt) =>
       andThen(schemaOf(self, node.output ?? inherited.output), (schema) =>
         executeAction(attempt, found.execute, { ...options, schema }, self.visible, self.services.outputs)
