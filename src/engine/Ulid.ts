@@ -15,13 +15,20 @@ export const ulid = (now: number, random: () => number): string => {
     left = Math.floor(left / 32)
   }
   let rest = ""
-  for (let i = 0; i < 16; i++) rest += alphabet[Math.floor(random() * 32)] ?? "0"
+  for (let i = 0; i < draws; i++) rest += letters(Math.floor(random() * 2 ** 20))
   return time + rest
 }
+
+/** Random numbers that one takes: 20 bits of each are used. */
+const draws = 4
+
+/** Four of them: 20 bits. */
+const letters = (bits: number): string =>
+  `${alphabet[bits >> 15]}${alphabet[(bits >> 10) & 31]}${alphabet[(bits >> 5) & 31]}${alphabet[bits & 31]}`
 
 /** One of now. */
 export const newUlid: Effect.Effect<string> = Effect.gen(function* () {
   const now = yield* Clock.currentTimeMillis
-  const draws = yield* Effect.replicateEffect(Random.next, 16)
-  return ulid(now, () => draws.pop() ?? 0)
+  const drawn = yield* Effect.replicateEffect(Random.next, draws)
+  return ulid(now, () => drawn.pop() ?? 0)
 })
