@@ -8,6 +8,7 @@ export * as Action from "./program/Action.ts"
 export * as Workflow from "./program/Workflow.ts"
 
 // The `.wf` language.
+export * as Build from "./workflow/Build.ts"
 export * as Definition from "./workflow/Definition.ts"
 export * as Diagnostic from "./workflow/Diagnostic.ts"
 export * as DiagnosticRenderer from "./workflow/DiagnosticRenderer.ts"

@@ -9,6 +9,7 @@ import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import {
   Action,
+  Build,
   Engine,
   type InvalidWorkflow,
   MemoryPersistence,
@@ -310,3 +311,19 @@ export const fromAfar: Promise<number> = Effect.runPromise(
 )
 // @ts-expect-error: starting here needs an engine
 export const noEngine: Promise<unknown> = Effect.runPromise(Effect.provide(started, MemoryPersistence.layer))
+
+// ---- definitions made in code
+
+export const built = Build.workflow("w", {}, [Build.parallel({}, [Build.call(Ship, { if: "b.c" })])])
+// @ts-expect-error: only calls of a parallel block or a pipeline have an `if`
+export const conditional = Build.workflow("w", {}, [Build.call("a", { if: "b.c" })])
+// @ts-expect-error: a parallel block has at least one call
+export const callless = Build.parallel({}, [])
+// @ts-expect-error: the workflow's own `always` is an option of it
+export const alwaysInside = Build.workflow("w", {}, [Build.always([])])
+// @ts-expect-error: a loop has an end
+export const endless = Build.while("a.b", {}, [])
+// @ts-expect-error: a loop looks at a marker
+export const markerless = Build.while("a", { maxIterations: 1 }, [])
+// @ts-expect-error: there is no such option
+export const misspelt = Build.call("a", { retrys: 1 })
