@@ -33,6 +33,9 @@ import { InFlight } from "./InFlight.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
+/** `HandlerOf<typeof Charge>`: the service that the layer of an action supplies. */
+export { ActionCollision, type Declared, type HandlersOf as HandlerOf } from "../action/TypedAction.ts"
+
 /** What a handler knows of the attempt that it makes. */
 export interface ActionAttempt {
   readonly run: RunId
@@ -72,9 +75,6 @@ export interface RetryOptions {
 export interface Handler<in out Name extends string, in out Payload, in out Success, in out Error> {
   readonly _: Types.Invariant<readonly [Name, Payload, Success, Error]>
 }
-
-/** The service that the layer of an action supplies: `HandlerOf<typeof Charge>`. */
-export type HandlerOf<A extends Declared> = A extends Declared<infer H> ? H : never
 
 /** What a context holds of an action: its handler, and what makes an attempt of a `.wf` call with it. */
 export interface ActionService extends Supplied {

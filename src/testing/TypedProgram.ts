@@ -20,7 +20,7 @@ export interface TypedProgram {
   readonly name: string
   readonly start: Effect.Effect<RunId, unknown, Engine | Persistence>
   /** The workflows with all that they need; handlers call `began`, and depend on nothing but the attempt. */
-  readonly layer: (began: Began) => Layer.Layer<never, never, Engine>
+  readonly layer: (began: Began) => Layer.Layer<never, never, Engine | Persistence>
   /** Answers, signals and cancels, while the run is under way; done again after each crash. */
   readonly meanwhile?: (run: RunId, store: PersistenceService) => Effect.Effect<void>
   readonly settings?: Partial<EngineSettings>

@@ -6,7 +6,7 @@ import { EngineConfig, type EngineSettings } from "../../src/engine/EngineConfig
 import { Persistence, type PersistenceService } from "../../src/persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../../src/persistence/Records.ts"
 
-export type Workflows = Layer.Layer<never, never, Engine>
+export type Workflows = Layer.Layer<never, never, Engine | Persistence>
 
 /** An engine that knows these workflows. */
 export const engine = (store: PersistenceService, workflows: Workflows, settings: Partial<EngineSettings> = {}) =>
