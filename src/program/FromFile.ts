@@ -5,6 +5,7 @@
  * - L1 A run goes on by the definition that it was started with, whatever has become of the file (spec/engine.md,
  *   "Records"); its key has the workflow's name, so that no other engine takes it for a file of its own.
  */
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -13,7 +14,7 @@ import * as Schema from "effect/Schema"
 import { ActionNotFound } from "../action/Action.ts"
 import { builtins } from "../action/ProjectNames.ts"
 import { SchemaUnavailable, WorkflowUnavailable } from "../action/Resolvers.ts"
-import { type Declared, type HandlersOf, withSupplied } from "../action/TypedAction.ts"
+import { collision, type Declared, factsOf, type HandlersOf, suppliedIn, withSupplied } from "../action/TypedAction.ts"
 import { Engine } from "../engine/Engine.ts"
 import { Definitions } from "../engine/interpreter/Definitions.ts"
 import { endOf, makeProgram } from "../engine/interpreter/FileProgram.ts"
@@ -97,7 +98,7 @@ export const fromFile = <P extends AnySchema, A extends Declared, S extends AnyS
     name: shape.name,
     payload,
     success: shape.success,
-    layer: register(shape, path, definition),
+    layer: register(shape, path, definition, options.actions),
     client: storeHandle(shape, partsOf),
     ...engineHandle(shape, partsOf)
   }
@@ -137,7 +138,8 @@ const partsInFile =
 const register = <P extends AnySchema, S extends AnySchema, H>(
   shape: Shape<P, S, Never>,
   file: string,
-  read: Read
+  read: Read,
+  actions: ReadonlyArray<Declared>
 ): Layer.Layer<never, InvalidWorkflow, Engine | Persistence | OutputStore | H> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
@@ -147,6 +149,7 @@ const register = <P extends AnySchema, S extends AnySchema, H>(
       const definitions = new Definitions(yield* Persistence, prefix)
       const outputs = yield* OutputStore
       const context = yield* Effect.context<H>()
+      yield* checkSupplied(actions, context)
       yield* engine.register({
         accepts: (run) => run.definition.startsWith(prefix),
         definitions: [prefix],
@@ -157,6 +160,18 @@ const register = <P extends AnySchema, S extends AnySchema, H>(
         }
       })
     })
+  )
+
+/** Dies where what is supplied is another action than the one that the file was checked with. */
+const checkSupplied = (actions: ReadonlyArray<Declared>, context: Context.Context<never>): Effect.Effect<void> =>
+  Effect.forEach(
+    actions,
+    (action) => {
+      const supplied = suppliedIn(context, action.name)
+      const collided = supplied === undefined ? undefined : collision(supplied.facts, factsOf(action))
+      return collided === undefined ? Effect.void : Effect.die(collided)
+    },
+    { discard: true }
   )
 
 /** What a file that was checked does not ask for; a run of an older one may, and is parked. */

@@ -113,12 +113,16 @@ export const payloadOf = (
   if (fields.length === 0 && encoded._tag !== "TypeLiteral") return Either.right(undefined)
   const missing = fields.filter(({ name, required }) => required && textOf(name) === undefined)
   if (missing.length > 0) return Either.left(missing.map(({ name }) => name))
-  const entries = fields.flatMap(({ name, types }): ReadonlyArray<readonly [string, unknown]> => {
+  const entries = fields.flatMap(({ name, required, types }): ReadonlyArray<readonly [string, unknown]> => {
     const text = textOf(name)
-    return text === undefined ? [] : [[name, valueOf(types, text)]]
+    return text === undefined || (!required && isNothing(types, text)) ? [] : [[name, valueOf(types, text)]]
   })
   return Either.right(Object.fromEntries(entries))
 }
+
+/** An input that has an empty default stands for a key that is not there, unless the key takes empty texts. */
+const isNothing = (types: ReadonlyArray<AST.AST>, text: string): boolean =>
+  text === "" && !types.some((type) => accepts(type, text))
 
 const valueOf = (types: ReadonlyArray<AST.AST>, text: string): unknown => {
   const fits = (value: unknown) => types.some((type) => accepts(type, value))

@@ -2,7 +2,9 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -263,6 +265,18 @@ describe("the layer of a .wf file", () => {
         expect.stringMatching(/^payload-shape 1 the workflow `check` takes ReadonlyArray<string>/)
       ])
       expect(yield* refusal(inputs.replace("check", "chekc"))).toEqual([expect.stringMatching(/^file-name 1 /)])
+    })
+  )
+
+  it.scopedLive("dies where what is supplied is another action of the name", () =>
+    Effect.gen(function* () {
+      // Its types are the same: what differs is how a payload is read.
+      const Other = Action.make("fix", { payload: Schema.Struct({ verdict: Schema.Trim }) })
+      const Check = Workflow.fromFile(yield* fileOf(sound), { actions: [Review, Other], payload })
+      const exit = yield* Effect.exit(
+        Effect.scoped(Layer.build(engine(yield* memory, Layer.provide(Check.layer, actions))))
+      )
+      expect(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "built").toContain("two actions are called 'fix'")
     })
   )
 

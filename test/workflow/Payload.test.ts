@@ -82,6 +82,16 @@ describe("a text as a value", () => {
     expect(valueOf(Schema.optional(Schema.Literal(1, 2)).from, "2")).toBe(2)
   })
 
+  it("that is empty is none, where the key may be left out and takes no empty text", () => {
+    const schema = Schema.Struct({
+      limit: Schema.optional(Schema.Int),
+      note: Schema.optional(Schema.String),
+      count: Schema.Int
+    })
+    const texts = { limit: "", note: "", count: "" }
+    expect(of(schema, texts)).toEqual(Either.right({ note: "", count: "" }))
+  })
+
   it("that does not fit is handed on, for the schema to say so", () => {
     expect(valueOf(Schema.Int, "007")).toBe("007")
     expect(valueOf(Schema.Boolean, "yes")).toBe("yes")
