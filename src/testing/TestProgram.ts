@@ -67,17 +67,20 @@ export interface Execution {
 
 /** Hears of each attempt, and of its end, however it ends. */
 export interface ExecutionObserver {
+  /** With all that the executor is given. */
+  readonly called?: (call: ActionCall) => void
   readonly began?: (execution: Execution) => void
   readonly ended?: (execution: Execution) => void
 }
 
 /** An executor for every action of a program. */
 export const scriptedExecutor =
-  (program: KnownProgram, { began, ended }: ExecutionObserver): Executor =>
+  (program: KnownProgram, { began, called, ended }: ExecutionObserver): Executor =>
   (call) =>
     Effect.suspend(() => {
       const { attempt, idempotencyKey, path, run } = call
       const execution = { run, path, attempt, idempotencyKey }
+      called?.(call)
       began?.(execution)
       const work = attemptOf(call, program.actions[call.name] ?? {})
       return ended === undefined

@@ -6,15 +6,19 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
+import type { ActionCall } from "../../src/action/Action.ts"
 import { Engine } from "../../src/engine/Engine.ts"
 import { WorkflowFiles } from "../../src/engine/interpreter/WorkflowFiles.ts"
+import type * as Layer from "effect/Layer"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
-import { Persistence } from "../../src/persistence/Persistence.ts"
-import { isUserStep, type RunRecord, type StepRecord } from "../../src/persistence/Records.ts"
+import { Persistence, type PersistenceError, type PersistenceService } from "../../src/persistence/Persistence.ts"
+import { isUserStep, type RunId, type RunRecord, type StepRecord } from "../../src/persistence/Records.ts"
 import { programLayer } from "../../src/testing/ProgramRunner.ts"
 import { readTree, type RunTree } from "../../src/testing/RecordComparison.ts"
 import type { Execution } from "../../src/testing/TestProgram.ts"
 import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
+import { engine } from "../program/support.ts"
+import { layerOf, start, type Told, type Tree } from "./CodePrograms.ts"
 import type { Case, End } from "./Model.ts"
 
 /** An attempt of an action, as its executor saw it. */
@@ -22,45 +26,85 @@ export interface Seen extends Execution {
   readonly what: "began" | "ended"
 }
 
+/** The contexts that a call saw, as JSON. */
+export interface Contexts {
+  readonly step: string
+  readonly contexts: string
+}
+
 export interface Played {
   readonly end: End
   readonly tree: RunTree
   /** Began and ended, in order. */
   readonly executions: ReadonlyArray<Seen>
+  /** What each call of a `.wf` program saw, in order. */
+  readonly saw: ReadonlyArray<Contexts>
   /** What was left of it in its engine when it had ended: nothing, if all is well. */
   readonly left: ReadonlyArray<string>
 }
 
 /** `linger`: ms that a run waits before it is let go. */
-export const play = (it: Case, linger = 5): Promise<Played> =>
-  Effect.runPromise(withVirtualClock(Logger.withMinimumLogLevel(played(it, linger), LogLevel.Error)))
+export const play = ({ cancelAfter, program }: Case, linger = 5): Promise<Played> => {
+  const saw: Array<Contexts> = []
+  const called = ({ name, variables }: ActionCall) =>
+    void saw.push({ step: name, contexts: variables["prior_contexts"] ?? "" })
+  const played = playing((store, note) => {
+    const observed = { store, called, began: note("began"), ended: note("ended"), settings: { linger } }
+    const start = Effect.flatMap(WorkflowFiles, (files) => files.start(program.definition, program.options))
+    return { start, layer: programLayer(program, observed), answers: program.answers, cancelAfter }
+  })
+  return played.then((played) => ({ ...played, saw }))
+}
 
-const played = ({ cancelAfter, program }: Case, linger: number) =>
-  Effect.gen(function* () {
+/** The same for a workflow in code. */
+export const playCode = (tree: Tree, cancelAfter?: number): Promise<Played> =>
+  playing((store, note) => {
+    const told: Told = (what, attempt) => note(what)(attempt)
+    return { start, layer: engine(store, layerOf(tree, told), { linger: 5 }), answers: {}, cancelAfter }
+  })
+
+interface Setting<R> {
+  readonly start: Effect.Effect<RunId, unknown, R | Engine | Persistence>
+  readonly layer: Layer.Layer<R | Engine | Persistence, PersistenceError>
+  readonly answers: Case["program"]["answers"]
+  readonly cancelAfter: number | undefined
+}
+
+type Note = (what: Seen["what"]) => (execution: Execution) => void
+
+const playing = <R>(settingOf: (store: PersistenceService, note: Note) => Setting<R>): Promise<Played> => {
+  const executions: Array<Seen> = []
+  const note: Note = (what) => (it) => void executions.push({ ...it, what })
+  const played = Effect.gen(function* () {
     const store = (yield* MemoryPersistence.make()).service
-    const executions: Array<Seen> = []
-    const note = (what: Seen["what"]) => (it: Execution) => void executions.push({ ...it, what })
-    const observed = { store, began: note("began"), ended: note("ended"), settings: { linger } }
+    const { answers, cancelAfter, layer, start } = settingOf(store, note)
     const body = Effect.gen(function* () {
       const engine = yield* Engine
-      const files = yield* WorkflowFiles
-      yield* answering(program.answers)
+      yield* answering(answers)
       yield* Effect.sleep(1)
-      const before = { stats: yield* engine.stats, fibers: (yield* Fiber.roots).length }
-      const run = yield* Effect.orDie(files.start(program.definition, program.options))
+      const before = yield* atRest
+      const run = yield* Effect.orDie(start)
       const cancel = Effect.either(store.send(run, { _tag: "Cancel", reason: "user", text: null }, 0))
       if (cancelAfter !== undefined) yield* Effect.fork(Effect.delay(cancel, cancelAfter))
       yield* engine.await(run)
       yield* Effect.sleep(100)
-      const after = { stats: yield* engine.stats, fibers: (yield* Fiber.roots).length }
-      const resident = yield* engine.resident
+      const after = yield* atRest
       const tree = yield* readTree(run)
-      const left = JSON.stringify(before) === JSON.stringify(after) ? [] : [`${JSON.stringify({ before, after })}`]
-      return { tree, left: [...left, ...resident, ...openRows(tree)] }
+      const left = before === after ? [] : [`before: ${before}, after: ${after}`]
+      return { tree, left: [...left, ...openRows(tree), ...unreleased(executions)] }
     })
-    const { left, tree } = yield* Effect.provide(Effect.scoped(body), programLayer(program, observed))
-    return { end: endOf(tree), tree, executions, left } satisfies Played
+    const { left, tree } = yield* Effect.provide(Effect.scoped(body), layer)
+    return { end: endOf(tree), tree, executions, saw: [], left } satisfies Played
   })
+  return Effect.runPromise(withVirtualClock(Logger.withMinimumLogLevel(played, LogLevel.Error)))
+}
+
+/** What an engine has at work. */
+const atRest = Effect.gen(function* () {
+  const engine = yield* Engine
+  const stats = yield* engine.stats
+  return JSON.stringify({ stats, fibers: (yield* Fiber.roots).length, resident: yield* engine.resident })
+})
 
 /** People who answer each gate so many ms after it began to wait. */
 const answering = (answers: Case["program"]["answers"]) =>
@@ -79,6 +123,16 @@ const answering = (answers: Case["program"]["answers"]) =>
       })
     )
   })
+
+/** Attempts that did not release what they had acquired, or did so twice. */
+const unreleased = (executions: ReadonlyArray<Seen>): ReadonlyArray<string> => {
+  const open = new Map<string, number>()
+  for (const { attempt, path, run, what } of executions) {
+    const key = `attempt ${attempt} of ${path} in ${run}`
+    open.set(key, (open.get(key) ?? 0) + (what === "began" ? 1 : -1))
+  }
+  return [...open].filter(([, n]) => n !== 0).map(([key, n]) => `${key} began ${n} times more often than it ended`)
+}
 
 const openRows = ({ runs }: RunTree): ReadonlyArray<string> =>
   runs.flatMap(({ run, steps, items }) => [

@@ -16,9 +16,9 @@ export const limit = 120_000 + runs * 200
 const seed = process.env["LAW_SEED"]
 
 /** Tries a law on as many cases as the test command asks for. */
-export const holds = <T>(cases: fc.Arbitrary<T>, law: (it: T) => Promise<void>): Promise<void> =>
+export const holds = <T>(cases: fc.Arbitrary<T>, law: (it: T) => Promise<void>, numRuns = runs): Promise<void> =>
   fc.assert(fc.asyncProperty(cases, law), {
-    numRuns: runs,
+    numRuns,
     endOnFailure: true,
     ...(seed === undefined ? {} : { seed: Number(seed) })
   })

@@ -1,0 +1,114 @@
+/**
+ * Generated workflows in code: every combinator, nested. What an action does depends on nothing but its payload and attempt.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as fc from "fast-check"
+import * as Action from "../../src/program/Action.ts"
+import * as Workflow from "../../src/program/Workflow.ts"
+
+/** What an action does. */
+export interface Work {
+  readonly ms: number
+  /** Attempts that fail. */
+  readonly failures: number
+  readonly retries: number
+}
+
+export type Tree =
+  | ({ readonly _tag: "Do" } & Work)
+  | { readonly _tag: "Sleep"; readonly ms: number }
+  | { readonly _tag: "Seq" | "All" | "ForEach" | "Race" | "Caught" | "Pipeline"; readonly parts: ReadonlyArray<Tree> }
+  | { readonly _tag: "Timeout"; readonly ms: number; readonly work: Tree }
+
+const ms = fc.constantFrom(0, 10, 20, 30)
+
+export const tree: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree; leaf: Tree; node: Tree; late: Tree }>((tie) => ({
+  leaf: fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        _tag: fc.constant("Do" as const),
+        ms,
+        failures: fc.constantFrom(0, 0, 1, 3),
+        retries: fc.constantFrom(0, 1, 2)
+      })
+    },
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Sleep" as const), ms }) }
+  ),
+  node: fc.record({
+    _tag: fc.constantFrom("Seq", "All", "ForEach", "Race", "Caught", "Pipeline"),
+    parts: fc.array(tie("tree"), { minLength: 1, maxLength: 3 })
+  }),
+  late: fc.record({ _tag: fc.constant("Timeout" as const), ms: fc.constantFrom(5, 10, 25), work: tie("tree") }),
+  tree: fc.oneof({ maxDepth: 3, depthSize: "small" }, tie("leaf"), { weight: 2, arbitrary: tie("node") }, tie("late"))
+})).tree
+
+const shape = { payload: Schema.Struct({ ms: Schema.Number, failures: Schema.Number }), error: Schema.String }
+const actions = [
+  Action.make("do-0", { ...shape, retry: { times: 0 } }),
+  Action.make("do-1", { ...shape, retry: { times: 1, delay: 5 } }),
+  Action.make("do-2", { ...shape, retry: { times: 2, delay: 5, exponential: true } })
+] as const
+
+type Needs = Workflow.WorkflowRun | Action.HandlerOf<(typeof actions)[number]>
+
+/** Told of what each attempt acquires, and releases. */
+export type Told = (what: "began" | "ended", attempt: Action.ActionAttempt) => void
+
+const handler = (told: Told) => (work: (typeof shape.payload)["Type"], attempt: Action.ActionAttempt) =>
+  Effect.zipRight(
+    Effect.acquireRelease(
+      Effect.sync(() => told("began", attempt)),
+      () => Effect.sync(() => told("ended", attempt))
+    ),
+    Effect.delay(attempt.attempt <= work.failures ? Effect.fail("it failed") : Effect.void, work.ms)
+  )
+
+const work = ({ failures, ms, retries }: Work): Effect.Effect<void, string, Needs> => {
+  const payload = { failures, ms }
+  if (retries === 0) return Action.call(actions[0], payload)
+  return retries === 1 ? Action.call(actions[1], payload) : Action.call(actions[2], payload)
+}
+
+const bodyOf = (tree: Tree): Effect.Effect<unknown, string, Needs> => {
+  switch (tree._tag) {
+    case "Do":
+      return work(tree)
+    case "Sleep":
+      return Workflow.sleep(tree.ms)
+    case "Seq":
+      return Effect.forEach(tree.parts, bodyOf)
+    case "All":
+      return Workflow.all(tree.parts.map(bodyOf))
+    case "ForEach":
+      return Workflow.forEach([...tree.parts.entries()], ([, part]) => bodyOf(part), {
+        key: ([index]) => `i${index}`,
+        concurrency: 2
+      })
+    case "Race":
+      return Workflow.race(tree.parts.map(bodyOf))
+    case "Caught":
+      return Effect.either(Effect.forEach(tree.parts, bodyOf))
+    case "Pipeline":
+      return Workflow.pipeline(tree.parts.entries(), { key: ([index]) => `i${index}` }, ([, part]) => bodyOf(part))
+    case "Timeout":
+      return Effect.mapError(Workflow.timeout(bodyOf(tree.work), tree.ms), String)
+  }
+}
+
+const Generated = Workflow.make("generated", { payload: Schema.Void, error: Schema.String })
+
+export const start = Generated.start(undefined)
+
+/** The workflow of a tree, with its actions. */
+export const layerOf = (tree: Tree, told: Told) =>
+  Layer.provide(
+    Generated.toLayer(() => Effect.asVoid(bodyOf(tree))),
+    Layer.mergeAll(
+      actions[0].toLayer(handler(told)),
+      actions[1].toLayer(handler(told)),
+      actions[2].toLayer(handler(told))
+    )
+  )
