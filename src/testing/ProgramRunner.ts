@@ -23,6 +23,8 @@ import { type ExecutionObserver, type KnownProgram, scriptedExecutor, type TestP
 export interface RunOptions extends ExecutionObserver {
   readonly store: PersistenceService
   readonly settings?: Partial<EngineSettings>
+  /** Where scripts log and keep outputs; absent: there are none. */
+  readonly outputs?: typeof OutputStore.Service
   /** References that the engine reads beside its settings. */
   readonly surroundings?: Context.Context<never>
 }
@@ -72,7 +74,7 @@ export const programLayer = (
 /** What an engine and the programs in it need. */
 export const programServices = (
   program: KnownProgram,
-  { settings, store, surroundings, ...observer }: RunOptions
+  { outputs, settings, store, surroundings, ...observer }: RunOptions
 ): Context.Context<Constant | Executors | Persistence> => {
   const execute = scriptedExecutor(program, observer)
   return constantServices(program).pipe(
@@ -82,6 +84,7 @@ export const programServices = (
     }),
     Context.add(Persistence, store),
     Context.add(EngineConfig, { ...defaults, checkInvariants: true, linger: 20, ...settings }),
+    Context.merge(outputs === undefined ? Context.empty() : Context.make(OutputStore, outputs)),
     Context.merge(surroundings ?? Context.empty())
   )
 }

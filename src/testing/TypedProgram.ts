@@ -8,13 +8,13 @@ import { EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import type { RunId } from "../persistence/Records.ts"
 import { awaitInEngine, lastRecord } from "../program/Following.ts"
-import type { ActionAttempt } from "../program/Action.ts"
 import type { CrashSubject } from "./CrashTest.ts"
 import type { RunOptions } from "./ProgramRunner.ts"
 import { readTree, type RunTree } from "./RecordComparison.ts"
+import type { Execution } from "./TestProgram.ts"
 
 /** Told by a handler, first thing, of the attempt that it makes. */
-export type Began = (attempt: ActionAttempt) => Effect.Effect<void>
+export type Began = (attempt: Execution) => Effect.Effect<void>
 
 export interface TypedProgram {
   readonly name: string
