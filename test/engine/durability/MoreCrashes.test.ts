@@ -3,5 +3,7 @@ import { onlySeed, seedsOf, stopEverywhere } from "./CrashSeeds.ts"
 
 describe.skipIf(onlySeed !== undefined)(
   "a run that was stopped at any write, and whose store answered or not, ends with the same records",
-  () => stopEverywhere(seedsOf(2))
+  () => {
+    stopEverywhere(seedsOf(2))
+  }
 )
