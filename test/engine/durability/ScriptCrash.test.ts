@@ -60,7 +60,9 @@ describe("a run with scripts that was stopped at any write ends with the same re
             everyNth: 4,
             secondCrashes: 2
           })
-          console.log(`crashes with scripts: ${report.writes} writes, ${report.resumed} stopped and resumed`)
+          console.log(
+            `crashes with scripts: 1 programs, ${report.writes} writes, ${report.resumed} stopped and resumed`
+          )
           expect(report.failures.slice(0, 5).join("\n\n")).toBe("")
           expect(report.writes).toBeGreaterThan(8)
           expect(report.resumed).toBeGreaterThan(report.writes)

@@ -1,7 +1,7 @@
 /**
  * A loss of power: the write-ahead log of a run is cut behind and within each of its frames, and the run goes on.
  */
-import { describe, expect, it } from "@effect/vitest"
+import { afterAll, describe, expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -62,6 +62,8 @@ const executedAgain = (held: RunTree, executions: ReadonlyArray<Execution>): Exe
   return executions.find((it) => completed.includes(`${it.run} ${it.path}`))
 }
 
+const total = { programs: 0, cuts: 0, resumed: 0 }
+
 const survivesCuts = (program: TestProgram) =>
   Effect.gen(function* () {
     const filename = yield* temporaryDatabase
@@ -73,6 +75,7 @@ const survivesCuts = (program: TestProgram) =>
     let resumed = 0
     for (const cut of (yield* walCuts(filename)).slice(before - 1)) {
       const where = `${program.name}, cut at byte ${cut.bytes}`
+      total.cuts += 1
       yield* copyCut(filename, cut, copy)
       const held = heldBy(copy)
       expect(held, where).toMatch(/^ok /)
@@ -86,6 +89,8 @@ const survivesCuts = (program: TestProgram) =>
       expect(executedAgain(found.held, found.executions), where).toBe(undefined)
     }
     expect(resumed).toBeGreaterThan(2)
+    total.programs += 1
+    total.resumed += resumed
   }).pipe(Logger.withMinimumLogLevel(LogLevel.Error))
 
 /** Generated programs that write little, since every write is many cuts; together they cover every node kind. */
@@ -95,6 +100,9 @@ const seeds = [
 ]
 
 describe("after a loss of power at any byte of the log, a run goes on to the same records", () => {
+  afterAll(() => {
+    console.log(`power losses: ${total.programs} programs, ${total.cuts} cuts, ${total.resumed} resumed`)
+  })
   for (const program of programs.slice(1, 2)) it.scopedLive(program.name, () => survivesCuts(program), 60_000)
   for (const seed of seeds) {
     it.scopedLive(`the program of seed ${seed}`, () => survivesCuts(generateProgram(seed)), 60_000)
