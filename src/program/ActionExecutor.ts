@@ -16,23 +16,24 @@ import {
 import type { FlowLimits } from "../action/FlowLimits.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import { isObject } from "../workflow/Json.ts"
-import type { ActionAttempt, Handle, RetryOptions } from "./Action.ts"
+import type { Action, ActionAttempt, Handle, RetryOptions } from "./Action.ts"
 import { type AnySchema, encode, payloadOfTexts } from "./Codec.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 
 /** What an action says of its calls. */
-interface Declaration<P extends AnySchema, S extends AnySchema> {
-  readonly name: string
-  readonly payload: P
-  readonly success: S
-  readonly markers: ((success: S["Type"]) => ReadonlyArray<string>) | undefined
-  readonly summary: ((success: S["Type"]) => string) | undefined
-  readonly idempotencyKey: ((payload: P["Type"]) => string) | undefined
-  readonly retry: RetryOptions
-  readonly timeout: number | null
-  readonly heartbeat: number | null
-  readonly limits: FlowLimits<P["Type"]> | undefined
-}
+type Declaration<P extends AnySchema, S extends AnySchema> = Pick<
+  Action<string, P, S, AnySchema>,
+  | "name"
+  | "payload"
+  | "success"
+  | "markers"
+  | "summary"
+  | "idempotencyKey"
+  | "retry"
+  | "timeout"
+  | "heartbeat"
+  | "limits"
+>
 
 /** The executor of an action whose handler is there. */
 export const executorOf = <P extends AnySchema, S extends AnySchema>(
