@@ -74,7 +74,7 @@ export {
 // Running.
 export { ChildRunner, ChildRunnerFailed, type ChildRunnerService } from "./engine/ChildRunner.ts"
 export * as Client from "./engine/Client.ts"
-export { Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
+export { type CodeChild, type CodeWorkflow, Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
 export { EngineConfig, type EngineSettings } from "./engine/EngineConfig.ts"
 export type { EngineEvent, EventsMissed } from "./engine/Events.ts"
 export type { ForkError, ForkOptions } from "./engine/Fork.ts"

@@ -2,18 +2,24 @@
  * What the validator asks a project on disk (spec/language.md, "Semantic validation").
  */
 import * as Either from "effect/Either"
-import type { Host, ProviderInfo, ScriptLookup, WorkflowLookup } from "../workflow/ValidatorHost.ts"
+import type * as AST from "effect/SchemaAST"
+import { payloadKeys } from "../workflow/Payload.ts"
+import type { ActionLookup, Host, ProviderInfo, ScriptLookup, WorkflowLookup } from "../workflow/ValidatorHost.ts"
 import { type AgentConfig, commandFile } from "./AgentCommand.ts"
 import { obstacle } from "./Executable.ts"
 import { shownPath } from "./ProjectFiles.ts"
-import { type Lookup, shownPaths } from "./ProjectLookup.ts"
+import { type FoundAction, type Lookup, shownPaths } from "./ProjectLookup.ts"
 import { gateNames, hasGate, providerInfo, providerNames } from "./ProjectNames.ts"
 import * as Places from "./ProjectPlaces.ts"
 import { findScript } from "./Script.ts"
-import { factsOf, isDeclared } from "./TypedAction.ts"
+import { type Declared, factsOf, isDeclared } from "./TypedAction.ts"
 
 /** What the validator cannot learn from a project's files. */
 export interface HostOptions {
+  /** Typed actions whose layers the engine has, beside those of the configuration. */
+  readonly actions?: ReadonlyArray<Declared>
+  /** Workflows in code that are registered with the engine. */
+  readonly workflows?: ReadonlyArray<{ readonly name: string; readonly payload: { readonly ast: AST.AST } }>
   /** Providers beside the project's own and those built in. */
   readonly providers?: ReadonlyMap<string, ProviderInfo>
   /** The names of gates that other resolvers than the project's answer. */
@@ -28,17 +34,23 @@ export interface HostOptions {
 export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
   const gates = new Set(options.gates ?? [])
   const targets = options.targets ?? lookup.config.targets
+  const actions = new Map(options.actions?.map((action) => [action.name, action]))
+  const workflows = new Map(options.workflows?.map(({ name, payload }) => [name, payload]))
   return {
-    workflow: (name) => findWorkflow(lookup, name),
-    workflowNames: () => [...Places.workflowFiles(lookup.places).keys()],
+    workflow: (name) => {
+      const payload = workflows.get(name)
+      return payload === undefined ? findWorkflow(lookup, name) : { _tag: "Code", takes: payloadKeys(payload.ast) }
+    },
+    workflowNames: () => [...new Set([...workflows.keys(), ...Places.workflowFiles(lookup.places).keys()])],
     action: (ref, workflow, pluginDirs) => {
+      if (ref._tag === "Name" && actions.has(ref.name)) return { _tag: "Found" }
       const found = lookup.action(ref, workflow, pluginDirs)
-      if (found._tag === "Missing") return found
+      if (found._tag === "Missing") return withCandidates(found, actions)
       const problem = found._tag === "Agent" ? commandProblem(lookup, found.command) : undefined
       return problem === undefined ? { _tag: "Found" } : { _tag: "Missing", searched: [problem], candidates: [] }
     },
     typedAction: (name) => {
-      const action = lookup.config.actions.get(name)
+      const action = actions.get(name) ?? lookup.config.actions.get(name)
       return isDeclared(action) ? factsOf(action) : undefined
     },
     provider: (name) => options.providers?.get(name) ?? providerInfo(lookup, name),
@@ -60,6 +72,12 @@ export const makeHost = (lookup: Lookup, options: HostOptions): Host => {
     ...(options.contextNames === undefined ? {} : { contextNames: options.contextNames })
   }
 }
+
+/** Where it is the name that is wrong, what is in code may have been meant. */
+const withCandidates = (
+  missing: Extract<FoundAction, { readonly _tag: "Missing" }>,
+  actions: ReadonlyMap<string, Declared>
+): ActionLookup => ({ ...missing, candidates: [...actions.keys(), ...missing.candidates] })
 
 /** A command of the project must be there; one of the PATH need not be where workflows are only checked. */
 const commandProblem = ({ roots }: Lookup, { command }: AgentConfig): string | undefined => {

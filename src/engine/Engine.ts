@@ -48,7 +48,7 @@ import type { RunMain } from "./RunMain.ts"
 import { SecretListener } from "./SecretListener.ts"
 import { ulid } from "./Ulid.ts"
 
-export { type CodeWorkflow, type ProgramSource, ProgramUnavailable } from "./Program.ts"
+export { type CodeChild, type CodeWorkflow, type ProgramSource, ProgramUnavailable } from "./Program.ts"
 
 export class Engine extends Context.Tag("millrace/Engine")<
   Engine,

@@ -4,11 +4,16 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { Executors } from "../../src/action/Action.ts"
 import { locate, open, type Project } from "../../src/action/Project.ts"
 import { readWorkflow } from "../../src/action/ProjectFiles.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
+import * as Action from "../../src/program/Action.ts"
+import * as Workflow from "../../src/program/Workflow.ts"
 import type { ActionRef } from "../../src/workflow/Definition.ts"
+import { parse } from "../../src/workflow/Parser.ts"
+import { validate } from "../../src/workflow/Validator.ts"
 import { makeCall, temporaryFolder, write, writeScript } from "./support.ts"
 
 const workflow = (name: string, body = "") => `workflow ${name} { ${body} }\n`
@@ -81,6 +86,26 @@ describe("a project's home", () => {
         expect([project.home, project.root]).toEqual([home, join(folder, "x")])
         expect(project.host({ workingDirectory: folder }).action(named("act"), "x", [])).toEqual({ _tag: "Found" })
       }
+    })
+  )
+
+  it.scoped("is checked with what its engine has in code", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const text = workflow("flow", "call charge call chrage call workflow pack call workflow own")
+      write(folder, "workflows/flow.wf", text)
+      write(folder, "workflows/own.wf", workflow("own"))
+      const Charge = Action.make("charge", { payload: Schema.Struct({ cents: Schema.Int }) })
+      const Pack = Workflow.make("pack", { payload: Schema.Struct({ order: Schema.String }) })
+      const project = yield* open({ from: folder })
+      const host = project.host({ workingDirectory: folder, actions: [Charge], workflows: [Pack] })
+      const found = validate(parse({ file: "flow.wf", text }), host)
+      expect(found.map(({ code, hint, message }) => [code, message, hint])).toEqual([
+        ["payload-missing", "the action `charge` needs `cents`, which nothing gives", 'add `inputs { cents = "…" }`'],
+        ["unknown-action", "no action `chrage`", "did you mean `charge`?"],
+        ["input-missing", "the workflow `pack` requires the input `order`", 'add `inputs { order = "…" }`']
+      ])
+      expect(host.workflowNames()).toEqual(["pack", "flow", "own"])
     })
   )
 
