@@ -77,6 +77,14 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
               return ExitCode.done
             })
         ),
+        Effect.catchIf(
+          (error) => error._tag === "RunOfProgram",
+          ({ message }) =>
+            Effect.sync(() => {
+              say(message)
+              return ExitCode.done
+            })
+        ),
         // The process that runs it was faster.
         Effect.catchIf(
           (error) => error._tag === "RunAlreadyEnded",

@@ -16,6 +16,19 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   hint: Schema.optionalWith(Schema.String, { exact: true })
 }) {}
 
+/** The run is of a workflow in code, which only the program that has it can run. */
+export class RunOfProgram extends Schema.TaggedError<RunOfProgram>()("RunOfProgram", {
+  run: Schema.String,
+  workflow: Schema.String
+}) {
+  override get message() {
+    return `run ${this.run} goes on in the program that has the workflow '${this.workflow}'`
+  }
+  get hint() {
+    return "nothing was changed; start that program, unless it runs already"
+  }
+}
+
 /** A failure of any part, as far as the command line looks at it. */
 export interface AnyError {
   readonly _tag: string

@@ -2,12 +2,12 @@
  * Taking up a run that is in the store, with the project that it was started from.
  */
 import * as Effect from "effect/Effect"
-import type { Engine } from "../engine/Engine.ts"
+import { Engine } from "../engine/Engine.ts"
 import type { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../persistence/Records.ts"
 import type { SqliteSpace } from "../persistence/SqlitePersistence.ts"
-import type { AnyError } from "./CliError.ts"
+import { type AnyError, RunOfProgram } from "./CliError.ts"
 import type { ExitCode } from "./ExitCode.ts"
 import { follow, type FollowOptions } from "./Follow.ts"
 import { contextNames, projectOf } from "./Home.ts"
@@ -20,15 +20,29 @@ export interface GoOnOptions {
   readonly database: string
   /** As in `engineLayer`. */
   readonly onWaiting?: string | undefined
+  /** False where a run may be taken whose workflow is not known here: all that is left to do is to end it. */
+  readonly needsWorkflow?: boolean
 }
 
-/** Takes the run up by `begin` and sees it through. */
+/** Takes the run up by `begin` and sees it through; `RunOfProgram` where that is for a program of its own. */
 export const goOn = <E extends AnyError>(
   run: RunRecord,
   begin: Effect.Effect<void, E, Engine | Persistence>,
   options: GoOnOptions
 ): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
-  seeThrough(run, Effect.as(begin, run.id), { ...options, known: run })
+  seeThrough(
+    run,
+    Effect.zipRight(options.needsWorkflow === false ? Effect.void : knownHere(run), Effect.as(begin, run.id)),
+    { ...options, known: run }
+  )
+
+/** Taken up here, a run of a workflow in code would only be parked. */
+const knownHere = (run: RunRecord): Effect.Effect<void, RunOfProgram, Engine> =>
+  Effect.flatMap(Engine, (engine) =>
+    Effect.flatMap(engine.accepts(run), (isKnown) =>
+      isKnown ? Effect.void : Effect.fail(new RunOfProgram({ run: run.id, workflow: run.workflow }))
+    )
+  )
 
 /** Makes a fork of the run by `begin` and sees that through. */
 export const goOnWithFork = <E extends AnyError>(
@@ -44,7 +58,7 @@ const seeThrough = <E extends AnyError>(
   options: GoOnOptions & Pick<FollowOptions, "known" | "forked">
 ): Effect.Effect<ExitCode, E | AnyError, Persistence | OutputStore | SqliteSpace> =>
   Effect.gen(function* () {
-    const { database, home, json, onWaiting, ...shown } = options
+    const { database, home, json, needsWorkflow: _, onWaiting, ...shown } = options
     const project = yield* projectOf(run, home)
     const yes = options.yes === true || run.settings.values[contextNames.unattended] === "true"
     return yield* follow(begin, { ...shown, json, yes, database }).pipe(

@@ -30,15 +30,15 @@ export const command = defineCommand({
         const now = yield* persistence.get(run.id)
         if (isEnded(now.status)) return said(`run ${run.id} is ${now.status}`)
         const take = Effect.flatMap(Engine, (engine) => engine.take(run.id))
-        return yield* goOn(now, take, { json: false, home, database }).pipe(
+        return yield* goOn(now, take, { json: false, home, database, needsWorkflow: now.startedAt !== null }).pipe(
           Effect.map((code) => (code === ExitCode.cancelled ? ExitCode.done : code)),
           Effect.catchIf(
             (error) => error._tag === "RunAlreadyOwned",
             () => Effect.sync(() => said(`run ${run.id} is being cancelled by the process that runs it`))
           ),
-          // It ended between the request and now.
+          // It ended between the request and now, or its cancellation is for the program that has its workflow.
           Effect.catchIf(
-            (error) => error._tag === "RunAlreadyEnded",
+            (error) => error._tag === "RunAlreadyEnded" || error._tag === "RunOfProgram",
             (error) => Effect.sync(() => said(error.message))
           )
         )

@@ -54,9 +54,9 @@ export const command = defineCommand({
             (error) => error._tag === "RunAlreadyOwned",
             () => done(`run ${root.id} goes on in the process that runs it`)
           ),
-          // The process that runs it was faster.
+          // The process that runs it was faster, or has its workflow.
           Effect.catchIf(
-            (error) => error._tag === "RunAlreadyEnded",
+            (error) => error._tag === "RunAlreadyEnded" || error._tag === "RunOfProgram",
             (error) => done(error.message)
           )
         )
