@@ -25,7 +25,7 @@ describe("the parser, on any text", () => {
     }
   })
 
-  it("never throws, whatever the bytes", () => {
+  it("never throws, whatever the bytes (law 10)", { timeout: 120_000 }, () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         const text = Buffer.from(bytes).toString("latin1")
@@ -34,11 +34,12 @@ describe("the parser, on any text", () => {
           const { definition, diagnostics } = parse(source)
           expect(hasErrors(diagnostics) || isDefinition(definition)).toBe(true)
         }
-      })
+      }),
+      { numRuns: 1_000 }
     )
   })
 
-  it("never throws on valid files with tokens removed, repeated, exchanged or cut off", () => {
+  it("never throws on valid files with tokens removed, repeated, exchanged or cut off (law 10)", { timeout: 120_000 }, () => {
     fc.assert(
       fc.property(arbitraryDefinition, fc.array(mutation, { minLength: 1, maxLength: 6 }), (valid, mutations) => {
         const mutated = mutations.reduce(mutate, print(valid))
@@ -51,11 +52,11 @@ describe("the parser, on any text", () => {
         renderAll(diagnostics)
         expect(hasErrors(diagnostics) || isDefinition(definition)).toBe(true)
       }),
-      { numRuns: 150 }
+      { numRuns: 1_000 }
     )
   })
 
-  it("never throws on sequences of tokens", () => {
+  it("never throws on sequences of tokens (law 10)", { timeout: 120_000 }, () => {
     const words = ["workflow", "call", "do", "while", "if", "parallel", "inputs", "meta", "gate", "x", "=", "{", "}"]
     const token = fc.constantFrom(
       ...words,
@@ -81,7 +82,7 @@ describe("the parser, on any text", () => {
         renderAll(diagnostics)
         expect(hasErrors(diagnostics) || isDefinition(definition)).toBe(true)
       }),
-      { numRuns: 500 }
+      { numRuns: 1_000 }
     )
   })
 })

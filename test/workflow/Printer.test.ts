@@ -21,12 +21,12 @@ const format = (text: string): string => Either.getOrThrow(formatSource({ file: 
 const empty: WorkflowDefinition = { name: "w", trigger: "manual", targets: [], inputs: [], body: [], always: [] }
 
 describe("print", () => {
-  it("reads back as the same definition, whatever the definition", () => {
+  it("reads back as the same definition, whatever the definition (law 10)", { timeout: 120_000 }, () => {
     fc.assert(
       fc.property(arbitraryDefinition, (definition) => {
         expect(read(print(definition))).toEqual(definition)
       }),
-      { numRuns: 300 }
+      { numRuns: 1_000 }
     )
   })
 
@@ -142,7 +142,7 @@ const commentTexts = (text: string): ReadonlyArray<string> => {
 }
 
 describe("formatSource", () => {
-  it("keeps the meaning and every comment of a file in any layout, and changes nothing the second time", () => {
+  it("keeps the meaning and every comment of a file in any layout, and changes nothing the second time (law 10)", { timeout: 120_000 }, () => {
     fc.assert(
       fc.property(arbitraryDefinition, fc.array(gap, { minLength: 1, maxLength: 80 }), (definition, gaps) => {
         const text = tokenTexts(print(definition))
@@ -153,7 +153,7 @@ describe("formatSource", () => {
         expect(commentTexts(formatted)).toEqual(commentTexts(text))
         expect(format(formatted)).toBe(formatted)
       }),
-      { numRuns: 300 }
+      { numRuns: 1_000 }
     )
   })
 
