@@ -18,7 +18,7 @@ import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
 import { calm, expectNone, holds, limit, racing, runs } from "./support.ts"
 
 /** Writes of each program after which it is stopped; one more of a run that was stopped before. */
-const writes = 4
+const writes = 9
 const programs = Math.ceil(runs / (writes + 1))
 
 type State = CrashState<ReadonlyArray<Execution>>

@@ -23,6 +23,18 @@ import type {
   WhileNode,
   WorkflowDefinition
 } from "../../src/workflow/Definition.ts"
+import { type FanOut, fanOut } from "./ModelFanOut.ts"
+import {
+  actionName,
+  fieldOf,
+  hasFailed,
+  type Item,
+  itemsOf,
+  keysOf,
+  nothing,
+  type Result,
+  resultOf
+} from "./ModelWords.ts"
 import { allOrders, type Choose, Cut, type Process, shielded, Timeline, valueOf } from "./Timeline.ts"
 
 export type End = ReadonlyArray<string>
@@ -57,15 +69,9 @@ const attempt = (play: Play): End | undefined => {
   }
 }
 
-interface Result {
-  readonly markers: ReadonlyArray<string>
-  readonly structured: unknown
-}
-
 type RunStatus = "completed" | "failed" | "cancelled"
 type Ended = "completed" | "failed" | "timed_out" | "skipped"
 type Options = Pick<CallNode, "retries" | "retryDelay" | "backoff" | "maxDelay" | "timeout" | "onFail">
-type Item = { readonly id: string; readonly blocked_by?: ReadonlyArray<string> }
 
 /** Where a node stands, and what it sees. */
 interface Place {
@@ -409,6 +415,11 @@ class Run {
     return yield* this.#fanOut(node, at, (item, isOpen) => one.call(this, item, isOpen))
   }
 
+  #fanOut(node: ForeachNode | PipelineNode, at: Place, work: FanOut["work"]): Process<"completed" | "failed"> {
+    const say = (what: string) => this.#line(at.path, what)
+    return fanOut(this.#time, { node, items: itemsOf(node.scope, at.seen), isOpen: at.isOpen, work, say })
+  }
+
   *#pipeline(node: PipelineNode, at: Place): Process<Ended> {
     const keys = keysOf(node.calls)
     const chain = function* (this: Run, { id }: Item, isOpen: boolean): Process<string> {
@@ -427,52 +438,6 @@ class Run {
     }
     return yield* this.#fanOut(node, at, (item, isOpen) => chain.call(this, item, isOpen))
   }
-
-  *#fanOut(
-    { maxParallel, onChildFail = "continue", scope, ...node }: ForeachNode | PipelineNode,
-    at: Place,
-    work: (item: Item, isOpen: boolean) => Process<string>
-  ): Process<Ended> {
-    const items = itemsOf(scope, at)
-    if (items === undefined) return "failed"
-    const ends = new Map<string, string>()
-    const isOrdered = node._tag === "Foreach" && node.ordered === true
-    const blockersOf = ({ blocked_by: ids = [] }: Item) => (isOrdered ? items.filter(({ id }) => ids.includes(id)) : [])
-    const hasEnded = ({ id }: Item) => (ends.get(id) ?? "running") !== "running"
-    /** In the order in which they became so. */
-    const ready: Array<Item> = []
-    const blocked = new Set(items)
-    const skip = (failed: Item): void => {
-      for (const item of items.filter((it) => blockersOf(it).includes(failed) && !ends.has(it.id))) {
-        ends.set(item.id, "skipped")
-        skip(item)
-      }
-    }
-    const next = () => {
-      for (const item of blocked) if (blockersOf(item).every(hasEnded) && blocked.delete(item)) ready.push(item)
-      const open = ready.filter(({ id }) => !ends.has(id))
-      const item = open[isOrdered ? this.#time.among(open.length) : 0]
-      return item && one(item)
-    }
-    const one = function* (item: Item): Process<boolean> {
-      ends.set(item.id, "running")
-      let end = "cancelled"
-      try {
-        end = yield* work(item, onChildFail !== "continue" || at.isOpen)
-      } finally {
-        ends.set(item.id, end)
-      }
-      if (end === "failed" && onChildFail === "skip_dependents") skip(item)
-      return end === "failed"
-    }
-    try {
-      yield* this.#gap(at)
-      yield* this.#time.pool(Math.max(1, maxParallel), next, (isFailed) => isFailed && onChildFail === "halt")
-    } finally {
-      for (const { id } of items) this.#line(at.path, `[${id}] ${ends.get(id) ?? "pending"}`)
-    }
-    return [...ends.values()].includes("failed") ? "failed" : "completed"
-  }
 }
 
 class Lane {
@@ -483,63 +448,4 @@ class Lane {
     readonly call: BranchCall,
     readonly path: string
   ) {}
-}
-
-const nothing: Result = { markers: [], structured: null }
-
-const hasFailed = (status: string | undefined): boolean => status === "failed" || status === "timed_out"
-
-const actionName = ({ action }: CallNode): string => (action._tag === "Name" ? action.name : action.path)
-
-const fieldOf = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? Object.entries(value).find(([key]) => key === name)?.[1] : undefined
-
-/** `scope = { from = "step.field" }`; undefined where there is no such list. */
-const itemsOf = (scope: ForeachNode["scope"], { seen }: Place): ReadonlyArray<Item> | undefined => {
-  const [step = "", field = ""] = String(scope?.["from"]).split(".")
-  const list = fieldOf(seen.get(step)?.structured, field)
-  return Array.isArray(list) ? list.map((item) => (typeof item === "string" ? { id: item } : item)) : undefined
-}
-
-/** What a scripted action gives: its markers may depend on the round of the innermost loop. */
-const resultOf = ({ markers = [], markersUntil = Infinity, markRounds, structured }: ScriptedAction, path: string) => {
-  const round = Number(/.*\/@(\d+)\//.exec(path)?.[1] ?? 0)
-  const given = round <= markersUntil ? markers : []
-  return { markers: markRounds === true ? [...given, `round_${round}`] : given, structured: structured ?? null }
-}
-
-const keyOf = (node: Node | BranchCall): string => {
-  switch (node._tag) {
-    case "Call":
-      return actionName(node)
-    case "CallWorkflow":
-      return `workflow:${node.workflow}`
-    case "Foreach":
-    case "Pipeline":
-      return `${node._tag.toLowerCase()}:${node.name}`
-    case "Gate":
-    case "Script":
-      return node.name
-    case "QualityGate":
-      return "quality_gate"
-    case "If":
-    case "Unless":
-    case "While":
-    case "DoWhile": {
-      const { condition } = node
-      const text = condition._tag === "Input" ? condition.name : `${condition.step}.${condition.marker}`
-      return `${node._tag === "DoWhile" ? "do-while" : node._tag.toLowerCase()}:${text}`
-    }
-    default:
-      return node._tag.toLowerCase()
-  }
-}
-
-/** The keys of a block's nodes: equal ones are numbered from the second on. */
-const keysOf = (nodes: ReadonlyArray<Node | BranchCall>): ReadonlyArray<string> => {
-  const keys = nodes.map(keyOf)
-  return keys.map((key, index) => {
-    const before = keys.slice(0, index).filter((it) => it === key).length
-    return before === 0 ? key : `${key}~${before + 1}`
-  })
 }

@@ -39,7 +39,9 @@ describe("the parser, on any text", () => {
     )
   })
 
-  it("never throws on valid files with tokens removed, repeated, exchanged or cut off (law 10)", { timeout: 120_000 }, () => {
+  it("never throws on valid files with tokens removed, repeated, exchanged or cut off (law 10)", {
+    timeout: 120_000
+  }, () => {
     fc.assert(
       fc.property(arbitraryDefinition, fc.array(mutation, { minLength: 1, maxLength: 6 }), (valid, mutations) => {
         const mutated = mutations.reduce(mutate, print(valid))

@@ -142,7 +142,9 @@ const commentTexts = (text: string): ReadonlyArray<string> => {
 }
 
 describe("formatSource", () => {
-  it("keeps the meaning and every comment of a file in any layout, and changes nothing the second time (law 10)", { timeout: 120_000 }, () => {
+  it("keeps the meaning and every comment of a file in any layout, and changes nothing the second time (law 10)", {
+    timeout: 120_000
+  }, () => {
     fc.assert(
       fc.property(arbitraryDefinition, fc.array(gap, { minLength: 1, maxLength: 80 }), (definition, gaps) => {
         const text = tokenTexts(print(definition))
