@@ -44,6 +44,8 @@ export interface EngineOptions {
   readonly maxJournalRows?: number
   /** Bytes of a step's structured output, as JSON. */
   readonly maxOutputBytes?: number
+  /** Bytes of `prior_contexts`; the oldest contexts are left out, and it says so. */
+  readonly maxContextBytes?: number
   /** Events that a slow subscriber may lag behind before it misses some. */
   readonly eventCapacity?: number
 }
@@ -72,5 +74,6 @@ export const engineOptions: Readonly<Record<keyof EngineOptions, number>> = {
   maxSecrets: 0,
   maxJournalRows: 1,
   maxOutputBytes: 1,
+  maxContextBytes: 1,
   eventCapacity: 1
 }

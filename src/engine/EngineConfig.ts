@@ -35,6 +35,7 @@ export const defaults: EngineSettings = {
   maxSecrets: 1_000,
   maxJournalRows: 200_000,
   maxOutputBytes: 16 * 1024 * 1024,
+  maxContextBytes: 4 * 1024 * 1024,
   eventCapacity: 4_096,
   checkInvariants: false
 }

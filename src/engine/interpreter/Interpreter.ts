@@ -71,7 +71,8 @@ export class Interpreter {
     readonly definition: WorkflowDefinition
   ) {
     const { id, inputs, settings, dryRun } = run.record
-    this.visible = new Visible({ runId: id, inputs, values: settings.values, dryRun })
+    const { maxContextBytes } = run.settings
+    this.visible = new Visible({ runId: id, inputs, values: settings.values, dryRun, maxContextBytes })
   }
 
   body(branch: Branch): Effect.Effect<void> {

@@ -5,6 +5,7 @@
 import type { StepRecord } from "../../persistence/Records.ts"
 import type { Texts } from "../../workflow/Definition.ts"
 import { isBuiltin, variablesOf } from "../../workflow/Variables.ts"
+import { Contexts } from "./Contexts.ts"
 
 /** A step's result as later steps, and the parent of a child run, see it. */
 export interface Entry {
@@ -31,6 +32,8 @@ export interface VisibleOptions {
   /** The run context's injected values. */
   readonly values: Texts
   readonly dryRun: boolean
+  /** Of the contexts that are handed on together. */
+  readonly maxContextBytes: number
 }
 
 /** Names under which a step's result is found beside its own: without `workflow:`, `foreach:` or `pipeline:`. */
@@ -46,8 +49,7 @@ export class Visible {
   readonly #outputs = new Map<string, string>()
   /** Completed steps in order: what a parent imports. */
   readonly log: Array<Entry> = []
-  /** `prior_contexts` without its brackets: appended to, never built again. */
-  #contexts = ""
+  #contexts: Contexts
   #context = ""
   #output: unknown = null
   #outputFile = ""
@@ -55,14 +57,16 @@ export class Visible {
   #last: Entry | undefined
   readonly #extra = new Map<string, string>()
 
-  constructor(private readonly options: VisibleOptions) {}
+  constructor(private readonly options: VisibleOptions) {
+    this.#contexts = new Contexts(options.maxContextBytes)
+  }
 
   /** For a chain of its own beside others: it sees what there is as variables, but no step's result yet. */
   fork(extra: Texts): Visible {
     const fork = new Visible(this.options)
     for (const [name, value] of this.#outputs) fork.#outputs.set(name, value)
     for (const [name, value] of this.#extra) fork.#extra.set(name, value)
-    fork.#contexts = this.#contexts
+    fork.#contexts = this.#contexts.copy()
     fork.#context = this.#context
     fork.#output = this.#output
     fork.#outputFile = this.#outputFile
@@ -151,7 +155,7 @@ export class Visible {
     this.#context = context
     const structured = entry.structured === null ? null : JSON.stringify(entry.structured)
     const { step, iteration, markers, outputFile } = entry
-    const json = JSON.stringify({
+    this.#contexts.add({
       step,
       iteration,
       context,
@@ -159,7 +163,6 @@ export class Visible {
       structured_output: structured,
       output_file: outputFile
     })
-    this.#contexts = this.#contexts === "" ? json : `${this.#contexts},${json}`
   }
 
   /** The value of a variable; undefined where there is none of this name. */
@@ -193,7 +196,7 @@ export class Visible {
       case "prior_context":
         return this.#context
       case "prior_contexts":
-        return `[${this.#contexts}]`
+        return this.#contexts.text
       case "prior_output":
         return this.#output === null ? "" : JSON.stringify(this.#output)
       case "prior_output_file":
