@@ -20,6 +20,8 @@ export interface EngineProcess {
   readonly kill: (signal: NodeJS.Signals) => void
   /** Waits for a line that begins so; what follows on it. */
   readonly said: (start: string) => Effect.Effect<string>
+  /** All that it has said so far. */
+  readonly printed: () => string
   readonly exit: Effect.Effect<number | string | null>
 }
 
@@ -57,6 +59,7 @@ export const startProcess = (
         pid: child.pid ?? 0,
         kill: (signal) => void child.kill(signal),
         said,
+        printed: () => output,
         exit: Effect.promise(() => closed)
       }
     }
