@@ -79,7 +79,11 @@ describe("a run of a workflow in code", () => {
 
   it("is cancelled by its program when it was cancelled from the command line", async () => {
     const { at, goesOn, run } = await waiting()
-    expect(await at.run(["cancel", run, "--reason", "no more books"])).toMatchObject({ code: 0, stdout: goesOn, stderr: "" })
+    expect(await at.run(["cancel", run, "--reason", "no more books"])).toMatchObject({
+      code: 0,
+      stdout: goesOn,
+      stderr: ""
+    })
     expect(await inProgram(at, end(run))).toMatchObject({
       status: "cancelled",
       cancelReason: "user requested: no more books"

@@ -31,7 +31,7 @@ export const survives = (program: TestProgram, everyNth: number, secondCrashes: 
   Effect.gen(function* () {
     const report = yield* crashEverywhere(program, { everyNth, secondCrashes })
     expect(report.failures.slice(0, 5).join("\n\n"), onlySeed === undefined ? "" : show(program)).toBe("")
-    expect(report.resumed).toBeGreaterThan(report.writes)
+    expect(report.resumed).toBeGreaterThanOrEqual(report.writes)
     total.programs += 1
     total.writes += report.writes
     total.resumed += report.resumed
