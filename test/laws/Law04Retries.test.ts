@@ -3,8 +3,7 @@ import * as fc from "fast-check"
 import type { CallNode } from "../../src/workflow/Definition.ts"
 import type { ScriptedAction, TestProgram } from "../../src/testing/TestProgram.ts"
 import type { AttemptRecord } from "../../src/persistence/Records.ts"
-import { tree, type Tree } from "./CodePrograms.ts"
-import { play, playCode } from "./Play.ts"
+import { play } from "./Play.ts"
 import { holds, limit } from "./support.ts"
 
 interface Retried {
@@ -83,28 +82,4 @@ describe("law 4: retries", () => {
       }),
     limit
   )
-
-  it(
-    "are at most those of the action, in code too",
-    () =>
-      holds(tree, async (program) => {
-        const { tree } = await playCode(program)
-        for (const { attempts, name, status } of tree.runs.flatMap(({ steps }) => steps)) {
-          if (!name.startsWith("do-") || status === "cancelled") continue
-          expect(attempts.length).toBeLessThanOrEqual(Number(name.slice(3)) + 1)
-          expect(attempts.slice(0, -1).every(({ outcome }) => outcome === "failed")).toBe(true)
-          expect(attempts.at(-1)?.outcome).toBe(status)
-        }
-        expect(worksOf(program).length).toBeGreaterThanOrEqual(tree.runs[0]?.steps.filter(isWork).length ?? 0)
-      }),
-    limit
-  )
 })
-
-const isWork = ({ name }: { readonly name: string }): boolean => name.startsWith("do-")
-
-const worksOf = (tree: Tree): ReadonlyArray<Tree> => {
-  if (tree._tag === "Do") return [tree]
-  if (tree._tag === "Timeout") return worksOf(tree.work)
-  return tree._tag === "Sleep" ? [] : tree.parts.flatMap(worksOf)
-}

@@ -18,16 +18,30 @@ describe("law 5: fail_fast", () => {
   )
 
   it(
-    "leaves nothing of a branch that a failure, a winner or a time limit interrupts, in code too",
+    "leaves nothing of a branch that a failure, a winner or a time limit interrupts, in code too; and retries there are those of the action (law 4)",
     () =>
       holds(tree, async (program) => {
         const { left, tree } = await playCode(program)
         expect(left).toEqual([])
-        for (const { run } of tree.runs) expect(["completed", "failed"]).toContain(run.status)
+        for (const { run, steps } of tree.runs) {
+          expect(["completed", "failed"]).toContain(run.status)
+          expect(steps.flatMap(retriedWrongly)).toEqual([])
+        }
       }),
     limit
   )
 })
+
+/** Of the action `do-n`, which has n retries. */
+const retriedWrongly = ({ attempts, name, path, status }: StepRecord): ReadonlyArray<string> => {
+  if (!name.startsWith("do-") || status === "cancelled") return []
+  const outcomes = attempts.map(({ outcome }) => outcome)
+  const isRight =
+    outcomes.length <= Number(name.slice(3)) + 1 &&
+    outcomes.slice(0, -1).every((outcome) => outcome === "failed") &&
+    outcomes.at(-1) === status
+  return isRight ? [] : [`${path} ${status}: ${outcomes.join(", ")}`]
+}
 
 /** Branches of a block with a decision of fail_fast that began after the failure. */
 const startedLate = (steps: ReadonlyArray<StepRecord>): ReadonlyArray<string> =>
