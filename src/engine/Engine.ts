@@ -363,7 +363,7 @@ class EngineState {
   }
 
   #changed(): void {
-    this.lookout.nudge()
+    this.lookout.roomChanged()
     for (const change of this.#waiters) Deferred.unsafeDone(change, Effect.void)
     this.#waiters.clear()
   }

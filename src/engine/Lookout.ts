@@ -86,6 +86,8 @@ export class Lookout {
   /** Looks that were begun. */
   #looks = 0
   readonly #idlers = new Set<Idler>()
+  /** The last look had no room for anything. */
+  #isFull = false
 
   constructor(private readonly options: LookoutOptions) {
     this.#nudge = new Nudge(options.deadlines)
@@ -101,6 +103,14 @@ export class Lookout {
 
   nudge(): void {
     this.#nudge.now()
+  }
+
+  /**
+   * A run came or left. A look costs several queries, more than a short run: it is of use to those for whom there was no
+   * room, and to those who wait for the last to leave. What a run that left made ready is told by the store.
+   */
+  roomChanged(): void {
+    if (this.#isFull || this.#idlers.size > 0) this.nudge()
   }
 
   /** A run that somebody asked this engine to run. */
@@ -273,7 +283,8 @@ export class Lookout {
   /** Whether there may be more than could be claimed. */
   readonly #takeReady: Effect.Effect<boolean, PersistenceError> = Effect.suspend(() => {
     const limit = this.#room
-    if (limit <= 0) return Effect.succeed(false)
+    this.#isFull = limit <= 0
+    if (this.#isFull) return Effect.succeed(false)
     return Effect.flatMap(this.#claimReady(limit), ({ claims, isMore }) =>
       Effect.as(
         Effect.forEach(claims, (claim) => this.#quietly(this.options.residents().adopt(claim)), {
