@@ -153,7 +153,8 @@ const ask = (spec: GateSpec, row: StepRecord, deadline: number): Effect.Effect<G
   const logged = (error: GateResolverFailed) => {
     const message = run.shown(`gate '${spec.name}': the resolver failed: ${error.message}`)
     run.append([], [{ _tag: "StepWarning", ...run.about(row), message }])
-    return Effect.as(Effect.logWarning(message), pending)
+    const told = Effect.annotateLogs(Effect.logWarning(message), { run: run.id, step: row.path })
+    return Effect.as(told, pending)
   }
   const threw = (defect: unknown) =>
     Effect.fail(new GateResolverFailed({ gate: spec.name, message: messageOf(defect) ?? "it threw" }))

@@ -152,6 +152,16 @@ echo x >> asked
   })
 })
 
+describe("a gate whose program fails", () => {
+  // The engine's log line did not say that it is of a step, so that it was shown besides the step's own warning.
+  it("is told of once", async () => {
+    const at = place({ "w.wf": "workflow w { gate checks { timeout = 1s } }", "gates/checks!": "#!/bin/sh\nexit 7\n" })
+    const { code, stderr, stdout } = await at.run(["run", "w.wf"])
+    expect({ code, stderr }).toEqual({ code: 1, stderr: "" })
+    expect(stdout.match(/gate 'checks': the resolver failed: exit code 7/g)).toHaveLength(1)
+  })
+})
+
 describe("runs, show and logs", () => {
   it("show a run to people and to programs, its secrets to neither", async () => {
     const at = place({
