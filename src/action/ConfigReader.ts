@@ -163,7 +163,8 @@ class Reader {
   }
 
   #text(value: unknown, at: string): string | undefined {
-    return typeof value === "string" && value !== "" ? value : this.#wrong(at, value, "a text")
+    if (value === "") return void this.problems.push(`\`${at}\` is empty`)
+    return typeof value === "string" ? value : this.#wrong(at, value, "a text")
   }
 
   #bytes(value: unknown, at: string): number | undefined {

@@ -123,6 +123,11 @@ describe("a project's configuration", () => {
         "`engine.maxConcurrentRuns` is 0, not a number of at least 1",
         "`engine.leaseRefresh` is 40000, not less than the lease itself (30000 ms)"
       ])
+      // It used to be "a text, not a text".
+      expect(yield* problems(`export default { agent: { command: "" }, targets: [""] }`)).toEqual([
+        "`agent.command` is empty",
+        "`targets[0]` is empty"
+      ])
       expect(yield* problems("export default { engine: 3 }")).toEqual([
         "`engine` is a number, not an object of numbers"
       ])
