@@ -234,8 +234,7 @@ const inOrder = (
       continue
     }
     if (value === undefined) return refuse(`the option ${written} needs a value: ${written} ${option.value}`)
-    if (!option.isText && !/^[-+]?\d+$/.test(value))
-      return refuse(`the option ${written} needs a whole number, not '${value}'`)
+    if (!option.isText && !isWhole(value)) return refuse(`the option ${written} needs a whole number, not '${value}'`)
     front.push(option.isText ? wrap(value) : value)
   }
   const missing = taken.find(({ needed }, at) => needed && at >= back.length)
@@ -244,6 +243,9 @@ const inOrder = (
   if (extra !== undefined) return refuse(`there is an argument too many: '${withoutValue(extra)}'`)
   return Either.right([...front, ...back.map(wrap)])
 }
+
+/** One that this program can count with: what is larger would be refused later, in words of another library. */
+const isWhole = (value: string): boolean => /^[-+]?\d+$/.test(value) && Number.isSafeInteger(Number(value))
 
 const unknownOption = (command: string, options: ReadonlyArray<Option<unknown>>, written: string): UsageError => {
   const names = [...options.map(({ name }) => `--${name}`), "--help"]

@@ -16,7 +16,7 @@ import * as Runs from "../engine/Runs.ts"
 import { SecretListener } from "../engine/SecretListener.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
-import type { RunRecord } from "../persistence/Records.ts"
+import { RunId, type RunRecord } from "../persistence/Records.ts"
 import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import { hasColor, hideSecrets, inline, writeError } from "./Output.ts"
 import { CommandFailed, UsageError } from "./CliError.ts"
@@ -123,22 +123,24 @@ export const findRun = (wanted: string): Effect.Effect<RunRecord, UsageError | P
     const persistence = yield* Persistence
     const id = wanted.toUpperCase()
     const found = yield* Effect.catchTag(persistence.find(id), "RunNotFound", () =>
-      Effect.flatMap(persistence.list({ limit: maxListed }), (runs) =>
-        Effect.fail(
-          notFound(
-            wanted,
-            runs.filter((run) => run.id.startsWith(id))
-          )
-        )
-      )
+      Effect.flatMap(beginningWith(id), (like) => Effect.fail(notFound(wanted, like)))
     )
     const [run = found] = yield* Runs.knowing([found])
     hideSecrets(run.settings.secrets?.values ?? [])
     return run
   })
 
-/** Runs that are looked through, the newest first, for those that begin like a word. */
+/** So many runs are named or counted, of those that begin alike. */
 const maxListed = 1_000
+
+/** The newest first. They are the first before what follows them all, however many newer runs there are. */
+const beginningWith = (id: string): Effect.Effect<ReadonlyArray<RunRecord>, PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    if (id === "") return []
+    const persistence = yield* Persistence
+    const runs = yield* persistence.list({ before: RunId.make(`${id}~`), limit: maxListed })
+    return runs.filter((run) => run.id.startsWith(id))
+  })
 
 const howToList = "`millrace runs` lists them"
 

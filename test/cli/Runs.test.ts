@@ -36,6 +36,23 @@ const backdate = (at: Place, run: string, time: string): void => {
   database.close()
 }
 
+/** Copies of a run with ids that are newer than any. */
+const addNewer = (at: Place, count: number): void => {
+  const database = new Database(at.path("millrace.db"))
+  const columns = database
+    .prepare<[], { readonly name: string }>("PRAGMA table_info(runs)")
+    .all()
+    .flatMap(({ name }) => (name === "id" ? [] : [name]))
+    .join(", ")
+  database
+    .prepare(
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+       INSERT INTO runs (id, ${columns}) SELECT printf('7%025d', i), ${columns} FROM n, (SELECT * FROM runs LIMIT 1)`
+    )
+    .run(count)
+  database.close()
+}
+
 vi.setConfig({ testTimeout: 120_000 })
 
 describe("runs", () => {
@@ -92,6 +109,17 @@ describe("runs", () => {
     const { code, stderr } = await at.run(["runs", "--before", "zz"])
     expect(code).toBe(2)
     expect(stderr).toBe("error: there is no run 'zz'\nhelp: `millrace runs` lists them\n")
+  })
+
+  it("that begin alike are told apart, however many newer ones there are", async () => {
+    const at = place({ "w.wf": wf })
+    await runAll(at, [], [])
+    // Only the newest 1000 were looked through: the message was that there is no such run.
+    addNewer(at, 1_001)
+    const { code, stderr } = await at.run(["show", "01"])
+    expect(code).toBe(2)
+    expect(stderr).toContain("error: 2 runs begin with '01'")
+    expect((await at.run(["cancel", ""])).stderr).toContain("there is no run ''")
   })
 
   it("are chosen by status, workflow, time and what their inputs say", async () => {
