@@ -10,6 +10,7 @@ import { nearest } from "../workflow/Suggest.ts"
 import { type AnyError, exitCodeOf, UsageError } from "./CliError.ts"
 import { commands, groups, otherNames } from "./Commands.ts"
 import { ExitCode } from "./ExitCode.ts"
+import { guardCommand } from "./Guard.ts"
 import * as Help from "./Help.ts"
 import { flushed, hasColor, isOutputLost, outliveReaders, paintFor, writeError, writeLine } from "./Output.ts"
 
@@ -19,9 +20,11 @@ const completeCommand = "__complete"
 
 export const main = async (words: ReadonlyArray<string>): Promise<void> => {
   outliveReaders()
+  const done = guardCommand()
   const exit = await Effect.runPromiseExit(dispatch(words))
   const code = Exit.match(exit, { onFailure: report, onSuccess: (code) => code })
   await flushed()
+  done()
   // What ignored its interruption may hold the process; its time is over.
   process.exit(code === ExitCode.done && isOutputLost() ? ExitCode.failed : code)
 }

@@ -69,6 +69,9 @@ describe("what a command cannot do", { timeout: 60_000 }, () => {
       return `${code}: ${stdout}${stderr}`.replaceAll(run, "RUN")
     }
     expect(await said("runs", "--limit", "0")).toBe("2: error: --limit must be at least 1\n")
+    // Digits enough, but not a number that this program can count with.
+    const huge = "99999999999999999999"
+    expect(await said("runs", "--limit", huge)).toContain(`the option --limit needs a whole number, not '${huge}'`)
     expect(await said("runs", "--workflow", "other")).toBe("0: no runs\n")
     expect(await said("graph")).toBe("2: error: either a workflow or a run can be drawn: FILE|NAME, or --run RUN\n")
     expect(await said("logs", run, "x")).toBe("2: error: run RUN has no step 'x'\nhelp: its steps: s\n")
@@ -277,9 +280,9 @@ describe("a process that ends in the midst", () => {
   })
 
   it("before anything was recorded says so", async () => {
-    // Thrown in the turn in which the program begins to catch such things, which is before the first commit.
+    // Thrown in the turn in which the program begins to follow the run, which is before the first commit.
     const throwing = `const look = () => {
-      if (process.listenerCount("uncaughtException") > 0) throw new Error("too early")
+      if (process.listenerCount("SIGINT") > 0) throw new Error("too early")
       setImmediate(look)
     }
     setImmediate(look)
@@ -289,6 +292,34 @@ describe("a process that ends in the midst", () => {
       code: 1,
       stdout: "",
       stderr: "error: nobody caught: too early\nhelp: nothing was recorded\n"
+    })
+  })
+
+  // Only runs were guarded: a configuration could make a command that did nothing look done, or end it without a word.
+  it.each([
+    ["ended it", "process.exit(0)"],
+    ["ended it as if the run waited", "process.exit(3)"],
+    ["waits for what never comes", "await new Promise(() => {})"]
+  ])("says so, where the configuration %s", async (_what, code) => {
+    const at = place({ "w.wf": script, "millrace.config.mjs": `${code}\nexport default {}` })
+    for (const command of ["run", "validate"]) {
+      expect(await at.run([command, "w.wf"])).toEqual({
+        code: 1,
+        signal: null,
+        stdout: "",
+        stderr:
+          "error: something ended the process before the command was done\n" +
+          "help: look at the project's configuration, and at what it imports\n"
+      })
+    }
+  })
+
+  it("by an exception that the configuration left behind has no stack trace", async () => {
+    const late = `setTimeout(() => { throw new Error("late") }, 5)\nawait new Promise((r) => setTimeout(r, 2000))`
+    const at = place({ "w.wf": script, "millrace.config.mjs": `${late}\nexport default {}` })
+    expect(await at.run(["list"])).toMatchObject({
+      code: 1,
+      stderr: "error: nobody caught: late\nhelp: look at the project's configuration, and at what it imports\n"
     })
   })
 
