@@ -8,7 +8,6 @@
  * }
  * ```
  */
-import { statSync } from "node:fs"
 import { delimiter, isAbsolute, join, resolve } from "node:path"
 import { jsonSchemaText } from "../workflow/OutputSchemaPrompt.ts"
 import { nearest } from "../workflow/Suggest.ts"
@@ -16,6 +15,7 @@ import { names, substitute } from "../workflow/Template.ts"
 import type { ActionCall } from "./Action.ts"
 import type { Agent } from "./AgentFile.ts"
 import { isExecutable } from "./Executable.ts"
+import { isFile } from "./FileKind.ts"
 
 /**
  * One argument, or several that belong together. A group that names a variable without a value is left out as a
@@ -132,5 +132,5 @@ export const commandFile = (command: string, root: string, path: string | undefi
     .split(delimiter)
     .filter((folder) => isAbsolute(folder))
     .map((folder) => join(folder, command))
-    .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true && isExecutable(file))
+    .find((file) => isFile(file) && isExecutable(file))
 }

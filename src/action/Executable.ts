@@ -2,7 +2,8 @@
  * Whether a file can be run, told before it is tried, so that the reason is clear: the kernel answers "not found"
  * for a missing interpreter, and a shell hides the reason behind exit 126 or 127.
  */
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs"
+import { accessSync, closeSync, constants, openSync, readSync } from "node:fs"
+import { statOf } from "./FileKind.ts"
 
 export type NotExecutable = "NotFound" | "NotAFile" | "NotExecutable" | "BadInterpreter"
 
@@ -13,7 +14,7 @@ export interface Obstacle {
 
 /** What keeps the file from being run, if anything. */
 export const obstacle = (file: string): Obstacle | undefined => {
-  const found = statSync(file, { throwIfNoEntry: false })
+  const found = statOf(file)
   if (found === undefined) return { reason: "NotFound", detail: "there is no such file" }
   if (!found.isFile()) return { reason: "NotAFile", detail: "it is not a file" }
   if (!isExecutable(file)) return { reason: "NotExecutable", detail: `it is not executable; run: chmod +x ${file}` }

@@ -9,7 +9,7 @@
  * - P3 When the engine dies, the lifeline kills the group.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, statSync } from "node:fs"
+import { closeSync } from "node:fs"
 import type { Writable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import type { Redactor } from "../workflow/Redactor.ts"
 import type { ProcessIdentity } from "./Action.ts"
 import { obstacle } from "./Executable.ts"
+import { isFolder } from "./FileKind.ts"
 import * as Lifeline from "./Lifeline.ts"
 import * as LogFile from "./LogFile.ts"
 import { defaultGrace, endGroup, identify } from "./ProcessGroup.ts"
@@ -279,7 +280,7 @@ const waitFor = (promise: Promise<unknown>, limit: number): Effect.Effect<void> 
 
 const check = ({ command: [file], cwd }: ProcessOptions): Effect.Effect<void, ProcessNotStarted> =>
   Effect.suspend(() => {
-    if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    if (!isFolder(cwd)) {
       const detail = `the working directory ${cwd} is not a directory`
       return Effect.fail(new ProcessNotStarted({ file, reason: "WorkingDirectory", detail }))
     }

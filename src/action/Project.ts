@@ -7,7 +7,7 @@
  * runs get of it: `ProjectServices`; what the validator: `ProjectHost`. Files are looked up when they are asked for, so
  * that a long-lived process sees new ones; the configuration, and which providers and gates there are, it sees once.
  */
-import { existsSync, realpathSync, statSync } from "node:fs"
+import { existsSync, realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -24,6 +24,7 @@ import type { Executors } from "./Action.ts"
 import * as Config from "./Config.ts"
 import type { ConfigInvalid } from "./Config.ts"
 import type { LoadedConfig } from "./ConfigReader.ts"
+import { isFile, isFolder } from "./FileKind.ts"
 import { makeLoader, type ModuleLoader, type ModuleOptions } from "./ModuleLoader.ts"
 import type * as Files from "./ProjectFiles.ts"
 import { type HostOptions, makeHost } from "./ProjectHost.ts"
@@ -145,7 +146,7 @@ export const locate = (
       ...(options.modules === undefined ? {} : { modules: options.modules })
     }
     const path = resolve(cwd, target)
-    if (/[/\\]|\.wf$/.test(target) || isRegularFile(path)) {
+    if (/[/\\]|\.wf$/.test(target) || isFile(path)) {
       const folder = dirname(path)
       // That there is no such folder is told as: there is no such file.
       const project = yield* open({ ...common, from: isFolder(folder) ? folder : cwd, siblings: true })
@@ -157,9 +158,6 @@ export const locate = (
     const candidates = yield* project.workflows.names
     return yield* new WorkflowUnavailable({ workflow: target, reason: missing(found.searched), candidates })
   })
-
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-const isRegularFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
 const nearestHome = (from: string): string | undefined => {
   for (let folder = from; ; folder = dirname(folder)) {

@@ -11,6 +11,7 @@ import type { OutputSchema } from "../workflow/OutputSchema.ts"
 import * as OutputSchemaYaml from "../workflow/OutputSchemaYaml.ts"
 import * as Parser from "../workflow/Parser.ts"
 import type { Source } from "../workflow/Source.ts"
+import { ifReachable } from "./FileKind.ts"
 
 /** A file that cannot be read at all; what is wrong inside of one is told by diagnostics. */
 export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
@@ -99,6 +100,6 @@ export const cachedByFile = <A>(read: (file: string) => A): ((file: string) => A
 }
 
 const versionOf = (file: string): string => {
-  const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
+  const stat = ifReachable(() => statSync(file, { bigint: true, throwIfNoEntry: false }))
   return stat === undefined ? "none" : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`
 }

@@ -2,8 +2,9 @@
  * Paths that a workflow writes: below a given folder, whatever dots and symbolic links they hold
  * (spec/language.md, "Actions given as text"; spec/engine.md, "script").
  */
-import { realpathSync, statSync } from "node:fs"
+import { realpathSync } from "node:fs"
 import { isAbsolute, join, sep } from "node:path"
+import { statOf } from "./FileKind.ts"
 
 export type ResolvedPath =
   /** Absolute; symbolic links in it are kept. */
@@ -19,7 +20,7 @@ export const resolveBelow = (path: string, folders: ReadonlyArray<string>): Reso
   const searched: Array<string> = []
   for (const folder of folders) {
     const file = join(folder, path)
-    if (statSync(file, { throwIfNoEntry: false }) === undefined) {
+    if (statOf(file) === undefined) {
       searched.push(file)
       continue
     }

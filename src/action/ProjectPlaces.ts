@@ -5,9 +5,10 @@
  * A place is a folder with workflows and, beside or around them, actions, agents, schemas and so on. A project has its home
  * folder and, for a workflow given by its path, that file's own folder. Of several places the later wins.
  */
-import { readdirSync, statSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { basename, extname, join } from "node:path"
 import { isExecutable } from "./Executable.ts"
+import { isFile, statOf } from "./FileKind.ts"
 import { resolveBelow } from "./ProjectPath.ts"
 
 export interface Place {
@@ -50,8 +51,6 @@ const firstFile = (files: ReadonlyArray<string>): FoundFile => {
   return file === undefined ? { _tag: "Missing", searched: files } : { _tag: "Found", file }
 }
 
-const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() === true
-
 const reversed = (places: Places): Places => places.toReversed()
 
 /** A name that can be a file's: neither a path nor a hidden file. */
@@ -62,7 +61,7 @@ const extension = ".wf"
 /** The workflow's file; one that is a directory or cannot be read counts, so that it can be told. */
 export const workflowFile = (places: Places, name: string): FoundFile => {
   const searched = isName(name) ? reversed(places).map(({ workflows }) => join(workflows, name + extension)) : []
-  const file = searched.find((candidate) => statSync(candidate, { throwIfNoEntry: false }) !== undefined)
+  const file = searched.find((candidate) => statOf(candidate) !== undefined)
   return file === undefined ? { _tag: "Missing", searched } : { _tag: "Found", file }
 }
 

@@ -1,10 +1,11 @@
 /**
  * Reading a workflow that a user names and finding all that is wrong with it, before anything of it runs.
  */
-import { existsSync, readdirSync, statSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { existsSync, readdirSync } from "node:fs"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { isFolder } from "../action/FileKind.ts"
 import type { ConfigInvalid, HomeUnavailable, Target } from "../action/Project.ts"
 import { type FileUnreadable, readWorkflow, shownPath } from "../action/ProjectFiles.ts"
 import type { WorkflowUnavailable } from "../action/Resolvers.ts"
@@ -86,8 +87,6 @@ export const expand = (
     const expanded = yield* Effect.forEach(words, (word) => (isFolder(word) ? inFolder(word) : Effect.succeed([word])))
     return expanded.flat()
   })
-
-const isFolder = (path: string): boolean => statSync(resolve(path), { throwIfNoEntry: false })?.isDirectory() === true
 
 const inFolder = (folder: string): Effect.Effect<ReadonlyArray<string>, UsageError> =>
   Effect.suspend(() => {

@@ -2,11 +2,12 @@
  * What the values of arguments and options can be, found for a TAB: quickly, without loading a configuration, and
  * without making a database.
  */
-import { readdirSync, statSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { homedir } from "node:os"
 import { join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { isFolder } from "../action/FileKind.ts"
 import { readWorkflow } from "../action/ProjectFiles.ts"
 import { homePlace, workflowFiles } from "../action/ProjectPlaces.ts"
 import * as Client from "../engine/Client.ts"
@@ -82,8 +83,6 @@ const entries = (folder: string): ReadonlyArray<Entry> => {
   const read = Either.try(() => readdirSync(folder).sort())
   return Either.getOrElse(read, () => []).map((name) => ({ name, isFolder: isFolder(join(folder, name)) }))
 }
-
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 /** The files of the project's own workflows, by their names. */
 const projectWorkflows = (line: LineSoFar): Effect.Effect<ReadonlyMap<string, string>, AnyError> =>

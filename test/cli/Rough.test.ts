@@ -1,3 +1,5 @@
+import { mkdirSync, symlinkSync } from "node:fs"
+import { basename } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { bin, place, runIn } from "./support.ts"
 
@@ -16,6 +18,36 @@ describe("what reaches a workflow", () => {
   it("is no input that the workflow does not declare, whatever its name", async () => {
     const at = place({ "w.wf": 'workflow w { script s { run = "true" } }' })
     expect(await at.run(["run", "w.wf", "--input", "__proto__=x"])).toMatchObject({ code: 2 })
+  })
+})
+
+describe("a path at which nothing can stand", () => {
+  // Nobody caught what the system says of it: every command of the project died, and asked to be reported.
+  it("is one at which there is nothing", async () => {
+    const long = "a".repeat(300)
+    const at = place({
+      "workflows/w.wf": `workflow w { call ${long} call loop { output = loop } script s { run = "./${long}" } }`,
+      "workflows/x.wf": 'workflow x { script s { run = "true" } }'
+    })
+    for (const folder of ["actions", "agents", "gates", "providers", "schemas"]) mkdirSync(at.path(folder))
+    for (const link of ["workflows/l.wf", "actions/loop.ts", "gates/loop", "providers/loop", "schemas/loop.yaml"]) {
+      symlinkSync(basename(link), at.path(link))
+    }
+    expect(await at.run(["run", "x"])).toMatchObject({ code: 0 })
+    expect(await at.run(["list"])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("too many symbolic links")
+    })
+    for (const [words, message] of [
+      [["validate", "w"], `no action \`${long}\``],
+      [["run", long], `no workflow '${long}': there is none`],
+      [["run", "l"], "no workflow 'l': there is none"],
+      [["run", "x", "--home", long], "home folder aaa"]
+    ] as const) {
+      const { code, stderr } = await at.run(words)
+      expect({ words, code }).toEqual({ words, code: 2 })
+      expect(stderr).toContain(message)
+    }
   })
 })
 
