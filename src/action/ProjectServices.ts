@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { PersistenceService } from "../persistence/Persistence.ts"
 import { actionStepKey, type WorkflowDefinition } from "../workflow/Definition.ts"
 import { type Diagnostic, hasErrors } from "../workflow/Diagnostic.ts"
@@ -89,16 +89,26 @@ export const buildLayer = (
     return Effect.fail(new ConfigLayerFailed({ file: config.file ?? "", detail: problems.join("; ") }))
   })
 
-const builtLayer = (config: LoadedConfig): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> =>
-  config.layer === undefined
-    ? Effect.succeed(Context.empty())
-    : Layer.build(config.layer).pipe(
-        Effect.catchAllCause((cause) => {
-          if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
-          const detail = thrownText(Cause.squash(cause)) ?? "it fails"
-          return Effect.fail(new ConfigLayerFailed({ file: config.file ?? "", detail }))
-        })
-      )
+const builtLayer = (config: LoadedConfig): Effect.Effect<Context.Context<never>, ConfigLayerFailed, Scope.Scope> => {
+  const { layer } = config
+  if (layer === undefined) return Effect.succeed(Context.empty())
+  return Effect.flatMap(scopeOf(config), (scope) => Layer.buildWithScope(layer, scope)).pipe(
+    Effect.catchAllCause((cause) => {
+      if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
+      const detail = thrownText(Cause.squash(cause)) ?? "it fails"
+      return Effect.fail(new ConfigLayerFailed({ file: config.file ?? "", detail }))
+    })
+  )
+}
+
+/** What the layer fails with when it is closed is nobody's failure any more: what it was for has been done. */
+const scopeOf = (config: LoadedConfig): Effect.Effect<Scope.CloseableScope, never, Scope.Scope> =>
+  Effect.acquireRelease(Scope.make(), (scope, exit) =>
+    Effect.catchAllCause(Scope.close(scope, exit), (cause) => {
+      const detail = thrownText(Cause.squash(cause)) ?? "it fails"
+      return Effect.logWarning(`${config.file ?? ""}: its \`layer\` cannot be closed: ${detail}`)
+    })
+  )
 
 /** Why the typed actions of a configuration cannot be called with what its layer supplies. */
 const unsuppliedActions = (config: LoadedConfig, own: Context.Context<never>): ReadonlyArray<string> =>

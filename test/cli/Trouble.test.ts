@@ -323,6 +323,18 @@ describe("a process that ends in the midst", () => {
     })
   })
 
+  // It was taken for a defect of this program, and made a completed run look failed.
+  it("completed says so, also where the configuration's layer cannot be closed", async () => {
+    const layer = `import * as Effect from "effect/Effect"
+      import * as Layer from "effect/Layer"
+      export default { layer: Layer.scopedDiscard(Effect.addFinalizer(() => Effect.die("still open"))) }`
+    const at = place({ "w.wf": script, "millrace.config.mjs": layer })
+    expect(await at.run(["run", "w.wf"])).toMatchObject({
+      code: 0,
+      stderr: "warning: millrace.config.mjs: its `layer` cannot be closed: still open\n"
+    })
+  })
+
   it("because its database is gone says so", async () => {
     const at = place({ "w.wf": 'workflow w { script s { run = "rm -f x.db x.db-wal x.db-shm" } }' })
     expect(await at.run(["run", "w.wf", "--db", "x.db"])).toMatchObject({
