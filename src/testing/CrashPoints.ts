@@ -63,6 +63,12 @@ export const crashing = (persistence: PersistenceService, point?: CrashPoint): C
   }
 }
 
+/** Does not come back; `Effect.never` would also keep Node alive. */
+export const halted: Effect.Effect<never> = Effect.async<never>(() => undefined)
+
+/** The writes by which an engine says something about a run. */
+export const runWrites = ["commit", "create", "createTree", "claim", "release", "reopen"] as const
+
 class CrashingProcess {
   writes = 0
   reached = false
@@ -112,7 +118,7 @@ class CrashingProcess {
   }
 
   private get gone(): Effect.Effect<never, PersistenceError> {
-    return this.point?.onceDead === "fail" ? Effect.fail(died) : Effect.never
+    return this.point?.onceDead === "fail" ? Effect.fail(died) : halted
   }
 }
 

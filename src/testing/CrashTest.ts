@@ -12,7 +12,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
 import type { PersistenceError, PersistenceService } from "../persistence/Persistence.ts"
 import { isTerminal, isUserStep, type RunId, type StepRecord } from "../persistence/Records.ts"
-import { crashing } from "./CrashPoints.ts"
+import { crashing, runWrites } from "./CrashPoints.ts"
 import { type CrashState, recordingStates } from "./CrashStates.ts"
 import { loseEngines, resumeProgram, runProgram, type RunOptions } from "./ProgramRunner.ts"
 import { recordDifference, type RunTree } from "./RecordComparison.ts"
@@ -141,8 +141,7 @@ class CrashTest {
   #loseAnswer(at: number, moment: "unanswered" | "refused", expected: RunTree): Effect.Effect<void, PersistenceError> {
     return Effect.gen(this, function* () {
       const memory = yield* MemoryPersistence.make()
-      const only = ["commit", "create", "createTree", "claim", "release", "reopen"] as const
-      const store = crashing(memory.service, { at, moment, only })
+      const store = crashing(memory.service, { at, moment, only: runWrites })
       const executions: Array<Execution> = []
       const began = (execution: Execution) => executions.push(execution)
       const where = `write ${at} ${moment}`

@@ -73,8 +73,11 @@ const makeComparable = (tree: RunTree): ReadonlyArray<string> => {
 }
 
 /** The first record that differs, in words; undefined if the trees hold the same records. */
-export const recordDifference = (expected: RunTree, actual: RunTree): string | undefined => {
-  const [wanted, found] = [comparableRecords(expected), comparableRecords(actual)]
+export const recordDifference = (expected: RunTree, actual: RunTree): string | undefined =>
+  lineDifference(comparableRecords(expected), comparableRecords(actual))
+
+/** The same of two trees whose lines were made before. */
+export const lineDifference = (wanted: ReadonlyArray<string>, found: ReadonlyArray<string>): string | undefined => {
   const missing = wanted.find((line) => !found.includes(line))
   const extra = found.find((line) => !wanted.includes(line))
   if (missing === undefined && extra === undefined) return undefined

@@ -1,0 +1,235 @@
+/**
+ * Whether a body is deterministic: it is replayed over its own journal, in new engines, at every place where a process
+ * could have stopped, and has to come to what it came to the first time.
+ *
+ * - No handler runs in a replay: its first row that is new is looked at, and the process goes no further.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Schema from "effect/Schema"
+import type { Change, RunPatch } from "../persistence/Journal.ts"
+import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
+import type { MemorySnapshot } from "../persistence/MemoryStore.ts"
+import { type Commit, Persistence, type PersistenceService } from "../persistence/Persistence.ts"
+import { isTerminal, type RunId, type RunRecord, type StepRecord } from "../persistence/Records.ts"
+import { halted } from "./CrashPoints.ts"
+import { loseEngines } from "./ProgramRunner.ts"
+import { readTree, type RunTree } from "./RecordComparison.ts"
+import {
+  discard,
+  firstStart,
+  type HistoryOptions,
+  inProcess,
+  rootOf,
+  type TestedWorkflow,
+  untilEnded,
+  worldOf
+} from "./TestedProcess.ts"
+import { VirtualClock } from "./VirtualClock.ts"
+import { wordsOf } from "./WriteLog.ts"
+
+export interface DeterminismOptions<P> extends HistoryOptions<P> {
+  /** Only the journal as it was after this write, as a failure names it. */
+  readonly only?: number
+}
+
+export interface DeterminismReport {
+  /** Journals that were replayed: each a prefix of the whole one. */
+  readonly replays: number
+}
+
+/** A body that did something else when it was replayed. */
+export class NotDeterministic extends Schema.TaggedError<NotDeterministic>()("NotDeterministic", {
+  workflow: Schema.String,
+  /** Where it does not fit, and how to see it again. */
+  difference: Schema.String
+}) {
+  override get message() {
+    const why =
+      "what a body does may depend on its payload and on what its primitives give, and on nothing else: not on Date.now() or Math.random() (use Workflow.now, random, uuid), nor on a variable, a file or a service outside of it (use an action)"
+    return `the body of workflow '${this.workflow}' is not deterministic\n${this.difference}\n${why}`
+  }
+}
+
+/** A commit of the first execution. */
+interface Written {
+  readonly before: MemorySnapshot
+  readonly commit: Commit
+  readonly after: MemorySnapshot
+  /** ms since the epoch. */
+  readonly at: number
+}
+
+/** A journal that is replayed. */
+interface Place {
+  /** The commit that it ends with, from 1. */
+  readonly write: number
+  readonly words: string
+  readonly snapshot: MemorySnapshot
+  readonly at: number
+}
+
+/**
+ * Runs the workflow once, then replays it from its journal as it was after each of its writes, and from the whole one.
+ *
+ * ```ts
+ * yield* checkDeterminism(Order, { payload, setup: () => ({ layer: order.pipe(Layer.provide(actions)) }) })
+ * ```
+ *
+ * Fails with `NotDeterministic`: with the first step that the first execution did not come to, or came to as something
+ * else, or with an end that is not the recorded one. `setup` is called for each replay.
+ */
+export const checkDeterminism = <P>(
+  workflow: TestedWorkflow<P>,
+  options: DeterminismOptions<P>
+): Effect.Effect<DeterminismReport, NotDeterministic> =>
+  Effect.gen(function* () {
+    const { places, tree } = yield* firstExecution(workflow, options)
+    const chosen = places.filter(({ write }) => options.only === undefined || write === options.only)
+    for (const place of chosen) {
+      const difference = yield* replay(options, place, tree)
+      if (difference === undefined) continue
+      const where = `replayed after write ${place.write} (${place.words}):`
+      const again = `once more only this: only: ${place.write}`
+      return yield* new NotDeterministic({ workflow: workflow.name, difference: [where, difference, again].join("\n") })
+    }
+    return { replays: chosen.length }
+  })
+
+const firstExecution = <P>(workflow: TestedWorkflow<P>, { payload, settings, setup }: DeterminismOptions<P>) =>
+  Effect.gen(function* () {
+    const memory = yield* MemoryPersistence.make()
+    const clock = new VirtualClock(firstStart)
+    const world = worldOf(memory.service, setup())
+    const written: Array<Written> = []
+    const store = recording(memory, clock, written)
+    const end = yield* inProcess(world, { store, clock, settings, begin: workflow.start(payload) }, untilEnded(world))
+    if (end._tag === "Stuck") {
+      const difference = `it has to come to an end once, before it is replayed: ${end.why}`
+      return yield* new NotDeterministic({ workflow: workflow.name, difference })
+    }
+    const root = yield* Effect.flatMap(rootOf(world.store), Effect.fromNullable)
+    const tree = yield* Effect.provideService(readTree(root.id), Persistence, world.store)
+    yield* discard(world)
+    const places = yield* Effect.forEach(written, placesOf)
+    return { places: places.flat(), tree }
+  }).pipe(Effect.catchTags({ NoSuchElementException: Effect.die, PersistenceError: Effect.die }))
+
+const recording = (
+  memory: MemoryPersistence.MemoryPersistence,
+  clock: VirtualClock,
+  written: Array<Written>
+): PersistenceService => ({
+  ...memory.service,
+  commit: (commit) =>
+    Effect.suspend(() => {
+      const before = memory.snapshot()
+      const at = clock.unsafeCurrentTimeMillis()
+      return Effect.tap(memory.service.commit(commit), () =>
+        Effect.sync(() => void written.push({ before, commit, after: memory.snapshot(), at }))
+      )
+    })
+})
+
+/**
+ * The journal behind a commit; and, where what a step's end led to is in the same commit, the journal that has the end
+ * only: it is there that the body has to decide again.
+ */
+const placesOf = ({ after, at, before, commit }: Written, index: number) =>
+  Effect.gen(function* () {
+    const place = { write: index + 1, at }
+    const whole: Place = { ...place, words: wordsOf(commit.changes), snapshot: after }
+    const ends = commit.changes.filter(isEndOfStep)
+    if (ends.length === 0 || ends.length === commit.changes.length) return [whole]
+    const memory = yield* MemoryPersistence.make({ from: before })
+    yield* Effect.orDie(memory.service.commit({ ...commit, changes: ends }))
+    const half: Place = { ...place, words: `${wordsOf(ends)}, and nothing further`, snapshot: memory.snapshot() }
+    return [half, whole]
+  })
+
+/** Phases end by what the body does. */
+const isEndOfStep = (change: Change): boolean =>
+  change._tag === "Step" && change.step.kind !== "phase" && isTerminal(change.step.status)
+
+/** Virtual time after which a replay that writes nothing has come to where it waits. */
+const restAfter = "1 hour"
+
+/** What the replay of a journal does that the first execution did not; undefined: nothing. */
+const replay = <P>({ settings, setup }: DeterminismOptions<P>, place: Place, tree: RunTree) =>
+  Effect.gen(function* () {
+    const memory = yield* MemoryPersistence.make({ from: place.snapshot })
+    const root = yield* rootOf(memory.service)
+    if (root === undefined) return undefined
+    yield* loseEngines(memory.service)
+    const world = worldOf(memory.service, { layer: setup().layer })
+    const found = Deferred.unsafeMake<string | undefined>(FiberId.none)
+    const store = comparing(memory.service, tree, (difference) =>
+      Deferred.unsafeDone(found, Effect.succeed(difference))
+    )
+    const rest = Effect.as(Effect.sleep(restAfter), undefined)
+    const clock = new VirtualClock(place.at + 1)
+    const until = Effect.raceFirst(Deferred.await(found), rest)
+    const difference = yield* inProcess(world, { store, clock, settings, begin: Effect.void }, until)
+    yield* discard(world)
+    return difference
+  }).pipe(Effect.orDie)
+
+/** A store that compares what a replay commits, and takes nothing new. */
+const comparing = (
+  store: PersistenceService,
+  tree: RunTree,
+  found: (difference: string | undefined) => void
+): PersistenceService => ({
+  ...store,
+  commit: (commit) =>
+    Effect.suspend(() => {
+      if (!commit.changes.some(isNews)) return store.commit(commit)
+      found(newsDifference(tree, commit.run, commit.changes))
+      return halted
+    })
+})
+
+/** A row, an end, or that the run is parked. */
+const isNews = (change: Change): boolean =>
+  change._tag === "Step" || change._tag === "Continue" || (change._tag === "Run" && isLast(change.patch))
+
+const isLast = ({ status }: RunPatch): boolean =>
+  status === "completed" || status === "failed" || status === "cancelled" || status === "needs_resume"
+
+const newsDifference = (tree: RunTree, id: RunId, changes: ReadonlyArray<Change>): string | undefined => {
+  const known = tree.runs.find(({ run }) => run.id === id)
+  // A child that the first execution began later, under another id.
+  if (known === undefined) return undefined
+  for (const change of changes) {
+    const difference =
+      change._tag === "Step"
+        ? stepDifference(change.step, known.steps)
+        : change._tag === "Run"
+          ? endDifference(change.patch, known.run)
+          : undefined
+    if (difference !== undefined) return difference
+  }
+  return undefined
+}
+
+const described = ({ kind, name }: StepRecord): string => `${kind} '${name}'`
+
+const stepDifference = (step: StepRecord, steps: ReadonlyArray<StepRecord>): string | undefined => {
+  const first = steps.find(({ path }) => path === step.path)
+  if (first === undefined) {
+    return `it came to ${described(step)} at ${step.path}, and the first execution never came there`
+  }
+  if (described(first) === described(step)) return undefined
+  return `it came to ${described(step)} at ${step.path}, where the first execution had ${described(first)}`
+}
+
+const endDifference = (patch: RunPatch, run: RunRecord): string | undefined => {
+  if (!isLast(patch)) return undefined
+  if (patch.status === "needs_resume") return `it does not fit: ${patch.error}`
+  const [first, now] = [endOf(run), endOf({ ...run, ...patch })]
+  return first === now ? undefined : `it came to another end\n  first  ${first}\n  now    ${now}`
+}
+
+const endOf = ({ error, result, status }: Pick<RunRecord, "status" | "error" | "result">): string =>
+  `${status} ${JSON.stringify(result)}${error === null ? "" : ` ${error}`}`
