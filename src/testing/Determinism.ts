@@ -12,7 +12,7 @@ import type { Change, RunPatch } from "../persistence/Journal.ts"
 import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
 import type { MemorySnapshot } from "../persistence/MemoryStore.ts"
 import { type Commit, Persistence, type PersistenceService } from "../persistence/Persistence.ts"
-import { isTerminal, type RunId, type RunRecord, type StepRecord } from "../persistence/Records.ts"
+import { isTerminal, type RunRecord, type StepRecord } from "../persistence/Records.ts"
 import { halted } from "./CrashPoints.ts"
 import { loseEngines } from "./ProgramRunner.ts"
 import { readTree, type RunTree } from "./RecordComparison.ts"
@@ -46,8 +46,11 @@ export class NotDeterministic extends Schema.TaggedError<NotDeterministic>()("No
   difference: Schema.String
 }) {
   override get message() {
-    const why =
-      "what a body does may depend on its payload and on what its primitives give, and on nothing else: not on Date.now() or Math.random() (use Workflow.now, random, uuid), nor on a variable, a file or a service outside of it (use an action)"
+    const why = [
+      "what a body does may depend on its payload and on what its primitives give, and on nothing else:",
+      "not on Date.now() or Math.random() (use Workflow.now, random, uuid),",
+      "nor on a variable, a file or a service outside of it (use an action)"
+    ].join("\n")
     return `the body of workflow '${this.workflow}' is not deterministic\n${this.difference}\n${why}`
   }
 }
@@ -183,12 +186,24 @@ const comparing = (
 ): PersistenceService => ({
   ...store,
   commit: (commit) =>
-    Effect.suspend(() => {
-      if (!commit.changes.some(isNews)) return store.commit(commit)
-      found(newsDifference(tree, commit.run, commit.changes))
-      return halted
+    Effect.gen(function* () {
+      if (!commit.changes.some(isNews)) return yield* store.commit(commit)
+      const known = tree.runs.find(({ run }) => run.id === commit.run)
+      // A child that the first execution began later, under another id.
+      if (known === undefined) return yield* halted
+      const journal = yield* store.steps(commit.run)
+      found(
+        newsDifference({ first: known.steps, run: known.run, ended: endedIn(journal, commit.changes) }, commit.changes)
+      )
+      return yield* halted
     })
 })
+
+/** The paths that have ended, when the changes are made. */
+const endedIn = (journal: ReadonlyArray<StepRecord>, changes: ReadonlyArray<Change>): ReadonlySet<string> => {
+  const changed = changes.flatMap((change) => (change._tag === "Step" ? [change.step] : []))
+  return new Set([...journal, ...changed].filter(({ status }) => isTerminal(status)).map(({ path }) => path))
+}
 
 /** A row, an end, or that the run is parked. */
 const isNews = (change: Change): boolean =>
@@ -197,38 +212,62 @@ const isNews = (change: Change): boolean =>
 const isLast = ({ status }: RunPatch): boolean =>
   status === "completed" || status === "failed" || status === "cancelled" || status === "needs_resume"
 
-const newsDifference = (tree: RunTree, id: RunId, changes: ReadonlyArray<Change>): string | undefined => {
-  const known = tree.runs.find(({ run }) => run.id === id)
-  // A child that the first execution began later, under another id.
-  if (known === undefined) return undefined
+interface Replayed {
+  /** What the first execution came to. */
+  readonly first: ReadonlyArray<StepRecord>
+  readonly run: RunRecord
+  /** What has ended in the replay. */
+  readonly ended: ReadonlySet<string>
+}
+
+const newsDifference = (replayed: Replayed, changes: ReadonlyArray<Change>): string | undefined => {
   for (const change of changes) {
     const difference =
       change._tag === "Step"
-        ? stepDifference(change.step, known.steps)
+        ? stepDifference(change.step, replayed)
         : change._tag === "Run"
-          ? endDifference(change.patch, known.run)
+          ? endDifference(change.patch, replayed)
           : undefined
     if (difference !== undefined) return difference
   }
   return undefined
 }
 
-const described = ({ kind, name }: StepRecord): string => `${kind} '${name}'`
+const described = ({ kind, name, path }: StepRecord): string => `${kind} '${name}' at ${path}`
 
-const stepDifference = (step: StepRecord, steps: ReadonlyArray<StepRecord>): string | undefined => {
-  const first = steps.find(({ path }) => path === step.path)
-  if (first === undefined) {
-    return `it came to ${described(step)} at ${step.path}, and the first execution never came there`
+const stepDifference = (step: StepRecord, replayed: Replayed): string | undefined => {
+  const before = replayed.first.find(({ path }) => path === step.path)
+  // Its end says more.
+  if (step.kind === "phase") return undefined
+  if (before === undefined) return `it came to ${described(step)}, and the first execution never came there`
+  if (described(before) !== described(step)) {
+    return `it came to ${described(step)}, where the first execution had ${described(before)}`
   }
-  if (described(first) === described(step)) return undefined
-  return `it came to ${described(step)} at ${step.path}, where the first execution had ${described(first)}`
+  const skipped = skippedBefore(before, replayed)
+  if (skipped === undefined) return undefined
+  return `it came to ${described(step)}, where the first execution first had ${described(skipped)}`
 }
 
-const endDifference = (patch: RunPatch, run: RunRecord): string | undefined => {
+/** What comes one after the other: the steps of one scope, unless they are branches of a block. */
+const skippedBefore = (step: StepRecord, { ended, first }: Replayed): StepRecord | undefined =>
+  first.find(
+    (other) =>
+      other.position < step.position &&
+      other.group === null &&
+      step.group === null &&
+      scopeOf(other) === scopeOf(step) &&
+      !ended.has(other.path)
+  )
+
+const scopeOf = ({ path }: StepRecord): string => path.slice(0, path.lastIndexOf("/"))
+
+const endDifference = (patch: RunPatch, { ended, first, run }: Replayed): string | undefined => {
   if (!isLast(patch)) return undefined
   if (patch.status === "needs_resume") return `it does not fit: ${patch.error}`
-  const [first, now] = [endOf(run), endOf({ ...run, ...patch })]
-  return first === now ? undefined : `it came to another end\n  first  ${first}\n  now    ${now}`
+  const skipped = first.find((step) => scopeOf(step) === "" && step.kind !== "phase" && !ended.has(step.path))
+  if (skipped !== undefined) return `it came to its end without ${described(skipped)}`
+  const [before, now] = [endOf(run), endOf({ ...run, ...patch })]
+  return before === now ? undefined : `it came to another end\n  first  ${before}\n  now    ${now}`
 }
 
 const endOf = ({ error, result, status }: Pick<RunRecord, "status" | "error" | "result">): string =>

@@ -9,10 +9,14 @@
  */
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { readFileSync, symlinkSync } from "node:fs"
 import { userInfo } from "node:os"
+import { join } from "node:path"
+import { buildSync } from "esbuild"
 import { bin, type Place } from "../cli/support.ts"
 import { processesMarked } from "../action/support.ts"
+
+const root = join(import.meta.dirname, "../..")
 
 interface Block {
   /** The file that the line above it names. */
@@ -25,6 +29,32 @@ const blocksOf = (markdown: string): ReadonlyArray<Block> =>
   [...markdown.matchAll(/(?:^`([^`\n]+)`:\n\n)?^```(\w*)\n([\s\S]*?)^```$/gm)].map(
     ([, file, language = "", text = ""]) => ({ file, language, text })
   )
+
+/** What a page's programs import, as if it had been installed: the package from its sources, and what it needs. */
+const install = (at: Place): void => {
+  const own = at.path("node_modules/millrace")
+  const names = ["index", "sqlite", "testing/index"]
+  at.write(
+    "node_modules/millrace/package.json",
+    JSON.stringify({
+      type: "module",
+      exports: { ".": "./index.js", "./sqlite": "./sqlite.js", "./testing": "./testing/index.js" }
+    })
+  )
+  buildSync({
+    absWorkingDir: root,
+    entryPoints: names.map((name) => `src/${name}.ts`),
+    outdir: own,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    packages: "external"
+  })
+  for (const name of ["effect", "@effect", "jiti", "fast-check", "better-sqlite3", "yaml"]) {
+    symlinkSync(join(root, "node_modules", name), at.path(`node_modules/${name}`))
+  }
+}
 
 /** Where a guide's project stands on the page, and whose it is. */
 const shownFolder = "/home/you/project"
@@ -60,7 +90,9 @@ export class Reader {
 
   /** Does all that a page says. */
   async follow(page: string): Promise<void> {
-    for (const { file, language, text } of blocksOf(readFileSync(page, "utf8"))) {
+    const blocks = blocksOf(readFileSync(page, "utf8"))
+    if (blocks.some(({ text }) => text.includes("--import jiti/register"))) install(this.#at)
+    for (const { file, language, text } of blocks) {
       if (file !== undefined) this.#at.write(file, text)
       else if (language === "sh") await this.#typeAll(text)
       else if (language === "console") for (const entry of entriesOf(text)) await this.#type(entry)

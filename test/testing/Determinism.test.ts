@@ -90,6 +90,27 @@ describe("a body replayed over its own journal", { timeout: 60_000 }, () => {
     })
   )
 
+  it.live("that skips a step, comes to the next one too early, or to its end", () =>
+    Effect.gen(function* () {
+      const skipping = (rest: Effect.Effect<unknown, string, Needs | Workflow.WorkflowRun>) => {
+        let executions = 0
+        return Effect.gen(function* () {
+          executions += 1
+          yield* Action.call(Charge, 5)
+          if (executions === 1) yield* Action.call(Refund, 5)
+          yield* rest
+        })
+      }
+      const early = skipping(Action.call(Ship, "x"))
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(early) }))).toContain(
+        "it came to call 'ship' at /ship, where the first execution first had call 'refund' at /refund"
+      )
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(skipping(Effect.void)) }))).toContain(
+        "it came to its end without call 'refund' at /refund"
+      )
+    })
+  )
+
   it.live("that returns what only it knows, comes to another end", () =>
     Effect.gen(function* () {
       const body = Effect.zipRight(
