@@ -48,6 +48,8 @@ export interface EngineOptions {
   readonly maxContextBytes?: number
   /** Events that a slow subscriber may lag behind before it misses some. */
   readonly eventCapacity?: number
+  /** Subscribers to the engine's events at one time. */
+  readonly maxSubscribers?: number
 }
 
 export const defaultLeaseTtl = 30_000
@@ -75,5 +77,6 @@ export const engineOptions: Readonly<Record<keyof EngineOptions, number>> = {
   maxJournalRows: 1,
   maxOutputBytes: 1,
   maxContextBytes: 1,
-  eventCapacity: 1
+  eventCapacity: 1,
+  maxSubscribers: 1
 }

@@ -113,7 +113,8 @@ class Follower {
 
   listen(gatekeeper: Gatekeeper): Effect.Effect<void, never, Scope.Scope> {
     return Effect.gen(this, function* () {
-      const events = yield* this.engine.events()
+      // This engine's first.
+      const events = yield* Effect.orDie(this.engine.events())
       const shown = Stream.runForEach(events, (event) =>
         Effect.zipRight(this.#receive(event), gatekeeper.notice(event))
       )

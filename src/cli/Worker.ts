@@ -140,7 +140,8 @@ const working = (
     const { json, once, project } = options
     const identity = identityOf(options.database)
     const log = new WorkerLog(yield* Persistence, json, paintFor(hasColor(process.stdout)))
-    const events = yield* engine.events((event) => log.wants(event))
+    // This engine's first.
+    const events = yield* Effect.orDie(engine.events((event) => log.wants(event)))
     yield* Effect.forkScoped(Stream.runForEach(events, (event) => log.event(event)))
     log.note({
       _tag: "WorkerStarted",

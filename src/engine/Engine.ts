@@ -35,7 +35,7 @@ import { childRuns } from "./ChildRuns.ts"
 import { shownError } from "./CreateRun.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
-import { type EngineEvent, EventBus, type EventsMissed } from "./Events.ts"
+import { type EngineEvent, EventBus, type EventsMissed, type TooManySubscribers } from "./Events.ts"
 import { FlowControl } from "./FlowControl.ts"
 import { GateNotifier, type GateNotifierService } from "./GateNotice.ts"
 import { HostProcesses, type Processes } from "./Host.ts"
@@ -82,9 +82,10 @@ export class Engine extends Context.Tag("millrace/Engine")<
     readonly awaitRelease: (run: RunId) => Effect.Effect<RunRecord, RunNotFound | PersistenceError>
     /** Lets a waiting run go without lingering; nothing if it does not wait. */
     readonly letGo: (run: RunId) => Effect.Effect<void>
+    /** Events from now on, until the scope closes. Fails beyond `maxSubscribers`. */
     readonly events: (
       filter?: (event: EngineEvent) => boolean
-    ) => Effect.Effect<Stream.Stream<EngineEvent | EventsMissed>, never, Scope.Scope>
+    ) => Effect.Effect<Stream.Stream<EngineEvent | EventsMissed>, TooManySubscribers, Scope.Scope>
     readonly newRunId: Effect.Effect<RunId>
     /** Runs resident here. */
     readonly resident: Effect.Effect<ReadonlyArray<RunId>>
@@ -178,7 +179,7 @@ class EngineState {
     const shared = { id, persistence, settings, clock, deadlines, sources: this.#sources, failed } as const
     this.id = id
     this.#deadlines = deadlines
-    this.#bus = new EventBus(settings.eventCapacity)
+    this.#bus = new EventBus(settings.eventCapacity, settings.maxSubscribers)
     this.lease = new Lease({
       ...shared,
       engine: id,

@@ -37,6 +37,7 @@ export const defaults: EngineSettings = {
   maxOutputBytes: 16 * 1024 * 1024,
   maxContextBytes: 4 * 1024 * 1024,
   eventCapacity: 4_096,
+  maxSubscribers: 1_000,
   checkInvariants: false
 }
 

@@ -4,9 +4,11 @@
  * E1 An event is published after the write that carries its change, in order within a run.
  * E2 A subscriber that is slow misses events and is told how many; one that fails gets no more. Neither holds up
  * anybody.
+ * E3 There are at most so many subscribers: what is published is given to each of them.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { FanOutCounters, RunId, RunStatus, StepPath, StepStatus, Totals } from "../persistence/Records.ts"
@@ -76,6 +78,15 @@ export interface EventsMissed {
   readonly count: number
 }
 
+/** The engine has as many subscribers as it may (`maxSubscribers`): one of them has to close its scope first. */
+export class TooManySubscribers extends Schema.TaggedError<TooManySubscribers>()("TooManySubscribers", {
+  limit: Schema.Number
+}) {
+  override get message() {
+    return `the engine has ${this.limit} subscribers to its events, and takes no more (maxSubscribers)`
+  }
+}
+
 interface Subscriber {
   readonly filter: ((event: EngineEvent) => boolean) | undefined
   queue: Array<EngineEvent>
@@ -89,7 +100,11 @@ interface Subscriber {
 export class EventBus {
   readonly #subscribers = new Set<Subscriber>()
 
-  constructor(private readonly capacity: number) {}
+  /** `capacity`: events that each may lag behind; `most`: subscribers. */
+  constructor(
+    private readonly capacity: number,
+    private readonly most = Number.POSITIVE_INFINITY
+  ) {}
 
   get subscribers(): number {
     return this.#subscribers.size
@@ -110,11 +125,12 @@ export class EventBus {
   /** The events from now on, as a stream that ends with the scope. The subscription stands when the effect succeeds. */
   subscribe(
     filter?: (event: EngineEvent) => boolean
-  ): Effect.Effect<Stream.Stream<EngineEvent | EventsMissed>, never, Scope.Scope> {
-    const acquire = Effect.sync(() => {
+  ): Effect.Effect<Stream.Stream<EngineEvent | EventsMissed>, TooManySubscribers, Scope.Scope> {
+    const acquire = Effect.suspend(() => {
+      if (this.#subscribers.size >= this.most) return Effect.fail(new TooManySubscribers({ limit: this.most }))
       const subscriber: Subscriber = { filter, queue: [], missed: 0, wake: undefined, failure: undefined }
       this.#subscribers.add(subscriber)
-      return subscriber
+      return Effect.succeed(subscriber)
     })
     const release = (subscriber: Subscriber) => Effect.sync(() => this.#subscribers.delete(subscriber))
     return Effect.map(Effect.acquireRelease(acquire, release), (subscriber) =>

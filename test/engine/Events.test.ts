@@ -220,6 +220,21 @@ describe("a subscriber", () => {
     })
   )
 
+  it.live("that is one too many is refused, until another one has left", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        yield* engine.events()
+        const error = yield* Effect.scoped(Effect.zipRight(engine.events(), Effect.flip(engine.events())))
+        expect(error).toMatchObject({ _tag: "TooManySubscribers", limit: 2 })
+        expect(error.message).toContain("maxSubscribers")
+        expect((yield* engine.stats).subscribers).toBe(1)
+        yield* engine.events()
+        expect((yield* engine.stats).subscribers).toBe(2)
+      })
+    ).pipe(Effect.provide(layerOf({ actions: {}, settings: { maxSubscribers: 2 } })))
+  )
+
   // Its fiber gave way between looking for events and waiting for them: it slept until the next one.
   it.live("hears of an event at whatever moment it began to wait", () =>
     Effect.scoped(
