@@ -8,9 +8,7 @@
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as NodeFs from "node:fs"
-
-const headerBytes = 32
-const frameHeaderBytes = 24
+import { frameHeaderBytes, logHeaderBytes } from "../persistence/sql/StaleLog.ts"
 
 export interface WalFrame {
   /** Offsets in the log, bytes. */
@@ -31,11 +29,11 @@ export interface WalCut {
 
 /** The frames of the log's present generation; what an earlier one left behind them does not count. */
 export const walFrames = (wal: Buffer): ReadonlyArray<WalFrame> => {
-  if (wal.length < headerBytes) return []
+  if (wal.length < logHeaderBytes) return []
   const size = frameHeaderBytes + wal.readUInt32BE(8)
   const salt = wal.subarray(16, 24)
   const frames: Array<WalFrame> = []
-  for (let start = headerBytes; start + size <= wal.length; start += size) {
+  for (let start = logHeaderBytes; start + size <= wal.length; start += size) {
     if (!wal.subarray(start + 8, start + 16).equals(salt)) break
     frames.push({ start, end: start + size, commits: wal.readUInt32BE(start + 4) !== 0 })
   }

@@ -14,6 +14,7 @@ import * as NodePath from "node:path"
 import type { PersistenceError } from "../Persistence.ts"
 import { defaultMaxBytes } from "./SpaceOnDisk.ts"
 import { checkOwner, errorOf, failure, open, retryBusy } from "./SqliteFile.ts"
+import { checkLog } from "./StaleLog.ts"
 import { version } from "./Migrations.ts"
 
 /** The file to read: the database itself, or a copy that is deleted with the scope. */
@@ -35,6 +36,7 @@ const attempted = <A>(filename: string, body: () => A): Effect.Effect<A, Persist
 /** Whether the file can be read where it is. Fails for one that is not ours, or cannot be read at all. */
 const isReadable = (filename: string): boolean => {
   checkAccess(filename)
+  checkLog(filename)
   let database: Database.Database | undefined
   try {
     database = new Database(filename, { readonly: true, fileMustExist: true, timeout: 0 })

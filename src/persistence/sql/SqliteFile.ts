@@ -15,6 +15,7 @@ import { backOff } from "./GroupCommit.ts"
 import { applicationId, migrate, newerVersion, version } from "./Migrations.ts"
 import type { Operation } from "./Operation.ts"
 import { fullError, incremental, limitSize } from "./SpaceOnDisk.ts"
+import { checkLog } from "./StaleLog.ts"
 
 export interface SqliteFileOptions {
   readonly filename: string
@@ -57,6 +58,7 @@ const isBusy = (error: unknown): boolean => error instanceof PersistenceError &&
 
 const openNow = (options: SqliteFileOptions): Database.Database => {
   createFile(options.filename)
+  checkLog(options.filename)
   const database = new Database(options.filename, { timeout: 0 })
   try {
     checkOwner(database, options.filename)
