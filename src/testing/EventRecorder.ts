@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Engine } from "../engine/Engine.ts"
-import type { EngineEvent, EventsMissed } from "../engine/Events.ts"
+import type { EngineEvent, EventsMissed, TooManySubscribers } from "../engine/Events.ts"
 
 type Recorded = EngineEvent | EventsMissed
 
@@ -18,25 +18,27 @@ export interface EventRecorder {
 }
 
 /** Records until the scope closes. Make it before the run is started: what happened before it is not heard of. */
-export const recordEvents: Effect.Effect<EventRecorder, never, Engine | Scope.Scope> = Effect.gen(function* () {
-  const engine = yield* Engine
-  const heard = yield* SubscriptionRef.make<ReadonlyArray<Recorded>>([])
-  const stream = yield* engine.events()
-  yield* Effect.forkScoped(
-    Stream.runForEach(stream, (event) => SubscriptionRef.update(heard, (events) => [...events, event]))
-  )
-  return {
-    events: SubscriptionRef.get(heard),
-    outline: Effect.map(SubscriptionRef.get(heard), (events) => events.map(wordsOf)),
-    first: (is) =>
-      heard.changes.pipe(
-        Stream.mapConcat((events) => events.filter(is)),
-        Stream.runHead,
-        // The stream of a ref has no end.
-        Effect.flatMap(Effect.orDie)
-      )
+export const recordEvents: Effect.Effect<EventRecorder, TooManySubscribers, Engine | Scope.Scope> = Effect.gen(
+  function* () {
+    const engine = yield* Engine
+    const heard = yield* SubscriptionRef.make<ReadonlyArray<Recorded>>([])
+    const stream = yield* engine.events()
+    yield* Effect.forkScoped(
+      Stream.runForEach(stream, (event) => SubscriptionRef.update(heard, (events) => [...events, event]))
+    )
+    return {
+      events: SubscriptionRef.get(heard),
+      outline: Effect.map(SubscriptionRef.get(heard), (events) => events.map(wordsOf)),
+      first: (is) =>
+        heard.changes.pipe(
+          Stream.mapConcat((events) => events.filter(is)),
+          Stream.runHead,
+          // The stream of a ref has no end.
+          Effect.flatMap(Effect.orDie)
+        )
+    }
   }
-})
+)
 
 const wordsOf = (event: Recorded): string => {
   if ("path" in event) return `${event._tag} ${event.path}`
