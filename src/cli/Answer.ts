@@ -99,7 +99,10 @@ const whichGate = "`--gate NAME` says which; for the gate of a child run give th
 const notWaiting = (run: RunRecord, { answered, path }: NotWaiting): CommandFailed => {
   const waiting = blockersOf(run).map(({ name }) => name)
   const hint = waiting.length === 0 ? {} : { hint: `it waits at ${waiting.join(", ")}` }
-  if (answered) return new CommandFailed({ message: `gate '${path}' of run ${run.id} has been answered already` })
+  if (answered) {
+    const message = `gate '${path}' of run ${run.id} has been answered already`
+    return new CommandFailed({ message, hint: "the run goes on when it is resumed, unless it has gone on" })
+  }
   const where = path === "" ? "any gate" : `a gate '${path}'`
   return new CommandFailed({ message: `run ${run.id} is ${statusOf(run)} and does not wait at ${where}`, ...hint })
 }

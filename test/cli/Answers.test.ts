@@ -23,7 +23,7 @@ describe("an answer", () => {
     expect(await at.run(["reject", run])).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: `error: gate '/human_review' of run ${run} has been answered already\n`
+      stderr: `error: gate '/human_review' of run ${run} has been answered already\nhelp: the run goes on when it is resumed, unless it has gone on\n`
     })
   })
 
@@ -53,7 +53,8 @@ describe("an answer", () => {
   })
 
   it("to a run that another process runs lets it go on there", async () => {
-    const at = place({ "w.wf": gated })
+    // So that it is not let go before the answer comes.
+    const at = place({ "w.wf": gated, "millrace.config.mjs": "export default { engine: { linger: 60_000 } }" })
     const running = at.onTerminal(["run", "w.wf"])
     const run = runIn(await running.prints("waiting? "))
     expect(await at.run(["approve", run])).toMatchObject({

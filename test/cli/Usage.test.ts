@@ -117,6 +117,7 @@ describe("the command line", () => {
     [["run", "x.wf", "--input", "a=1", "--input", "a=2"]],
     [["runs", "--limit", "many"]],
     [["runs", "--status", "complete"]],
+    [["runs", "--status", "paused"]],
     [["runs", "--since", "yesterday"]],
     [["runs", "--since", "2026-02-30"]],
     [["runs", "--text", ""]],

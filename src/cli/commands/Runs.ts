@@ -78,7 +78,7 @@ interface Values {
 const readFilter = (values: Values): Effect.Effect<RunFilter, UsageError> =>
   Effect.gen(function* () {
     const { children, limit, since, text: wanted, workflow } = values
-    const status = yield* Effect.forEach(values.status, (word) => oneOf("status", word, RunStatus.literals))
+    const status = yield* Effect.forEach(values.status, readStatus)
     if (limit < 1) return yield* new UsageError({ message: "--limit must be at least 1" })
     if (wanted === "") return yield* new UsageError({ message: "--text needs a text to look for" })
     return {
@@ -91,6 +91,17 @@ const readFilter = (values: Values): Effect.Effect<RunFilter, UsageError> =>
       ...(children ? {} : { parent: null })
     }
   })
+
+/** The list says `paused`, which is not what is recorded. */
+const readStatus = (word: string): Effect.Effect<RunStatus, UsageError> =>
+  word === "paused" || word === "pausing"
+    ? Effect.fail(
+        new UsageError({
+          message: `'${word}' is not a status of its own`,
+          hint: "a run that is paused is waiting or, until what is going on has ended, running"
+        })
+      )
+    : oneOf("status", word, RunStatus.literals)
 
 /** A whole id need not be there any more: a list goes on where it was, although runs were deleted meanwhile. */
 const readBefore = (word: string) => {
