@@ -1,24 +1,35 @@
 /** What the compiler says where a layer is missing: read from the real compiler, on a small program. */
 import { describe, expect, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
 
 const root = join(import.meta.dirname, "../..")
 
 /** The compiler's output for a program that imports the package by its name. */
-const compile = (name: string, program: string): string => {
+const compile = (name: string, program: string): Promise<string> => compileAll(name, { "program.ts": program })
+
+/** The same for programs of several files, all of which are looked at. */
+const compileAll = (name: string, files: Readonly<Record<string, string>>): Promise<string> => {
   const folder = join(root, "test/types", `.${process.pid}-${name}`)
   mkdirSync(folder)
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  writeFileSync(join(folder, "program.ts"), program)
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
   writeFileSync(
     join(folder, "tsconfig.json"),
-    JSON.stringify({ extends: "../../../tsconfig.json", files: ["program.ts"], include: [] })
+    JSON.stringify({ extends: "../../../tsconfig.json", files: Object.keys(files), include: [] })
   )
   const tsc = join(root, "node_modules/typescript/bin/tsc")
-  return spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", cwd: root }).stdout
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [tsc, "-p", folder], { cwd: root, stdio: ["ignore", "pipe", "inherit"] })
+    let output = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text
+    })
+    child.on("error", reject)
+    child.on("close", () => resolve(output))
+  })
 }
 
 const program = (actions: string): string => `
@@ -47,23 +58,71 @@ export const all = [charge, ship]
 `
 
 describe("the page on typed workflows", () => {
-  it("compiles as it is written", () => {
+  it("compiles as it is written", async () => {
     const page = readFileSync(join(root, "docs/typed.md"), "utf8")
     const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text)
     expect(blocks.length).toBeGreaterThan(8)
-    expect(compile("page", blocks.join("\n"))).toBe("")
+    expect(await compile("page", blocks.join("\n"))).toBe("")
   }, 120_000)
 })
 
 describe("a program that lacks the layer of an action", () => {
-  it("does not compile, and the error names the action", () => {
-    const output = compile("lacking", program("charge"))
+  it("does not compile, and the error names the action", async () => {
+    const output = await compile("lacking", program("charge"))
     expect(output).toContain("error TS")
     expect(output).toContain('Handler<"ship-the-parcel"')
     expect(output).not.toContain('Handler<"charge-the-card"')
   }, 120_000)
 
-  it("compiles with it", () => {
-    expect(compile("whole", program("Layer.merge(charge, ship)"))).toBe("")
+  it("compiles with it", async () => {
+    expect(await compile("whole", program("Layer.merge(charge, ship)"))).toBe("")
   }, 120_000)
+})
+
+describe("an example that lacks the layer of one of its actions", () => {
+  const filesOf = (example: string): Readonly<Record<string, string>> => {
+    const folder = join(root, "examples", example)
+    const names = readdirSync(folder).filter((name) => name.endsWith(".ts"))
+    return Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), "utf8")]))
+  }
+
+  /** Each takes one layer away. */
+  const lacking = [
+    { example: "orders", file: "Program.ts", layer: "Layer.merge(charging, others)", rest: "others", action: "charge" },
+    {
+      example: "orders",
+      file: "Handlers.ts",
+      layer: /,\n {2}Recall\.toLayer\([\s\S]*\)\n\)/,
+      rest: "\n)",
+      action: "recall"
+    },
+    {
+      example: "documents",
+      file: "Documents.ts",
+      layer: /\n {2}Read\.toLayer\([\s\S]*?\n {2}\),/,
+      rest: "",
+      action: "read"
+    },
+    { example: "approval", file: "Expense.ts", layer: "Layer.provide(paying),", rest: "", action: "pay" },
+    { example: "http", file: "App.ts", layer: /,\n {2}Refund\.toLayer\(.*/, rest: "", action: "refund" },
+    { example: "typed", file: "order.ts", layer: /,\n {2}Ship\.toLayer\(.*/, rest: "", action: "ship" }
+  ]
+
+  it.each(lacking)(
+    "does not compile, and says which: $action of $example",
+    async ({ action, example, file, layer, rest }) => {
+      const files = filesOf(example)
+      const text = files[file] ?? ""
+      const without = text.replace(layer, rest)
+      expect(without).not.toBe(text)
+      // This one has no program of its own.
+      const use =
+        'import { program } from "./order.ts"\nimport * as Effect from "effect/Effect"\nvoid Effect.runPromise(program(""))\n'
+      const main = example === "typed" ? { "main.ts": use } : {}
+      const output = await compileAll(`lacking-${action}`, { ...files, ...main, [file]: without })
+      expect(output).toContain("main.ts")
+      expect(output).toContain(`Handler<"${action}"`)
+    },
+    120_000
+  )
 })
