@@ -14,13 +14,19 @@ const Release = Workflow.makeGate("release")
 
 const Order = Workflow.make("order", { payload: Schema.Int, success: Schema.Unknown, error: Schema.String })
 
+const Below = Workflow.make("below", { payload: Schema.Int, success: Schema.Int })
+const below = Below.toLayer((n) => Effect.as(Workflow.sleep("1 hour"), n + 1))
+
 type Needs = Action.HandlerOf<typeof Charge> | Action.HandlerOf<typeof Refund> | Action.HandlerOf<typeof Ship>
 
 /** Actions that count how often they were called. */
 const setup =
   (body: Effect.Effect<unknown, string, Needs | Workflow.WorkflowRun>, calls: Array<string> = []) =>
   () => ({
-    layer: Order.toLayer(() => body).pipe(
+    layer: Layer.merge(
+      Order.toLayer(() => body),
+      below
+    ).pipe(
       Layer.provide(
         Layer.mergeAll(
           Charge.toLayer((cents) => Effect.sync(() => (calls.push("charge"), cents))),
@@ -49,7 +55,8 @@ describe("a body replayed over its own journal", { timeout: 60_000 }, () => {
         yield* Workflow.timeout(Action.call(Ship, "slow"), "30 seconds").pipe(Effect.option)
         yield* Workflow.race({ a: Action.call(Ship, "a"), b: Workflow.sleep("2 minutes") })
         yield* Workflow.all([Action.call(Ship, "x"), Action.call(Ship, "y")])
-        return yield* Effect.fail(`enough ${drawn.length}`)
+        const child = yield* Workflow.child(Below, 1).pipe(Effect.mapError(String))
+        return yield* Effect.fail(`enough ${drawn.length} ${child}`)
       })
       const { replays } = yield* checkDeterminism(Order, { payload: 1, setup: setup(body, calls) })
       expect(replays).toBeGreaterThan(15)
