@@ -14,7 +14,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Executor } from "../../../src/action/Action.ts"
-import { answer, cancel } from "../../../src/engine/Client.ts"
+import { answer, cancel, pause } from "../../../src/engine/Client.ts"
 import { Engine } from "../../../src/engine/Engine.ts"
 import { WorkflowFiles } from "../../../src/engine/interpreter/WorkflowFiles.ts"
 import { resume } from "../../../src/engine/Resume.ts"
@@ -23,7 +23,7 @@ import { Persistence, PersistenceError, type PersistenceService } from "../../..
 import type { EngineRecord, RunId } from "../../../src/persistence/Records.ts"
 import { intercept } from "../../../src/testing/CrashPoints.ts"
 import { loseEngines } from "../../../src/testing/ProgramRunner.ts"
-import { engineRecord } from "../../../src/testing/SampleRecords.ts"
+import { engineRecord, runRecord } from "../../../src/testing/SampleRecords.ts"
 import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
 import { action, definitionOf, type World } from "../TestEngine.ts"
 import { untilStatus, untilStep, virtualLayer } from "./support.ts"
@@ -306,6 +306,26 @@ describe("an engine", () => {
     )
   )
 
+  it.live("one of whose sources says nothing of what it runs looks at all runs", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const one = yield* engineOn(store, { actions: { a: ok } })
+        const free = { status: "pending", startedAt: null, readyAt: 1, definition: "other:1" } as const
+        const run = runRecord("other", { ...free, workflow: "other" })
+        yield* store.create(run)
+        yield* Effect.sleep(60_000)
+        expect((yield* store.get(run.id)).status).toBe("pending")
+        yield* one.engine.register({
+          accepts: ({ workflow }) => workflow === "other",
+          make: () =>
+            Effect.succeed({ body: () => Effect.succeed({ status: "completed", error: null, result: "its own" }) })
+        })
+        expect(yield* one.engine.await(run.id)).toMatchObject({ status: "completed", result: "its own" })
+      })
+    )
+  )
+
   it.live("leaves runs alone whose definitions it does not know", () =>
     scenario(
       Effect.gen(function* () {
@@ -455,6 +475,33 @@ describe("a run that does not fit", () => {
         const good = yield* engineOn(store, { workflows, actions: { a: ok, b: ok }, settings: { watchdog: false } })
         yield* good.resume(run)
         expect((yield* good.engine.await(run)).status).toBe("completed")
+      })
+    )
+  )
+})
+
+describe("a cancellation", () => {
+  it.live("that was recorded is finished by the next engine, although somebody asked for a pause meanwhile", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const stubborn: Executor = () => Effect.as(Effect.uninterruptible(Effect.sleep(60_000)), {})
+        const one = yield* engineOn(store, { actions: { a: stubborn, clean: ok } })
+        const run = yield* one.start("workflow w { call a always { call clean } }")
+        yield* on(store, untilStep(run, "/a", "running"))
+        yield* on(store, cancel(run))
+        yield* on(store, untilStatus(run, "cancelling"))
+        yield* one.close
+        yield* on(store, pause(run))
+        const two = yield* engineOn(store, { actions: { a: ok, clean: ok } })
+        expect(yield* two.engine.await(run)).toMatchObject({ status: "cancelled", cancelReason: "user requested" })
+        const steps = yield* store.steps(run)
+        expect(steps.map(({ path, status }) => `${path} ${status}`)).toEqual([
+          "/a cancelled",
+          "/@body cancelled",
+          "/@always/clean completed",
+          "/@always completed"
+        ])
       })
     )
   )
