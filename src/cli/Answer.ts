@@ -69,30 +69,19 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
       }
       const take = Effect.flatMap(Engine, (engine) => engine.take(root.id))
       return yield* goOn(root, take, { json, home, database }).pipe(
-        Effect.catchIf(
-          (error) => error._tag === "RunAlreadyOwned",
-          () =>
-            Effect.sync(() => {
-              say(`run ${root.id} goes on in the process that runs it`)
-              return ExitCode.done
-            })
-        ),
-        Effect.catchIf(
-          (error) => error._tag === "RunOfProgram",
-          ({ message }) =>
-            Effect.sync(() => {
-              say(message)
-              return ExitCode.done
-            })
-        ),
-        // The process that runs it was faster.
-        Effect.catchIf(
-          (error) => error._tag === "RunAlreadyEnded",
-          () => Effect.succeed(ExitCode.done)
+        Effect.catchIf(goesOnElsewhere, ({ _tag, message }) =>
+          Effect.sync(() => {
+            say(_tag === "RunAlreadyOwned" ? `run ${root.id} goes on in the process that runs it` : message)
+            return ExitCode.done
+          })
         )
       )
     }).pipe(Effect.provide(storeLayer(database)))
   })
+
+/** The process that runs it has the answer, was so fast that it has ended, or has yet to be started. */
+const goesOnElsewhere = ({ _tag }: AnyError): boolean =>
+  _tag === "RunAlreadyOwned" || _tag === "RunAlreadyEnded" || _tag === "RunOfProgram"
 
 const whichGate = "`--gate NAME` says which; for the gate of a child run give that run instead of this one"
 

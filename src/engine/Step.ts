@@ -50,10 +50,23 @@ export const step = (spec: StepSpec): Effect.Effect<StepRecord> =>
   andThen(journaled(spec.branch, spec.path, spec.kind, spec.name), (row) => {
     if (row !== undefined && isTerminal(row.status)) return Effect.succeed(row)
     const { branch } = spec
-    if (branch.stopReason !== undefined) return branch.run.inProcess(stopBeforeStart(spec, row))
+    const isStopped = branch.stopReason !== undefined && !hasExpired(spec, row)
+    if (isStopped) return branch.run.inProcess(stopBeforeStart(spec, row))
     const run = branch.isHeld ? hold(spec, row) : Effect.suspend(() => new StepRun(spec, row).run)
     return branch.run.inProcess(Effect.uninterruptible(run))
   })
+
+/**
+ * The last attempt has timed out, and what it had started may not have ended yet: what stops the step now is too late,
+ * whether the run stayed here or was let go meanwhile.
+ */
+const hasExpired = (spec: StepSpec, row: StepRecord | undefined): boolean =>
+  row !== undefined &&
+  spec.stopped !== undefined &&
+  !isSilent(spec.branch.run) &&
+  row.status === "running" &&
+  row.wakeAt === null &&
+  row.attempts.at(-1)?.outcome === "timed_out"
 
 /** Z2, of a row that was announced or left running. */
 const hold = (spec: StepSpec, row: StepRecord | undefined): Effect.Effect<StepRecord> =>
@@ -111,7 +124,7 @@ class StepRun implements AttemptOwner {
 
   get run(): Effect.Effect<StepRecord> {
     this.#run.live()
-    if (this.#hasExpired) return this.#endExpired()
+    if (!this.#isNew && hasExpired(this.spec, this.row)) return this.#endExpired()
     const prepared = this.#prepare()
     if (prepared === undefined) return this.#attemptOnce()
     return Effect.flatMap(prepared, () => this.#attemptOnce())
@@ -205,18 +218,6 @@ class StepRun implements AttemptOwner {
       this.#run.put(this.row)
     }
     return stopped(this.row)
-  }
-
-  /** The last attempt has timed out, and what it had started may not have ended yet. */
-  get #hasExpired(): boolean {
-    const { attempts, status, wakeAt } = this.row
-    return (
-      !this.#isNew &&
-      this.spec.stopped !== undefined &&
-      status === "running" &&
-      wakeAt === null &&
-      attempts.at(-1)?.outcome === "timed_out"
-    )
   }
 
   #endExpired(): Effect.Effect<StepRecord> {

@@ -54,7 +54,10 @@ describe("an answer", () => {
 
   it("to a run that another process runs lets it go on there", async () => {
     // So that it is not let go before the answer comes.
-    const at = place({ "w.wf": gated, "millrace.config.mjs": "export default { engine: { linger: 60_000 } }" })
+    const at = place({
+      "w.wf": gated.replace('"true"', '"until test -e go; do sleep 0.05; done"'),
+      "millrace.config.mjs": "export default { engine: { linger: 60_000 } }"
+    })
     const running = at.onTerminal(["run", "w.wf"])
     const run = runIn(await running.prints("waiting? "))
     expect(await at.run(["approve", run])).toMatchObject({
@@ -62,6 +65,7 @@ describe("an answer", () => {
       stdout: `gate human_review of run ${run} is approved\nrun ${run} goes on in the process that runs it\n`,
       stderr: ""
     })
+    at.write("go", "")
     expect((await running.ended).stdout).toContain("exit 0")
   })
 
