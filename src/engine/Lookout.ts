@@ -213,7 +213,7 @@ export class Lookout {
       this.#isStranded ? this.#nextRescue : Number.POSITIVE_INFINITY,
       next ?? Number.POSITIVE_INFINITY
     )
-    return Math.min(interval, Math.max(shortest, until - now))
+    return Math.min(interval, until > now ? until - now : shortest)
   })
 
   readonly #deliver: Effect.Effect<void, PersistenceError> = Effect.suspend(() =>

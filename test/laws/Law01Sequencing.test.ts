@@ -41,8 +41,9 @@ const grouped = (nodes: ReadonlyArray<Node>, random: Seeded): ReadonlyArray<Node
 /** Paths without the blocks that were added: names of actions are unique. */
 const plainly = (text: string): string => text.replaceAll(/\/do(~\d+)?(?=\/)|~\d+/g, "")
 
+/** What steps of runs beside each other see in the same millisecond they see in any order. */
 const told = ({ saw, tree }: Played) => ({
-  saw: saw.map(({ step, contexts }) => plainly(`${step} ${contexts}`)),
+  saw: saw.map(({ step, contexts }) => plainly(`${step} ${contexts}`)).sort(),
   runs: tree.runs.map((it) => recordsOf(it)).sort()
 })
 
