@@ -232,7 +232,7 @@ class FanOut {
       this.#noteLeft()
       const branch = this.attempt.spec.branch.child(`${lastSegment(this.#path)}/${encodeKey(item.key)}`)
       if (this.#isHalted) branch.stop({ _tag: "FailFast" })
-      return { branch, effect: this.#runItem(item, branch) }
+      return { branch, alwaysBegins: true, effect: this.#runItem(item, branch) }
     }
     return undefined
   }
@@ -259,13 +259,13 @@ class FanOut {
   /** Dispatches an item, or takes up what was dispatched, and records its end. */
   #runItem(item: ItemRecord, branch: Branch): Effect.Effect<ItemRecord> {
     const { work } = this.spec
-    return Effect.uninterruptibleMask((restore) =>
+    return Effect.uninterruptible(
       Effect.gen(this, function* () {
-        if (item.status === "pending") yield* restore(branch.unpaused())
+        if (item.status === "pending") yield* Effect.interruptible(branch.unpaused())
         if (branch.stopReason !== undefined) return yield* this.#stopLeft(item, branch)
         const { record, started } = this.#dispatch(item)
         yield* Effect.zipRight(this.#run.flush, started)
-        const exit = yield* Effect.exit(restore(work.run(record, branch)))
+        const exit = yield* Effect.exit(Effect.interruptible(work.run(record, branch)))
         if (exit._tag === "Success") return this.#record(record, exit.value)
         yield* this.#stop(record, branch)
         return yield* Effect.failCause(exit.cause)

@@ -19,6 +19,11 @@ import type { StopReason } from "./StopReason.ts"
 
 export interface Task<A, R> {
   readonly branch: Branch
+  /**
+   * It begins even if it is stopped before its turn, and says itself where it can be interrupted: it may have something
+   * to end that an engine before this one had started.
+   */
+  readonly alwaysBegins?: boolean
   readonly effect: Effect.Effect<A, never, R>
 }
 
@@ -97,7 +102,9 @@ class Join<A, R> {
   #launch(task: Task<A, R>): void {
     const { run } = this.options.parent
     run.addActive(1)
-    const fiber = Runtime.runFork(this.runtime)(Effect.interruptible(task.effect), { immediate: false })
+    // The runtime was taken where nothing can be interrupted.
+    const effect = task.alwaysBegins === true ? task.effect : Effect.interruptible(task.effect)
+    const fiber = Runtime.runFork(this.runtime)(effect, { immediate: false })
     this.#flying.set(fiber, task.branch)
     fiber.addObserver((exit) => {
       this.#flying.delete(fiber)

@@ -9,11 +9,12 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
-import type { Executor } from "../../../src/action/Action.ts"
+import { ActionFailed, type Executor } from "../../../src/action/Action.ts"
 import { Engine } from "../../../src/engine/Engine.ts"
 import type { StartOptions } from "../../../src/engine/interpreter/WorkflowFiles.ts"
 import * as MemoryPersistence from "../../../src/persistence/MemoryPersistence.ts"
 import type { PersistenceService } from "../../../src/persistence/Persistence.ts"
+import { recordingStates } from "../../../src/testing/CrashStates.ts"
 import { loseEngines } from "../../../src/testing/ProgramRunner.ts"
 import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
 import { action, start, type World } from "../TestEngine.ts"
@@ -91,6 +92,45 @@ describe("items that a crash left running", () => {
         expect((yield* one.engine.await(id)).status).toBe("completed")
         expect(seen).toEqual(["e", "p", "q", "r"])
         yield* one.close
+      })
+    )
+  )
+})
+
+describe("a fan-out that halts for a child which ended before it was heard of", () => {
+  // The item beside it was stopped before its turn came to take up its child again: nobody ended that.
+  it.live("ends the children that a crash left running before it ends itself, wherever the crash was", () =>
+    on(
+      Effect.gen(function* () {
+        const memory = yield* MemoryPersistence.make()
+        const recording = recordingStates(memory, () => undefined)
+        const items = action(() => ({ structuredOutput: { list: [{ id: "p" }, { id: "q" }] } }))
+        const work: Executor = ({ variables }) =>
+          variables["item.id"] === "p"
+            ? Effect.zipRight(Effect.sleep(100), Effect.fail(new ActionFailed({ message: "no" })))
+            : Effect.never
+        const world: World = { workflows: ["workflow item { call work }"], actions: { items, work } }
+        const halting = `workflow w {
+          call items
+          foreach each { over = json scope = { from = "items.list" } max_parallel = 2 workflow = item on_child_fail = halt }
+        }`
+        const one = yield* engineOn(recording.service, world)
+        const id = yield* Effect.provide(start(halting), one.services)
+        expect((yield* one.engine.await(id)).status).toBe("failed")
+        yield* one.close
+        let resumed = 0
+        for (const { snapshot } of recording.states()) {
+          const { service } = yield* MemoryPersistence.make({ from: snapshot })
+          if ((yield* service.list({ limit: 1 })).length === 0) continue
+          yield* loseEngines(service)
+          const two = yield* engineOn(service, world)
+          expect((yield* two.engine.await(id)).status).toBe("failed")
+          const runs = yield* service.list({ limit: 10 })
+          expect(runs.filter(({ endedAt }) => endedAt === null)).toEqual([])
+          resumed += runs.length === 3 ? 1 : 0
+          yield* two.close
+        }
+        expect(resumed).toBeGreaterThan(3)
       })
     )
   )
