@@ -8,7 +8,7 @@ import { shownRun } from "../persistence/Redaction.ts"
 import { type AnyError, CommandFailed, UsageError } from "./CliError.ts"
 import { argument, flag, text } from "./CommandLine.ts"
 import { ExitCode } from "./ExitCode.ts"
-import { goOn, rootOf } from "./GoOn.ts"
+import { goOn, orElsewhere, rootOf } from "./GoOn.ts"
 import { howToResume } from "./Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption } from "./Home.ts"
 import { inline, writeError, writeLine } from "./Output.ts"
@@ -69,19 +69,10 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
       }
       const take = Effect.flatMap(Engine, (engine) => engine.take(root.id))
       return yield* goOn(root, take, { json, home, database }).pipe(
-        Effect.catchIf(goesOnElsewhere, ({ _tag, message }) =>
-          Effect.sync(() => {
-            say(_tag === "RunAlreadyOwned" ? `run ${root.id} goes on in the process that runs it` : message)
-            return ExitCode.done
-          })
-        )
+        orElsewhere(say, `run ${root.id} goes on in the process that runs it`)
       )
     }).pipe(Effect.provide(storeLayer(database)))
   })
-
-/** The process that runs it has the answer, was so fast that it has ended, or has yet to be started. */
-const goesOnElsewhere = ({ _tag }: AnyError): boolean =>
-  _tag === "RunAlreadyOwned" || _tag === "RunAlreadyEnded" || _tag === "RunOfProgram"
 
 const whichGate = "`--gate NAME` says which; for the gate of a child run give that run instead of this one"
 

@@ -8,7 +8,7 @@ import { Persistence } from "../persistence/Persistence.ts"
 import type { RunId, RunRecord } from "../persistence/Records.ts"
 import type { SqliteSpace } from "../persistence/SqlitePersistence.ts"
 import { type AnyError, RunOfProgram } from "./CliError.ts"
-import type { ExitCode } from "./ExitCode.ts"
+import { ExitCode } from "./ExitCode.ts"
 import { follow, type FollowOptions } from "./Follow.ts"
 import { contextNames, projectOf } from "./Home.ts"
 import { engineLayer } from "./Session.ts"
@@ -43,6 +43,23 @@ const knownHere = (run: RunRecord): Effect.Effect<void, RunOfProgram, Engine> =>
       isKnown ? Effect.void : Effect.fail(new RunOfProgram({ run: run.id, workflow: run.workflow }))
     )
   )
+
+/**
+ * Says where a run goes on that does not do so here: in the process that runs it (`owned` says so), nowhere, since that
+ * was so fast that the run has ended, or in the program that has its workflow.
+ */
+export const orElsewhere =
+  (say: (text: string) => void, owned: string) =>
+  <E extends AnyError, R>(going: Effect.Effect<ExitCode, E, R>): Effect.Effect<ExitCode, E, R> =>
+    Effect.catchIf(going, isElsewhere, ({ _tag, message }) =>
+      Effect.sync(() => {
+        say(_tag === "RunAlreadyOwned" ? owned : message)
+        return ExitCode.done
+      })
+    )
+
+const isElsewhere = ({ _tag }: AnyError): boolean =>
+  _tag === "RunAlreadyOwned" || _tag === "RunAlreadyEnded" || _tag === "RunOfProgram"
 
 /** Makes a fork of the run by `begin` and sees that through. */
 export const goOnWithFork = <E extends AnyError>(

@@ -72,7 +72,8 @@ const followOne = (source: TriggerSource, definition: WorkflowDefinition, option
       Effect.logWarning(`trigger '${definition.trigger}' of '${definition.name}' failed: ${textOf(cause)}`)
     ),
     Effect.retry(Schedule.resetAfter(again, "10 minutes")),
-    Effect.ignore
+    // It is retried for ever.
+    Effect.orDie
   )
 
 const textOf = (cause: Cause.Cause<unknown>): string => {

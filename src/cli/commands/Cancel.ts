@@ -6,7 +6,7 @@ import { isEnded } from "../../persistence/Records.ts"
 import { Persistence } from "../../persistence/Persistence.ts"
 import { argument, defineCommand, text } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
-import { goOn } from "../GoOn.ts"
+import { goOn, orElsewhere } from "../GoOn.ts"
 import { dbOption, existingDatabase, homeOption } from "../Home.ts"
 import { writeLine } from "../Output.ts"
 import { findRun, storeLayer } from "../Session.ts"
@@ -32,15 +32,7 @@ export const command = defineCommand({
         const take = Effect.flatMap(Engine, (engine) => engine.take(run.id))
         return yield* goOn(now, take, { json: false, home, database, needsWorkflow: now.startedAt !== null }).pipe(
           Effect.map((code) => (code === ExitCode.cancelled ? ExitCode.done : code)),
-          Effect.catchIf(
-            (error) => error._tag === "RunAlreadyOwned",
-            () => Effect.sync(() => said(`run ${run.id} is being cancelled by the process that runs it`))
-          ),
-          // It ended between the request and now, or its cancellation is for the program that has its workflow.
-          Effect.catchIf(
-            (error) => error._tag === "RunAlreadyEnded" || error._tag === "RunOfProgram",
-            (error) => Effect.sync(() => said(error.message))
-          )
+          orElsewhere(writeLine, `run ${run.id} is being cancelled by the process that runs it`)
         )
       }).pipe(Effect.provide(storeLayer(database)))
     })

@@ -6,7 +6,7 @@ import { Persistence } from "../../persistence/Persistence.ts"
 import { type RunRecord } from "../../persistence/Records.ts"
 import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
-import { goOn, rootOf } from "../GoOn.ts"
+import { goOn, orElsewhere, rootOf } from "../GoOn.ts"
 import { howToResume } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption, onWaitingOption } from "../Home.ts"
 import { writeError, writeLine } from "../Output.ts"
@@ -50,15 +50,7 @@ export const command = defineCommand({
         }
         const take = Effect.flatMap(Engine, (engine) => engine.take(root.id))
         return yield* goOn(root, take, { json, yes, home, database, onWaiting }).pipe(
-          Effect.catchIf(
-            (error) => error._tag === "RunAlreadyOwned",
-            () => done(`run ${root.id} goes on in the process that runs it`)
-          ),
-          // The process that runs it was faster, or has its workflow.
-          Effect.catchIf(
-            (error) => error._tag === "RunAlreadyEnded" || error._tag === "RunOfProgram",
-            (error) => done(error.message)
-          )
+          orElsewhere(say, `run ${root.id} goes on in the process that runs it`)
         )
       }).pipe(Effect.provide(storeLayer(database)))
     })
