@@ -27,13 +27,14 @@ import {
   type RunNotFound,
   type RunRows
 } from "../persistence/Persistence.ts"
-import { EngineId, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
+import { EngineId, RunId, type RunRecord } from "../persistence/Records.ts"
 import { BrokenInvariant } from "./BrokenInvariant.ts"
 import { withChildRunner } from "./ChildrenElsewhere.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 import { childRuns } from "./ChildRuns.ts"
 import { shownError } from "./CreateRun.ts"
 import { Deadlines } from "./Deadlines.ts"
+import { Awaited } from "./Awaited.ts"
 import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
 import { type EngineEvent, EventBus, type EventsMissed, type TooManySubscribers } from "./Events.ts"
 import { FlowControl } from "./FlowControl.ts"
@@ -161,8 +162,7 @@ class EngineState {
   readonly #bus: EventBus
   readonly #deadlines: Deadlines
   readonly #host: RunHost
-  /** Those who wait for a run to come, leave or end. */
-  readonly #waiters = new Set<Deferred.Deferred<void>>()
+  readonly #awaited: Awaited
   readonly #broken = Deferred.unsafeMake<never, PersistenceError>(FiberId.none)
 
   constructor(
@@ -195,10 +195,15 @@ class EngineState {
       lease: this.lease,
       bus: this.#bus,
       host: () => this.#host,
-      changed: () => this.#changed(),
+      came: () => this.lookout.roomChanged(),
+      left: (run, ended) => {
+        this.lookout.roomChanged()
+        this.#awaited.tell(run, ended)
+      },
       stranded: () => this.lookout.stranded(),
       violated
     })
+    this.#awaited = new Awaited({ ...shared, runtime, untilGone: (run) => this.residents.untilGone(run) })
     const own = childRuns({ ...shared, residents: this.residents, lookout: this.lookout })
     const interval = settings.resolverInterval
     const children = isThisEngine(runner) ? own : withChildRunner({ own, runner, persistence, deadlines, interval })
@@ -233,7 +238,7 @@ class EngineState {
       start: (run, given) => this.#start(run, given),
       take: (run) => this.#given(run, this.lookout.claim(run)),
       adopt: (run, claim) => this.#given(run, claim),
-      await: (run) => this.#await(run),
+      await: (run) => this.#awaited.end(run),
       awaitRelease: (run) => Effect.zipRight(this.residents.untilGone(run), this.persistence.get(run)),
       letGo: (run) => Effect.sync(() => this.residents.get(run)?.waiting.letGo()),
       events: (filter) => this.#bus.subscribe(filter),
@@ -341,46 +346,14 @@ class EngineState {
     Runtime.runFork(this.runtime)(told, { immediate: false })
   }
 
-  // ---- waiting for runs
-
-  #await(run: RunId): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
-    return Effect.suspend(() => {
-      const change = Deferred.unsafeMake<void>(FiberId.none)
-      this.#waiters.add(change)
-      const record = Effect.flatMap(this.residents.untilGone(run), (ended) =>
-        ended === undefined ? this.persistence.get(run) : Effect.succeed(ended)
-      )
-      const looked = Effect.tap(record, ({ status }) => (isEnded(status) ? Effect.void : this.#nextChange(change)))
-      const unlisten = Effect.sync(() => this.#waiters.delete(change))
-      return Effect.flatMap(Effect.ensuring(looked, unlisten), (record) =>
-        isEnded(record.status) ? Effect.succeed(record) : this.#await(run)
-      )
-    })
-  }
-
   /** What may clear is tried again; anything else somebody has to look at. */
   #failed(error: PersistenceError): void {
     if (!error.transient) Deferred.unsafeDone(this.#broken, Effect.fail(error))
-  }
-
-  #changed(): void {
-    this.lookout.roomChanged()
-    for (const change of this.#waiters) Deferred.unsafeDone(change, Effect.void)
-    this.#waiters.clear()
-  }
-
-  /** A run came or left here, somebody wrote, or a second has passed. */
-  #nextChange(change: Deferred.Deferred<void>): Effect.Effect<void> {
-    const hint = Effect.asVoid(Stream.runHead(this.persistence.changes))
-    return Effect.raceAll([Deferred.await(change), hint, this.#deadlines.sleep(awaitInterval)])
   }
 }
 
 /** Sources that are remembered after they left: a claim may have been on its way for as long as its store took. */
 const keptSources = 100
-
-/** ms */
-const awaitInterval = 1_000
 
 /** How often a creation is tried whose answer may only be lost. */
 const createTries = 5

@@ -67,8 +67,10 @@ export interface ResidentsOptions {
   /** Sources that no run is taken up for any more, while their runs are being stopped. */
   readonly leaving: ReadonlySet<ProgramSource>
   readonly host: () => RunHost
-  /** Runs came or left: there may be room, and something to look at for those who wait. */
-  readonly changed: () => void
+  /** A run came: there is less room. */
+  readonly came: () => void
+  /** A run left; with its record, if it ended here. */
+  readonly left: (run: RunId, ended: RunRecord | undefined) => void
   /** A claim may be held for a run that is not resident (O4). */
   readonly stranded: () => void
   readonly violated: (message: string) => void
@@ -338,7 +340,7 @@ export class Residents {
     else if (!this.options.lease.holds) run.stopSilently({ _tag: "LeaseLost" })
     const left = Effect.suspend(() => this.#leave(slot, resident))
     Runtime.runFork(this.options.runtime)(Effect.zipRight(main.main, left), { immediate: false })
-    this.options.changed()
+    this.options.came()
   }
 
   #writer(slot: Slot, claim: Claim, loaded: LoadedRun, creation: Creation | undefined): JournalWriter {
@@ -414,7 +416,7 @@ export class Residents {
   #vacate(run: RunId, slot: Slot, ended?: RunRecord): void {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
     Deferred.unsafeDone(slot.gone, Effect.succeed(ended))
-    this.options.changed()
+    this.options.left(run, ended)
   }
 
   /** Waits until a run is not here (any longer); its record, if it ended here meanwhile. */

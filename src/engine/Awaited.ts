@@ -1,0 +1,139 @@
+/**
+ * Waiting until runs have ended, wherever they live.
+ *
+ * - A1 Who waits for a run is told when it leaves this engine, and of no other run: what waiting costs does not grow
+ *   with how many wait.
+ * - A2 Runs that live elsewhere are looked at when the store gives a hint and each second, by one fiber for all of them,
+ *   which takes no more than a tenth of the time.
+ * - A3 Nothing is held for a run that nobody waits for: no fiber, no timer, no place here.
+ */
+import type * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+import type { PersistenceError, PersistenceService, RunNotFound } from "../persistence/Persistence.ts"
+import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import { Nudge } from "./Nudge.ts"
+
+export interface AwaitedOptions {
+  readonly persistence: PersistenceService
+  readonly clock: Clock.Clock
+  readonly deadlines: Deadlines
+  readonly runtime: Runtime.Runtime<never>
+  /** Waits until a run is not here (any longer); its record, if it ended here meanwhile. */
+  readonly untilGone: (run: RunId) => Effect.Effect<RunRecord | undefined>
+}
+
+/** Those who wait for one run. */
+interface Waiters {
+  /** Done when the run is worth another look: with its record, if it has ended. */
+  readonly told: Deferred.Deferred<RunRecord | undefined>
+  count: number
+  /** It does not live here. */
+  isElsewhere: boolean
+}
+
+/** Between two looks, without a hint; ms. */
+const interval = 1_000
+
+/** After a look nothing is looked at for this many times as long as it took. */
+const rest = 9
+
+export class Awaited {
+  readonly #runs = new Map<RunId, Waiters>()
+  readonly #nudge: Nudge
+  #isWatched = false
+
+  constructor(private readonly options: AwaitedOptions) {
+    this.#nudge = new Nudge(options.deadlines)
+  }
+
+  /** Waits until a run ends. */
+  end(run: RunId): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
+    return Effect.suspend(() => {
+      // Joined before the look, so that it is told of what happens during it.
+      const waiters = this.#join(run)
+      const ended = Effect.flatMap(this.#look(run), (record) =>
+        isEnded(record.status) ? Effect.succeed(record) : this.#untilTold(waiters)
+      )
+      const left = Effect.sync(() => this.#leave(run, waiters))
+      return Effect.flatMap(Effect.ensuring(ended, left), (record) =>
+        record === undefined ? this.end(run) : Effect.succeed(record)
+      )
+    })
+  }
+
+  /** A run has left this engine; with its record, if it ended here. */
+  tell(run: RunId, ended: RunRecord | undefined): void {
+    const waiters = this.#runs.get(run)
+    if (waiters === undefined) return
+    this.#runs.delete(run)
+    Deferred.unsafeDone(waiters.told, Effect.succeed(ended))
+  }
+
+  #join(run: RunId): Waiters {
+    const waiters = this.#runs.get(run) ?? { told: Deferred.unsafeMake(FiberId.none), count: 0, isElsewhere: false }
+    this.#runs.set(run, waiters)
+    waiters.count += 1
+    return waiters
+  }
+
+  #leave(run: RunId, waiters: Waiters): void {
+    waiters.count -= 1
+    if (waiters.count === 0 && this.#runs.get(run) === waiters) this.#runs.delete(run)
+    if (this.#isWatched && this.#runs.size === 0) this.#nudge.now()
+  }
+
+  #look(run: RunId): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
+    const { persistence, untilGone } = this.options
+    return Effect.flatMap(untilGone(run), (ended) =>
+      ended === undefined ? persistence.get(run) : Effect.succeed(ended)
+    )
+  }
+
+  #untilTold(waiters: Waiters): Effect.Effect<RunRecord | undefined> {
+    return Effect.suspend(() => {
+      waiters.isElsewhere = true
+      if (!this.#isWatched) {
+        this.#isWatched = true
+        Runtime.runFork(this.options.runtime)(this.#watch)
+      }
+      return Deferred.await(waiters.told)
+    })
+  }
+
+  /** A2, for as long as anybody waits. */
+  readonly #watch: Effect.Effect<void> = Effect.suspend(() => {
+    const hints = Stream.runForEach(this.options.persistence.changes, () => Effect.sync(() => this.#nudge.now()))
+    return Effect.raceFirst(this.#watching, Effect.zipRight(hints, Effect.never))
+  })
+
+  readonly #watching: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#runs.size === 0) {
+      this.#isWatched = false
+      return Effect.void
+    }
+    const { clock, deadlines } = this.options
+    return Effect.gen(this, function* () {
+      yield* this.#nudge.wait(interval)
+      const began = clock.unsafeCurrentTimeMillis()
+      yield* Effect.forEach([...this.#runs], ([run, waiters]) => this.#lookElsewhere(run, waiters), { discard: true })
+      yield* deadlines.sleep(rest * (clock.unsafeCurrentTimeMillis() - began))
+      return yield* this.#watching
+    })
+  })
+
+  #lookElsewhere(run: RunId, { isElsewhere }: Waiters): Effect.Effect<void> {
+    if (!isElsewhere) return Effect.void
+    return Effect.match(this.options.persistence.get(run), {
+      // They look themselves, and fail as that does.
+      onFailure: () => this.tell(run, undefined),
+      onSuccess: (record) => {
+        if (isEnded(record.status)) this.tell(run, record)
+      }
+    })
+  }
+}
