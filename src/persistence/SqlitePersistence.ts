@@ -4,11 +4,7 @@
  * Two connections: better-sqlite3's own for the writes (`sql/SqliteWriter`), one of `@effect/sql` for the queries.
  * Neither ever waits inside SQLite: a busy database is waited for by Effects, so that the event loop goes on.
  */
-import { SqlError } from "@effect/sql/SqlError"
-import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import type { Database } from "better-sqlite3"
-import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +17,6 @@ import { OutputStore } from "./OutputStore.ts"
 import { Persistence, type PersistenceError } from "./Persistence.ts"
 import { sqlite } from "./sql/Dialect.ts"
 import * as GroupCommit from "./sql/GroupCommit.ts"
-import type { Row } from "./sql/Operation.ts"
 import { readableFile } from "./sql/ReadOnlyFile.ts"
 import {
   checkpoint,
@@ -32,10 +27,10 @@ import {
   limitSize,
   sizeOf
 } from "./sql/SpaceOnDisk.ts"
-import { errorOf, failure, open, retryBusy } from "./sql/SqliteFile.ts"
+import { errorOf, failure, open, realTime, retryBusy } from "./sql/SqliteFile.ts"
+import { makeReader } from "./sql/SqliteReader.ts"
 import type { WriteCounts, WriteHooks } from "./sql/SqliteWriter.ts"
 import { SqliteWriter } from "./sql/SqliteWriter.ts"
-import type { Reader } from "./sql/SqlPersistence.ts"
 import * as SqlPersistence from "./sql/SqlPersistence.ts"
 
 export type { FileSize } from "./sql/SpaceOnDisk.ts"
@@ -105,7 +100,7 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
     const { synchronous = "FULL", walAutocheckpoint = 1000, maxBatch = 512, hooks = {} } = options
     const { maxDatabaseBytes: maxBytes = defaultMaxBytes } = options
     const database = yield* Effect.acquireRelease(
-      realTime(open({ filename, synchronous, walAutocheckpoint, maxBytes, busyTimeout })),
+      open({ filename, synchronous, walAutocheckpoint, maxBytes, busyTimeout }),
       (it) => Effect.sync(() => it.close())
     )
     const connection = new SqliteWriter(database, filename, hooks)
@@ -125,14 +120,12 @@ const filesOf = (filename: string): string => `${filename}-files`
 
 const makeSpace = (database: Database, filename: string, busyTimeout: number): typeof SqliteSpace.Service => {
   const attempt = <A>(body: (database: Database) => A): Effect.Effect<A, PersistenceError> =>
-    realTime(
-      retryBusy(
-        busyTimeout,
-        Effect.try({
-          try: () => body(database),
-          catch: (cause) => (isFull(cause) ? fullError(database, filename) : errorOf(filename, cause))
-        })
-      )
+    retryBusy(
+      busyTimeout,
+      Effect.try({
+        try: () => body(database),
+        catch: (cause) => (isFull(cause) ? fullError(database, filename) : errorOf(filename, cause))
+      })
     )
   const giveBack = Effect.gen(function* () {
     let bytes = 0
@@ -173,7 +166,7 @@ export const layerReadOnly = (
     Effect.gen(function* () {
       const filename = yield* pathOf(options.filename)
       const busyTimeout = Duration.toMillis(options.busyTimeout ?? "30 seconds")
-      const reader = yield* makeReader(yield* realTime(readableFile(filename, busyTimeout)), busyTimeout)
+      const reader = yield* makeReader(yield* readableFile(filename, busyTimeout), busyTimeout)
       const hints = yield* PubSub.sliding<void>(1)
       const refused = Effect.fail(failure("ReadOnly", `${filename} was opened only to be read`))
       const refuse = () => refused
@@ -191,35 +184,6 @@ const pathOf = (filename: string): Effect.Effect<string, PersistenceError> =>
   filename === "" || filename === ":memory:" || filename.startsWith("file:")
     ? Effect.fail(failure("Other", `${JSON.stringify(filename)} is no path of a file`))
     : Effect.sync(() => NodePath.resolve(filename))
-
-/** What holds a file up is another process, whatever clock the engine runs on. */
-const realTime = Effect.withClock(Clock.make())
-
-/** The driver dies where it cannot open a file; that becomes an error like any other. */
-const makeReader = (filename: string, busyTimeout: number): Effect.Effect<Reader, PersistenceError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const driver = yield* Layer.build(SqliteClient.layer({ filename, disableWAL: true, readonly: true }))
-    const client = Context.get(driver, SqliteClient.SqliteClient)
-    yield* client.unsafe("PRAGMA busy_timeout = 0")
-    const waiting = <A, E>(effect: Effect.Effect<A, E | SqlError>) =>
-      realTime(retryBusy(busyTimeout, readable(filename, effect)))
-    const reader: Reader = {
-      query: ({ sql, params }) => waiting(client.unsafe<Row>(sql, params)),
-      consistent: (effect) => waiting(client.withTransaction(effect))
-    }
-    return reader
-  }).pipe(Effect.catchAllCause((cause) => Effect.fail(errorOf(filename, causeOf(Cause.squash(cause))))))
-
-const readable = <A, E>(
-  filename: string,
-  effect: Effect.Effect<A, E | SqlError>
-): Effect.Effect<A, Exclude<E, SqlError> | PersistenceError> =>
-  Effect.catchIf(effect, isSqlError, (error) => Effect.fail(errorOf(filename, causeOf(error))))
-
-const isSqlError = (error: unknown): error is SqlError => error instanceof SqlError
-
-/** The driver wraps what SQLite reported. */
-const causeOf = (error: unknown): unknown => (isSqlError(error) && error.cause !== undefined ? error.cause : error)
 
 /** Two microseconds a time, between batches: on the writer's connection, where own writes do not count. */
 const poll = (

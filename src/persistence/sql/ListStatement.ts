@@ -13,7 +13,9 @@ import type { SqlValue, Statement } from "./Operation.ts"
 
 /** `filter.status` is absent or names at least one. */
 export const selectList = (dialect: Dialect, filter: RunFilter): Statement => {
-  const walks = [...new Set(filter.status ?? [undefined])].map((status) => walk(dialect, filter, status))
+  const statuses = [...new Set(filter.status ?? [])]
+  const isOneWalk = filter.status === undefined || isOfParent(filter)
+  const walks = isOneWalk ? [walk(dialect, filter, statuses)] : statuses.map((it) => walk(dialect, filter, [it]))
   const [only] = walks
   if (only !== undefined && walks.length === 1) return only
   return {
@@ -26,12 +28,14 @@ type Driver = "parent" | "status" | "workflow" | undefined
 
 /** Children of one run and runs that have not ended are few; ended ones, and roots, may be nearly all. */
 const driverOf = (filter: RunFilter, status: RunStatus | undefined): Driver => {
-  if (filter.parent !== undefined && filter.parent !== null) return "parent"
+  if (isOfParent(filter)) return "parent"
   if (status !== undefined && (isLive(status) || status === "needs_resume")) return "status"
   if (filter.workflow !== undefined) return "workflow"
   if (filter.parent === null) return "parent"
   return status === undefined ? undefined : "status"
 }
+
+const isOfParent = ({ parent }: RunFilter): boolean => parent !== undefined && parent !== null
 
 /**
  * Ids rise with time: with the least of them the walk from the newest ends where older runs begin. It is looked for
@@ -42,19 +46,23 @@ const createdSince = (dialect: Dialect): string => {
   return `${dialect.unindexed("created_at")} >= ? AND id >= (${least})`
 }
 
-const walk = (dialect: Dialect, filter: RunFilter, status: RunStatus | undefined): Statement => {
+/** Several statuses are no driver of a walk. */
+const walk = (dialect: Dialect, filter: RunFilter, statuses: ReadonlyArray<RunStatus>): Statement => {
   const conditions: Array<string> = []
   const params: Array<SqlValue> = []
   const where = (condition: string, ...values: ReadonlyArray<SqlValue>) => {
     conditions.push(condition)
     params.push(...values)
   }
+  const [status] = statuses
   const driver = driverOf(filter, status)
   const column = (name: string, as: Driver) => (driver === as ? name : dialect.unindexed(name))
   const { before, dismissed, limit, parent, since, text, workflow } = filter
   if (before !== undefined) where("id < ?", before)
   if (since !== undefined) where(createdSince(dialect), since, since)
-  if (status !== undefined) where(`${column("status", "status")} = ?`, status)
+  if (statuses.length > 0) {
+    where(`${column("status", "status")} IN (${statuses.map(() => "?").join(", ")})`, ...statuses)
+  }
   if (workflow !== undefined) where(`${column("workflow", "workflow")} = ?`, workflow)
   if (parent === null) where(`${column("parent_run", "parent")} IS NULL`)
   else if (parent !== undefined) where(`${column("parent_run", "parent")} = ?`, parent)

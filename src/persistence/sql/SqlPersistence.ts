@@ -32,8 +32,10 @@ import * as Writes from "./Writes.ts"
 /** Rows of one statement; busy databases are waited for. */
 export interface Reader {
   readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Row>, PersistenceError>
-  /** All statements see one moment of the database. */
-  readonly consistent: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E | PersistenceError>
+  /** The rows of each statement, all of one moment of the database. */
+  readonly consistent: (
+    statements: ReadonlyArray<Statement>
+  ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Row>>, PersistenceError>
 }
 
 export interface SqlBackend {
@@ -165,11 +167,15 @@ const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, Writ
       ),
     findByKey: (workflow, key) => Effect.map(rows(decodeRun, Sql.selectRunByKey, workflow, key), ([found]) => found),
     load: (id) =>
-      reader.consistent(
-        Effect.map(
-          Effect.all([run(id), steps(id), items(id), rows(decodeInbox, Sql.selectInbox, id)]),
-          ([record, stepRows, itemRows, inbox]) => ({ journal: journalOf(record, stepRows, itemRows), inbox })
-        )
+      Effect.flatMap(
+        reader.consistent(ofRun.map((sql) => ({ sql, params: [id] }))),
+        ([runs = [], steps = [], items = [], inbox = []]) =>
+          Effect.flatMap(orNotFound(runs[0], id), (run) =>
+            decoded(() => ({
+              journal: journalOf(decodeRun(run), steps.map(decodeStep), items.map(decodeItem)),
+              inbox: inbox.map(decodeInbox)
+            }))
+          )
       ),
     steps,
     items,
@@ -188,12 +194,18 @@ const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, Writ
 }
 
 /** A decoder that finds a tampered row throws its error. */
-const decoded = <A>(body: () => A): Effect.Effect<A, PersistenceError> =>
-  Effect.try({ try: body, catch: (cause) => cause }).pipe(
-    Effect.catchAll((cause) => (cause instanceof PersistenceError ? Effect.fail(cause) : Effect.die(cause)))
-  )
+const decoded = <A>(body: () => A): Effect.Effect<A, PersistenceError> => {
+  try {
+    return Effect.succeed(body())
+  } catch (cause) {
+    return cause instanceof PersistenceError ? Effect.fail(cause) : Effect.die(cause)
+  }
+}
 
-const orNotFound = (run: RunRecord | undefined, id: string): Effect.Effect<RunRecord, RunNotFound> =>
+/** All of a run. */
+const ofRun = [Sql.selectRun, Sql.selectSteps, Sql.selectItems, Sql.selectInbox]
+
+const orNotFound = <A>(run: A | undefined, id: string): Effect.Effect<A, RunNotFound> =>
   run === undefined ? Effect.fail(new RunNotFound({ run: id })) : Effect.succeed(run)
 
 const journalOf = (run: RunRecord, steps: ReadonlyArray<StepRecord>, items: ReadonlyArray<ItemRecord>): RunJournal => {

@@ -5,6 +5,7 @@
  * and with a wait of 5 s that freezes the event loop (docs/decisions/0001-sqlite-writer.md).
  */
 import Database from "better-sqlite3"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
@@ -38,21 +39,27 @@ export const open = (options: SqliteFileOptions): Effect.Effect<Database.Databas
     Effect.try({ try: () => openNow(options), catch: (cause) => errorOf(options.filename, cause) })
   )
 
-/** Tries again while others hold the database, without holding up the event loop. */
+/**
+ * Tries again while others hold the database, without holding up the event loop. In real time: what holds it is another
+ * process, whatever clock the engine runs on.
+ */
 export const retryBusy = <A, E>(
   timeout: number,
   effect: Effect.Effect<A, E | PersistenceError>
 ): Effect.Effect<A, E | PersistenceError> =>
-  Effect.suspend(() => {
+  Effect.catchAll(effect, (error) => {
     const deadline = performance.now() + timeout
-    const attempt = (count: number): Effect.Effect<A, E | PersistenceError> =>
-      Effect.catchIf(
-        effect,
-        (error) => isBusy(error) && performance.now() < deadline,
-        () => Effect.zipRight(Effect.sleep(backOff(count)), attempt(count + 1))
-      )
-    return attempt(1)
+    const again = (error: E | PersistenceError, count: number): Effect.Effect<A, E | PersistenceError> =>
+      isBusy(error) && performance.now() < deadline
+        ? Effect.catchAll(Effect.zipRight(realTime(Effect.sleep(backOff(count))), effect), (next) =>
+            again(next, count + 1)
+          )
+        : Effect.fail(error)
+    return again(error, 1)
   })
+
+/** Waits by the clock of this machine, whatever clock the effect is given. */
+export const realTime = Effect.withClock(Clock.make())
 
 const isBusy = (error: unknown): boolean => error instanceof PersistenceError && error.reason === "Busy"
 
