@@ -11,7 +11,17 @@ import type { Change, LoadedRun } from "./Journal.ts"
 import { apply, emptyJournal } from "./Journal.ts"
 import type { MemorySnapshot, MemoryStore, StoredRun } from "./MemoryStore.ts"
 import { definition, namedOutputs, prune, pruneDefinitions, storeDefinition } from "./MemoryPrune.ts"
-import { byId, deliver, emptyStore, existing, insertRun, records, runKey, snapshotOf } from "./MemoryStore.ts"
+import {
+  byId,
+  childrenOf,
+  deliver,
+  emptyStore,
+  existing,
+  insertRun,
+  records,
+  runKey,
+  snapshotOf
+} from "./MemoryStore.ts"
 import * as OutputFiles from "./OutputFiles.ts"
 import type { OutputStore } from "./OutputStore.ts"
 import type {
@@ -352,7 +362,8 @@ const list = (store: MemoryStore, filter: RunFilter): ReadonlyArray<RunRecord> =
     (parent === undefined || (run.parent?.run ?? null) === parent) &&
     (dismissed === undefined || run.dismissed === dismissed) &&
     (before === undefined || run.id < before)
-  return records(store)
+  const candidates = parent === undefined || parent === null ? records(store) : childrenOf(store, parent)
+  return candidates
     .filter(wanted)
     .sort((a, b) => byId(b, a))
     .slice(0, filter.limit)

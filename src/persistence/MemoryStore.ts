@@ -19,6 +19,8 @@ export interface StoredRun {
 export interface MemoryStore {
   /** In order of creation. */
   readonly runs: Map<RunId, StoredRun>
+  /** Those directly below a run, in order of creation. */
+  readonly children: Map<RunId, Set<RunId>>
   /** By `runKey`. */
   readonly keys: Map<string, RunId>
   readonly engines: Map<EngineId, EngineRecord>
@@ -36,11 +38,15 @@ export interface MemorySnapshot {
 export const records = (store: MemoryStore): Array<RunRecord> =>
   Array.from(store.runs.values(), (run) => run.journal.run)
 
+export const childrenOf = (store: MemoryStore, parent: RunId): Array<RunRecord> =>
+  Array.from(store.children.get(parent) ?? []).flatMap((id) => store.runs.get(id)?.journal.run ?? [])
+
 /** Ids are ULIDs: their order is the order of creation. */
 export const byId = (a: RunRecord, b: RunRecord): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 export const emptyStore = (): MemoryStore => ({
   runs: new Map(),
+  children: new Map(),
   keys: new Map(),
   engines: new Map(),
   definitions: new Map(),
@@ -56,6 +62,7 @@ const copyStore = (store: MemoryStore): MemoryStore => ({
   runs: new Map(
     Array.from(store.runs, ([id, run]) => [id, { journal: copyJournal(run.journal), inbox: new Map(run.inbox) }])
   ),
+  children: new Map(Array.from(store.children, ([id, below]) => [id, new Set(below)])),
   keys: new Map(store.keys),
   engines: new Map(store.engines),
   definitions: new Map(store.definitions),
@@ -77,6 +84,10 @@ export const existing = (store: MemoryStore, run: RunRecord): RunId | undefined 
 export const insertRun = (store: MemoryStore, run: RunRecord): StoredRun => {
   const stored: StoredRun = { journal: emptyJournal(run), inbox: new Map() }
   store.runs.set(run.id, stored)
+  if (run.parent !== null) {
+    const siblings = store.children.get(run.parent.run) ?? new Set()
+    store.children.set(run.parent.run, siblings.add(run.id))
+  }
   if (run.idempotencyKey !== null) store.keys.set(runKey(run.workflow, run.idempotencyKey), run.id)
   return stored
 }
@@ -84,7 +95,10 @@ export const insertRun = (store: MemoryStore, run: RunRecord): StoredRun => {
 export const deleteRun = (store: MemoryStore, id: RunId): void => {
   const run = store.runs.get(id)?.journal.run
   store.runs.delete(id)
-  if (run !== undefined && run.idempotencyKey !== null) store.keys.delete(runKey(run.workflow, run.idempotencyKey))
+  store.children.delete(id)
+  if (run === undefined) return
+  if (run.parent !== null) store.children.get(run.parent.run)?.delete(id)
+  if (run.idempotencyKey !== null) store.keys.delete(runKey(run.workflow, run.idempotencyKey))
 }
 
 /** Inserts a message and wakes its run. */
