@@ -43,6 +43,14 @@ describe("the contexts that are handed on", () => {
     )
   })
 
+  it("lose no more than it takes to come down to three quarters of the limit", () => {
+    const one = JSON.stringify(contextOf("x")).length
+    const contexts = new Contexts(8 * one)
+    for (let n = 0; n < 9; n++) contexts.add(contextOf("x"))
+    const [, ...kept] = read(contexts.text)
+    expect(kept).toHaveLength(6)
+  })
+
   it("keep the newest one, however long it is", () => {
     const contexts = new Contexts(100)
     contexts.add(contextOf("short"))

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { resume } from "../../src/engine/Resume.ts"
-import { answer } from "../../src/engine/Client.ts"
+import { answer, fork } from "../../src/engine/Client.ts"
 import { Engine } from "../../src/engine/Engine.ts"
 import type { EngineSettings } from "../../src/engine/EngineConfig.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
@@ -274,8 +274,21 @@ describe("a run that continues as new", () => {
 
 describe("a child that continues as new", () => {
   const Parent = Workflow.make("parent", { payload: Schema.Void, success: Schema.String })
-  const parent = Parent.toLayer(() => Effect.orDie(Workflow.child(Count, { name: "kid", left: 2 })))
-  const both = Layer.merge(parent, counting)
+  const After = Workflow.make("after", { payload: Schema.Void })
+  const parent = Parent.toLayer(() =>
+    Effect.gen(function* () {
+      const said = yield* Workflow.child(Count, { name: "kid", left: 2 })
+      yield* Workflow.child(After, undefined)
+      return said
+    }).pipe(Effect.orDie)
+  )
+  const left = ({ payload }: RunRecord): number => Schema.decodeUnknownSync(Count.payload)(payload).left
+  const byLeft = (a: RunRecord, b: RunRecord): number => left(b) - left(a)
+  const both = Layer.mergeAll(
+    parent,
+    counting,
+    After.toLayer(() => Effect.void)
+  )
 
   it.live("is waited for to the end of its chain, also by a parent that was let go meanwhile", () =>
     inStore(both, (store) =>
@@ -286,6 +299,24 @@ describe("a child that continues as new", () => {
         expect(last?.parent?.run).toBe(run)
         if (last !== undefined) yield* Count.signal(last.id, Stop, 5)
         expect(yield* Parent.await(run)).toBe("kid 5")
+      })
+    )
+  )
+
+  it.live("is copied as a chain into a fork of its parent", () =>
+    inStore(both, (store) =>
+      Effect.gen(function* () {
+        const run = yield* Parent.start(undefined)
+        const last = (yield* waitsForStop(store)).at(-1)
+        if (last !== undefined) yield* Count.signal(last.id, Stop, 5)
+        yield* Parent.await(run)
+        const forked = yield* fork(run, { fromStep: "after" })
+        expect(yield* Parent.await(forked)).toBe("kid 5")
+        const copies = (yield* chain(store)).filter(({ root }) => root === forked).toSorted(byLeft)
+        const [first, second, third] = copies.map(({ id }) => id)
+        expect(copies.map(({ continuedAs }) => continuedAs)).toEqual([second, third, null])
+        expect(copies.map(({ continues }) => continues?.previous)).toEqual([undefined, first, second])
+        expect(copies.map(({ continues }) => continues?.first)).toEqual([undefined, first, first])
       })
     )
   )
