@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { resume } from "../../src/engine/Resume.ts"
+import { fork, resume } from "../../src/engine/Resume.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import * as Action from "../../src/program/Action.ts"
 import * as Workflow from "../../src/program/Workflow.ts"
@@ -296,6 +296,46 @@ describe("an undo that fails for good", () => {
       expect(error).toEqual(new OutOfStock({ item: "none" }))
       expect(world.did).toEqual(["cancel ticket hotel"])
     })
+  )
+
+  it.live(
+    "takes nothing back: its run goes on from a step, with all that it did, and tries the undo again at its end",
+    () =>
+      Effect.gen(function* () {
+        const world = newWorld(["ticket flight"])
+        const body = Effect.zipRight(booked("flight"), Workflow.all([booked("hotel:5"), booked("none:50")]))
+        const { rows, store, run } = yield* runTrip(newWorld(["ticket flight", "ticket hotel"]), body)
+        expect(rows).toContain("/@compensation/undo failed")
+        const again = resume(run, { _tag: "From", step: "/all/1/book" })
+        const error = yield* withVirtualClock(
+          Effect.provide(Effect.zipRight(again, Effect.flip(Trip.await(run))), engine(store, trip(world, body)))
+        )
+        expect(error).toBeInstanceOf(Workflow.CompensationFailed)
+        expect(world.did).toEqual(["cancel ticket hotel", "cancel ticket flight", "cancel ticket flight"])
+      })
+  )
+
+  it.live(
+    "counts apart from one that was done: a run goes on, or a fork starts, only where nothing was taken back",
+    () =>
+      Effect.gen(function* () {
+        const world = newWorld(["ticket flight"])
+        const body = Effect.gen(function* () {
+          yield* booked("flight")
+          yield* booked("hotel")
+          yield* booked("none")
+        })
+        const { store, run } = yield* runTrip(world, body)
+        world.did.length = 0
+        const tried = Effect.gen(function* () {
+          const refused = yield* Effect.flip(resume(run, { _tag: "From", step: "/book~3" }))
+          const refusedFork = yield* Effect.flip(fork(run, { fromStep: "/book~3" }))
+          expect([refused._tag, refusedFork._tag]).toEqual(["RunCompensated", "RunCompensated"])
+          return yield* Effect.flip(Trip.await(yield* fork(run, { fromStep: "/book~2" })))
+        })
+        yield* withVirtualClock(Effect.provide(tried, engine(store, trip(world, body))))
+        expect(world.did.slice(0, 2)).toEqual(["book hotel", "cancel ticket hotel"])
+      })
   )
 })
 
