@@ -55,6 +55,7 @@ export { lineItems } from "./action/LineItems.ts"
 export { runItems } from "./action/RunItems.ts"
 export type { FlowLimits } from "./action/FlowLimits.ts"
 export type { ModuleAction } from "./action/ModuleAction.ts"
+export { ScriptExecutors, type ScriptOptions } from "./action/Script.ts"
 export * as Project from "./action/Project.ts"
 export {
   SchemaResolver,

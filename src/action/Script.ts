@@ -1,6 +1,7 @@
 /**
  * Scripts: the step that runs a file or a shell command (spec/engine.md, "script").
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ScriptNode, Texts } from "../workflow/Definition.ts"
@@ -30,6 +31,16 @@ export const scriptExecutor =
   (node: Pick<ScriptNode, "run" | "env">, options: ScriptOptions): Executor =>
   (call) =>
     call.dryRun ? Effect.succeed({}) : runScript(node, options, call)
+
+/**
+ * What executes the scripts of workflows: processes, unless an application (which has them elsewhere) or a test gives
+ * another executor of a node.
+ */
+export class ScriptExecutors extends Context.Reference<ScriptExecutors>()("millrace/ScriptExecutors", {
+  defaultValue: (): { readonly find: (node: ScriptNode, options: ScriptOptions) => Executor } => ({
+    find: scriptExecutor
+  })
+}) {}
 
 const runScript = (
   node: Pick<ScriptNode, "run" | "env">,

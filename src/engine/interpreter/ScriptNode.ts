@@ -2,7 +2,8 @@
  * `script`: a file or shell command as a step (spec/engine.md, "script").
  */
 import * as Effect from "effect/Effect"
-import { scriptExecutor } from "../../action/Script.ts"
+import type { Executor } from "../../action/Action.ts"
+import { ScriptExecutors } from "../../action/Script.ts"
 import { defaults, type ScriptNode } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import { step } from "../Step.ts"
@@ -10,9 +11,20 @@ import { executeAction, plainCall } from "./ActionAttempt.ts"
 import { settle } from "./CallNode.ts"
 import type { Interpreter } from "./Interpreter.ts"
 
-export const scriptNode = (self: Interpreter, node: ScriptNode, key: string, branch: Branch): Effect.Effect<void> => {
+export const scriptNode = (self: Interpreter, node: ScriptNode, key: string, branch: Branch): Effect.Effect<void> =>
+  Effect.flatMap(ScriptExecutors, (scripts) => {
+    const options = { inputs: self.run.record.inputs, roots: self.services.scriptRoots }
+    return executed(self, node, key, branch, scripts.find(node, options))
+  })
+
+const executed = (
+  self: Interpreter,
+  node: ScriptNode,
+  key: string,
+  branch: Branch,
+  execute: Executor
+): Effect.Effect<void> => {
   const { run, services, definition, visible } = self
-  const execute = scriptExecutor(node, { inputs: run.record.inputs, roots: services.scriptRoots })
   const spec = {
     branch,
     path: branch.at(key),
