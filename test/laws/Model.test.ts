@@ -2,7 +2,8 @@
  * The model itself, against ends written by hand; and the engine, on the same programs.
  */
 import { describe, expect, it } from "vitest"
-import { allowedEnds, allows, type End } from "./Model.ts"
+import type { End } from "./Ends.ts"
+import { allowedEnds, allows } from "./Model.ts"
 import { play } from "./Play.ts"
 import { handWritten } from "./Programs.ts"
 

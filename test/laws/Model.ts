@@ -1,43 +1,16 @@
 /**
- * What spec/engine.md lets become of a `.wf` program whose actions, gates and items are scripted: the set of its allowed
- * ends. An interpreter over the definition in virtual time; it shares nothing with the engine but the definition's type
- * and the script's.
+ * What spec/engine.md lets become of a `.wf` program whose actions, scripts, gates and items are scripted: the set of its
+ * allowed ends. An interpreter over the definition in virtual time; it shares nothing with the engine but the
+ * definition's type and the script's.
  *
- * An end is lines of text: for each run, step and item how it ended, and of completed and failed steps when, and after how many
- * attempts. A run is named by the step that called it, and `#n` for the n-th one there, or the item.
+ * An end is lines of text: for each run, step and item how it ended, and of completed and failed steps when, and after how
+ * many attempts. A run is named by the step that called it, and `#n` for the n-th one there, or the item.
  */
-import type { ScriptedAction, TestProgram } from "../../src/testing/TestProgram.ts"
-import type {
-  BranchCall,
-  CallNode,
-  CallWorkflowNode,
-  Condition,
-  DoWhileNode,
-  ForeachNode,
-  GateNode,
-  Node,
-  ParallelNode,
-  PipelineNode,
-  QualityGateNode,
-  Texts,
-  WhileNode,
-  WorkflowDefinition
-} from "../../src/workflow/Definition.ts"
-import { type FanOut, fanOut } from "./ModelFanOut.ts"
-import {
-  actionName,
-  fieldOf,
-  hasFailed,
-  type Item,
-  itemsOf,
-  keysOf,
-  nothing,
-  type Result,
-  resultOf
-} from "./ModelWords.ts"
-import { allOrders, type Choose, Cut, type Process, shielded, Timeline, valueOf } from "./Timeline.ts"
-
-export type End = ReadonlyArray<string>
+import type { TestProgram } from "../../src/testing/TestProgram.ts"
+import type * as Wf from "../../src/workflow/Definition.ts"
+import { comesTo, type End, endsOf, type Story } from "./Ends.ts"
+import * as Words from "./ModelWords.ts"
+import { Cut, each, type Process, shielded, type Timeline, valueOf } from "./Timeline.ts"
 
 /** A program, and when its run is cancelled, ms after it started. */
 export interface Case {
@@ -46,129 +19,83 @@ export interface Case {
 }
 
 /** Every end that is allowed, the likely ones first; one may come more than once. */
-export const allowedEnds = (it: Case): Generator<End> => allOrders((choose) => new Play(it, choose, undefined).end())
+export const allowedEnds = (it: Case): Generator<End> => endsOf(storyOf(it))
 
-/** Whether an end is allowed: only what may come to it is played. */
-export const allows = (it: Case, end: End): boolean => {
-  const lines = new Set(end)
-  for (const found of allOrders((choose) => attempt(new Play(it, choose, lines)))) {
-    if (found?.join("\n") === end.join("\n")) return true
-  }
-  return false
+/** Whether an end is allowed. */
+export const allows = (it: Case, end: End): boolean => comesTo(storyOf(it), end)
+
+interface World {
+  readonly program: TestProgram
+  readonly time: Timeline
+  readonly say: (line: string) => void
 }
 
-/** Thrown at the first line that is not in the end that is looked for. */
-const elsewhere = new Error("this play comes to another end")
-
-const attempt = (play: Play): End | undefined => {
-  try {
-    return play.end()
-  } catch (thrown) {
-    if (thrown === elsewhere) return undefined
-    throw thrown
-  }
-}
-
-type RunStatus = "completed" | "failed" | "cancelled"
 type Ended = "completed" | "failed" | "timed_out" | "skipped"
-type Options = Pick<CallNode, "retries" | "retryDelay" | "backoff" | "maxDelay" | "timeout" | "onFail">
 
 /** Where a node stands, and what it sees. */
 interface Place {
   readonly path: string
-  readonly seen: Map<string, Result>
-  /** Ends of steps may cut off what goes on beside them. */
-  readonly isOpen: boolean
+  readonly seen: Map<string, Words.Result>
+  /** Its record is written before it begins. */
+  readonly isListed?: boolean
 }
 
-/** One play of a program, with one choice of what comes first. */
-class Play {
-  readonly time: Timeline
-  readonly #lines: Array<string> = []
-
-  constructor(
-    readonly it: Case,
-    choose: Choose,
-    private readonly sought: ReadonlySet<string> | undefined
-  ) {
-    this.time = new Timeline(choose)
+const storyOf = ({ cancelAfter = Infinity, program }: Case): Story =>
+  function* (time, say) {
+    const timeout = program.options.settings?.runTimeout ?? Infinity
+    const run = time.spawn(new Run({ program, time, say }, program.definition, "", program.options.inputs ?? {}).main())
+    yield* time.anyOf([run], Math.min(cancelAfter, timeout))
+    yield* time.cutAll([run], time.isBefore(timeout, cancelAfter) ? "timeout" : "cancelled")
   }
-
-  end(): End {
-    const { program, cancelAfter } = this.it
-    const run = new Run(this, program.definition, "", program.options.inputs ?? {}, undefined, false)
-    this.time.play(this.#until(run, cancelAfter, program.options.settings?.runTimeout ?? undefined))
-    return this.#lines.sort()
-  }
-
-  say(line: string): void {
-    if (this.sought?.has(line) === false) throw elsewhere
-    this.#lines.push(line)
-  }
-
-  *#until(run: Run, cancelAfter = Infinity, timeout = Infinity): Process<void> {
-    const task = this.time.spawn(run.main())
-    const until = Math.min(cancelAfter, timeout)
-    yield* this.time.anyOf([task], until === Infinity ? undefined : until)
-    yield* this.time.cutAll([task], until === timeout ? "timeout" : "cancelled")
-  }
-}
 
 class Run {
-  readonly #seen = new Map<string, Result>()
+  readonly #seen = new Map<string, Words.Result>()
   /** Results of the completed steps of the body, in order, those of called workflows included. */
-  readonly results: Array<readonly [string, Result]> = []
-  #last = nothing
+  readonly results: Array<readonly [string, Words.Result]> = []
   #isFailed = false
   #isOver = false
   #isAlways = false
 
   constructor(
-    private readonly play: Play,
-    private readonly definition: WorkflowDefinition,
+    private readonly world: World,
+    private readonly definition: Wf.WorkflowDefinition,
     private readonly name: string,
-    private readonly inputs: Readonly<Record<string, string>>,
-    private readonly item: string | undefined,
-    readonly isOpen: boolean
+    private readonly inputs: Wf.Texts,
+    private readonly item?: string
   ) {}
 
-  *main(): Process<RunStatus> {
-    const { body, always } = this.definition
+  *main(): Process<"completed" | "failed" | "cancelled"> {
+    const { always, body } = this.definition
     let cut: Cut | undefined
     try {
-      yield* this.#block(body, { path: "", seen: this.#seen, isOpen: this.isOpen })
-      yield* this.#gap(this)
+      yield* this.#block(body, { path: "", seen: this.#seen })
+      yield* this.#gap()
     } catch (thrown) {
-      if (!(thrown instanceof Cut)) throw thrown
-      cut = thrown
+      cut = Cut.of(thrown)
     }
     const isFailed = this.#isFailed || cut?.reason === "timeout"
     this.#isAlways = true
     this.#isOver = false
-    yield* shielded(this.#block(always, { path: "/@always", seen: this.#seen, isOpen: this.isOpen }))
+    yield* shielded(this.#block(always, { path: "/@always", seen: this.#seen }))
     const status = cut?.reason === "cancelled" ? "cancelled" : isFailed ? "failed" : "completed"
-    this.play.say(`run ${this.name} ${status}`)
+    this.world.say(`run ${this.name} ${status}`)
     return status
   }
 
-  get #time(): Timeline {
-    return this.play.time
-  }
-
-  *#block(nodes: ReadonlyArray<Node>, place: Place): Process<void> {
-    const keys = keysOf(nodes)
-    for (const [index, node] of nodes.entries()) {
+  *#block(nodes: ReadonlyArray<Wf.Node>, place: Place): Process<void> {
+    for (const { node, path } of Words.placed(nodes, place.path)) {
       if (this.#isOver) return
-      yield* this.#node(node, { ...place, path: `${place.path}/${keys[index]}` })
+      yield* this.#node(node, { ...place, path })
     }
   }
 
-  *#node(node: Node, at: Place): Process<void> {
+  *#node(node: Wf.Node, at: Place): Process<void> {
     switch (node._tag) {
       case "Call":
-        return yield* this.#callNode(node, at)
+      case "Script":
+        return this.#after(yield* this.#settled(node, yield* this.#call(node, at), at))
       case "CallWorkflow":
-        return this.#after(yield* this.#callWorkflow(node, at))
+        return this.#after(yield* this.#settled(node, yield* this.#callWorkflow(node, at), at))
       case "If":
       case "Unless":
         if (this.#isMet(node.condition, at) === (node._tag === "If")) yield* this.#block(node.body, at)
@@ -184,268 +111,261 @@ class Run {
       case "Gate":
         return yield* this.#gate(node, at)
       case "QualityGate":
-        return yield* this.#qualityGate(node, at)
+        return this.#after(yield* this.#step(at, () => this.#qualityGate(node, at)), true)
       case "Foreach":
-        return this.#after(yield* this.#step(at, () => this.#foreach(node, at)))
       case "Pipeline":
-        return this.#after(yield* this.#step(at, () => this.#pipeline(node, at)))
-      case "Script":
-        throw new Error("the model has no processes")
+        return this.#after(yield* this.#step(at, () => this.#fanOut(node, at)))
     }
   }
 
   /** fail_fast, run-wide; `ends`: a failure that ends the body either way. */
-  #after(status: Ended, ends = this.play.it.program.options.settings?.failFast ?? true): void {
-    if (this.#isAlways || status === "completed" || status === "skipped") return
+  #after(status: Ended, ends = this.world.program.options.settings?.failFast ?? true): void {
+    if (this.#isAlways || !Words.hasFailed(status)) return
     this.#isFailed = true
     this.#isOver = ends
   }
 
-  #isMet(condition: Condition, { seen }: Place): boolean {
+  #isMet(condition: Wf.Condition, { seen }: Place): boolean {
     if (condition._tag === "Input") return this.inputs[condition.name]?.toLowerCase() === "true"
     return seen.get(condition.step)?.markers.includes(condition.marker) ?? false
   }
 
   /** Between the end of something and the beginning of the next thing no time passes, but it may be cut off. */
-  *#gap({ isOpen }: { readonly isOpen: boolean }): Process<void> {
-    yield* this.#time.sleep(0, isOpen)
+  #gap(): Process<void> {
+    return this.world.time.sleep(0)
   }
 
-  /** A step: its line says how it ended, or that it was cut off. `tries` counts attempts that ended by themselves. */
-  *#step(at: Place, work: (tries: Array<number>) => Process<Ended>, isListed = false): Process<Ended> {
-    const { path } = at
-    const tries: Array<number> = []
-    if (!isListed) yield* this.#gap(at)
+  /** A step: its line says how it ended, or that it was cut off. `tries`: the attempts that ended by themselves. */
+  *#step(at: Place, work: (tries: Array<Ended>) => Process<Ended>): Process<Ended> {
+    const tries: Array<Ended> = []
+    if (at.isListed !== true) yield* this.#gap()
     try {
       const status = yield* work(tries)
-      this.#line(path, `${status} ${tries.length} @${this.#time.now}`)
+      this.#line(at, `${status} ${tries.length} @${this.world.time.now}`)
       return status
     } catch (thrown) {
-      if (thrown instanceof Cut) this.#line(path, `cancelled ${tries.length}`)
-      throw thrown
+      const cut = Cut.of(thrown)
+      this.#line(at, `cancelled ${tries.length}`)
+      throw cut
     }
   }
 
-  #line(path: string, what: string): void {
-    this.play.say(`step ${this.name}${path} ${what}`)
+  #line({ path }: Place, what: string): void {
+    this.world.say(`step ${this.name}${path} ${what}`)
   }
 
-  #complete(place: Place, names: ReadonlyArray<string>, result: Result): void {
-    for (const name of names) place.seen.set(name, result)
-    if (place.seen !== this.#seen || this.#isAlways) return
-    this.#last = result
+  /** What a step shows; undefined: it did not complete. */
+  #show({ seen }: Place, names: ReadonlyArray<string>, result: Words.Result | undefined): void {
+    for (const name of names) seen.set(name, result ?? Words.nothing)
+    if (result === undefined || seen !== this.#seen || this.#isAlways) return
     for (const name of names) this.results.push([name, result])
   }
 
-  // ---- calls
-
-  *#callNode(node: CallNode, at: Place): Process<void> {
-    const status = yield* this.#call(node, at)
-    yield* this.#onFail(node, status, at)
-    this.#after(status)
+  /** A call with an `if` that is not met. */
+  #isSkipped({ if: condition }: Wf.BranchCall, at: Place): boolean {
+    const isSkipped = condition !== undefined && !this.#isMet(condition, at)
+    if (isSkipped) this.#line(at, `skipped 0 @${this.world.time.now}`)
+    return isSkipped
   }
 
-  *#call(node: CallNode, at: Place, item = this.item, isListed = false): Process<Ended> {
-    const name = actionName(node)
-    const action = this.play.it.program.actions[name] ?? {}
-    const status = yield* this.#step(
-      at,
-      (tries) => this.#attempts(node, tries, (n) => this.#attempt(action, n, item, node.timeout, at.isOpen)),
-      isListed
-    )
-    if (status === "completed") this.#complete(at, [name], resultOf(action, at.path))
-    else at.seen.set(name, nothing)
+  // ---- calls, scripts and workflows that are called
+
+  *#call(node: Wf.CallNode | Wf.ScriptNode, at: Place, item = this.item): Process<Ended> {
+    const name = Words.keyOf(node)
+    const action = this.world.program.actions[name] ?? {}
+    const status = yield* this.#tried(node, at, (n) => {
+      const { isFailing, takes } = Words.attemptOf(action, n, item)
+      const limit = Math.min(node.timeout ?? 43_200_000, Words.silence(action, node))
+      return this.#first(takes, isFailing ? "failed" : "completed", limit, "timed_out")
+    })
+    this.#show(at, [name], status === "completed" ? Words.resultOf(action, at.path) : undefined)
     return status
   }
 
-  *#attempts(
-    { retries = 0, retryDelay = 0, backoff, maxDelay = 3_600_000, onFail }: Options,
-    tries: Array<number>,
-    attempt: (n: number) => Process<Ended>
-  ): Process<Ended> {
-    for (let n = 1; ; n++) {
-      const status = yield* attempt(n)
-      tries.push(n)
-      if (status === "completed") return status
-      if (n > retries) return onFail?._tag === "Continue" ? "skipped" : status
-      const delay = backoff === "exponential" ? retryDelay * 2 ** (n - 1) : retryDelay
-      yield* this.#time.sleep(Math.min(delay, maxDelay))
+  #tried(options: Words.Options, at: Place, attempt: (n: number) => Process<Ended>): Process<Ended> {
+    const { retries = 0, onFail } = options
+    const { time } = this.world
+    return this.#step(at, function* (tries) {
+      for (let n = 1; ; n++) {
+        const status = yield* attempt(n)
+        tries.push(status)
+        if (status === "completed") return status
+        if (n > retries) return onFail?._tag === "Continue" ? "skipped" : status
+        yield* time.sleep(Words.pauseAfter(options, n))
+      }
+    })
+  }
+
+  /** What comes first. */
+  *#first(ms: number, end: Ended, limit: number, late: Ended): Process<Ended> {
+    const isInTime = this.world.time.isBefore(ms, limit)
+    yield* this.world.time.sleep(Math.min(ms, limit))
+    return isInTime ? end : late
+  }
+
+  /** With the action that follows a failure for good: its own failure is only logged. */
+  *#settled({ onFail }: Words.Options, status: Ended, { path, seen }: Place): Process<Ended> {
+    if (Words.hasFailed(status) && onFail?._tag === "Name") {
+      yield* this.#call({ _tag: "Call", action: onFail }, { seen, path: `${path}/on_fail` })
     }
+    return status
   }
 
-  *#attempt(action: ScriptedAction, n: number, item = "", timeout = 43_200_000, isOpen = false): Process<Ended> {
-    const { delay = 0, failures = 0, hangs = 0, failsFor = [] } = action
-    const takes = n <= hangs ? Infinity : delay
-    const isLate = takes > timeout || (takes === timeout && this.#time.among(2) === 1)
-    yield* this.#time.sleep(Math.min(takes, timeout), isOpen)
-    if (isLate) return "timed_out"
-    return n <= hangs + failures || failsFor.includes(item) ? "failed" : "completed"
+  *#callWorkflow(node: Wf.CallWorkflowNode, at: Place): Process<Ended> {
+    const children: Array<Run> = []
+    const status = yield* this.#tried(node, at, (n) => {
+      const child = this.#child(node, `${at.path}#${n} `)
+      children.push(child)
+      return this.#waited(child, node.timeout)
+    })
+    const results = status === "completed" ? children.at(-1)?.results : undefined
+    for (const [name, result] of results ?? []) this.#show(at, [name], result)
+    const [, last] = results?.at(-1) ?? ["", Words.nothing]
+    this.#show(at, [node.workflow, Words.keyOf(node)], results && { ...last, structured: null })
+    return status
   }
 
-  /** The action that follows a failure for good: its own failure is only logged. */
-  *#onFail({ onFail }: Options, status: Ended, at: Place): Process<void> {
-    if ((status !== "failed" && status !== "timed_out") || onFail?._tag !== "Name") return
-    yield* this.#call({ _tag: "Call", action: onFail }, { ...at, path: `${at.path}/on_fail` })
-  }
-
-  // ---- blocks
-
-  *#loop(node: WhileNode | DoWhileNode, at: Place): Process<void> {
-    const isMet = () => this.#isMet(node.condition, at)
-    const rounds: Array<string> = []
-    for (let i = 1; ; i++) {
-      if (node._tag === "While" && !isMet()) return
-      if (i > node.maxIterations) break
-      yield* this.#block(node.body, { ...at, path: `${at.path}/@${i}` })
-      if (this.#isOver || !isMet()) return
-      if (i === node.maxIterations) break
-      rounds.push([...(at.seen.get(node.condition.step)?.markers ?? [])].sort().join())
-      const last = rounds.slice(-(node.stuckAfter ?? Infinity))
-      if (last.length === node.stuckAfter && new Set(last).size === 1) return this.#after("failed", true)
-    }
-    if (node.onMaxIter !== "continue") this.#after("failed", true)
-  }
-
-  *#parallel(node: ParallelNode, at: Place): Process<void> {
-    const { calls, failFast = true, maxParallel = calls.length, minSuccess = calls.length } = node
-    const keys = keysOf(calls)
-    const lanes = calls.map((call, index) => new Lane(call, `${at.path}/${keys[index]}`))
-    const waiting = lanes.filter(({ call }) => call.if === undefined || this.#isMet(call.if, at))
-    const unmet = lanes.filter((lane) => !waiting.includes(lane))
-    for (const lane of unmet) this.#line(lane.path, `skipped 0 @${this.#time.now}`)
-    const isOpen = failFast || at.isOpen
-    const before = new Map(at.seen)
-    const next = () => {
-      const lane = waiting.shift()
-      return lane && this.#lane(lane, { path: lane.path, seen: new Map(before), isOpen }, !failFast)
-    }
+  /** An attempt whose time was up has timed out, however its child ends, and though its run is cancelled before that. */
+  *#waited(child: Run, timeout = Infinity): Process<Ended> {
+    const { time } = this.world
+    const task = time.spawn(child.main())
+    yield* time.anyOf([task], time.now + timeout)
+    const isLate = task.end === undefined
     try {
-      yield* this.#time.pool(maxParallel, next, (isFailed) => isFailed && failFast)
-    } finally {
-      for (const lane of waiting) this.#line(lane.path, "cancelled 0")
+      yield* time.cutAll([task], "cancelled")
+    } catch (thrown) {
+      time.defer(Cut.of(thrown))
     }
-    const failed = failFast ? lanes.filter(({ status }) => hasFailed(status)) : []
-    const nextAction = () => {
-      const lane = failed.shift()
-      return lane?.status && this.#onFail(lane.call, lane.status, { ...at, path: lane.path })
-    }
-    yield* this.#time.pool(maxParallel, nextAction, () => false)
-    for (const { call, result } of lanes.filter((lane) => !unmet.includes(lane))) {
-      if (result === undefined) at.seen.set(actionName(call), nothing)
-      else this.#complete(at, [actionName(call)], result)
-    }
-    const succeeded = unmet.length + lanes.filter(({ status }) => status === "completed" || status === "skipped").length
-    if (succeeded < minSuccess) this.#after("failed")
+    return isLate ? "timed_out" : valueOf(task) === "completed" ? "completed" : "failed"
   }
 
-  *#lane(lane: Lane, at: Place, isAlone: boolean): Process<boolean> {
-    lane.status = yield* this.#call(lane.call, at, this.item, true)
-    if (lane.status === "completed") lane.result = at.seen.get(actionName(lane.call))
-    if (isAlone) yield* this.#onFail(lane.call, lane.status, at)
-    return hasFailed(lane.status)
+  #child({ inputs = {}, workflow }: Wf.CallWorkflowNode | Wf.ForeachNode, place: string, item?: string): Run {
+    const definition = this.world.program.workflows.find(({ name }) => name === workflow)
+    if (definition === undefined) throw new Error(`the model has no workflow ${workflow}`)
+    return new Run(this.world, definition, `${this.name}${place}`, Words.substituted(inputs, this.inputs), item)
   }
 
   // ---- gates
 
-  *#gate({ prompt = "", timeout = 86_400_000, onTimeout = "fail" }: GateNode, at: Place): Process<void> {
-    const answer = this.play.it.program.answers[prompt]
-    const after = answer?.after ?? Infinity
-    const isLate = after > timeout || (after === timeout && this.#time.among(2) === 1)
-    const answered = answer?.approved === true ? "completed" : "failed"
+  *#gate({ prompt = "", timeout = 86_400_000, onTimeout = "fail" }: Wf.GateNode, at: Place): Process<void> {
+    const { after = Infinity, approved = false } = this.world.program.answers[prompt] ?? {}
     const late = onTimeout === "continue" ? "timed_out" : "failed"
-    const status = yield* this.#step(at, () => this.#wait(Math.min(after, timeout), isLate ? late : answered, at))
-    this.#after(status === "timed_out" ? "completed" : status, true)
+    const status = yield* this.#step(at, () => this.#first(after, approved ? "completed" : "failed", timeout, late))
+    this.#after(status === "failed" ? "failed" : "completed", true)
   }
 
-  *#wait(ms: number, end: Ended, { isOpen }: Place): Process<Ended> {
-    yield* this.#time.sleep(ms, isOpen)
-    return end
+  #qualityGate({ onFail, source, threshold }: Wf.QualityGateNode, { seen }: Place): Process<Ended> {
+    const found = seen.get(source)
+    const passes = found !== undefined && (Words.confidenceOf(found) >= threshold || onFail === "continue")
+    return this.#first(0, passes ? "completed" : "failed", Infinity, "failed")
   }
 
-  *#qualityGate({ source, threshold, onFail }: QualityGateNode, at: Place): Process<void> {
-    const found = at.seen.get(source)
-    const confidence = Math.trunc(Math.min(100, Math.max(0, Number(fieldOf(found?.structured, "confidence") ?? 0))))
-    const passes = found !== undefined && (confidence >= threshold || onFail === "continue")
-    const status = yield* this.#step(at, () => this.#wait(0, passes ? "completed" : "failed", at))
-    this.#after(status, true)
-  }
+  // ---- blocks
 
-  // ---- children
-
-  *#callWorkflow(node: CallWorkflowNode, at: Place): Process<Ended> {
-    let child: Run | undefined
-    const attempt = function* (this: Run, n: number): Process<Ended> {
-      child = this.#child(node.workflow, `${at.path}#${n} `, node.inputs, undefined, at.isOpen)
-      const task = this.#time.spawn(child.main())
-      yield* this.#time.anyOf([task], node.timeout === undefined ? undefined : this.#time.now + node.timeout)
-      const isLate = task.end === undefined
-      try {
-        yield* this.#time.cutAll([task], "cancelled")
-      } catch (thrown) {
-        if (!(thrown instanceof Cut)) throw thrown
-        // The attempt had timed out before.
-        this.#time.defer(thrown)
-      }
-      return isLate ? "timed_out" : valueOf(task) === "completed" ? "completed" : "failed"
+  *#loop(node: Wf.WhileNode | Wf.DoWhileNode, at: Place): Process<void> {
+    const isMet = () => this.#isMet(node.condition, at)
+    const rounds: Array<string> = []
+    if (node._tag === "While" && !isMet()) return
+    for (let i = 1; i <= node.maxIterations; i++) {
+      yield* this.#block(node.body, { ...at, path: `${at.path}/@${i}` })
+      if (this.#isOver || !isMet()) return
+      rounds.push([...(at.seen.get(node.condition.step)?.markers ?? [])].sort().join())
+      const last = rounds.slice(-(node.stuckAfter ?? Infinity))
+      const isStuck = last.length === node.stuckAfter && new Set(last).size === 1
+      if (isStuck && i < node.maxIterations) return this.#after("failed", true)
     }
-    const status = yield* this.#step(at, (tries) => this.#attempts(node, tries, (n) => attempt.call(this, n)))
-    const names = [node.workflow, `workflow:${node.workflow}`]
-    if (status === "completed" && child !== undefined) {
-      for (const [name, result] of child.results) this.#complete(at, [name], result)
-      this.#complete(at, names, { ...child.#last, structured: null })
-    } else for (const name of names) at.seen.set(name, nothing)
-    yield* this.#onFail(node, status, at)
-    return status
+    if (node.onMaxIter !== "continue") this.#after("failed", true)
   }
 
-  #child(workflow: string, place: string, inputs: Texts = {}, item: string | undefined, isOpen: boolean): Run {
-    const definition = this.play.it.program.workflows.find(({ name }) => name === workflow)
-    if (definition === undefined) throw new Error(`the model has no workflow ${workflow}`)
-    const filled = Object.entries(inputs).map(([name, text]): readonly [string, string] => [
-      name,
-      text.replace(/\{\{(.*?)\}\}/g, (whole, name: string) => this.inputs[name] ?? whole)
-    ])
-    return new Run(this.play, definition, `${this.name}${place}`, Object.fromEntries(filled), item, isOpen)
-  }
-
-  *#foreach(node: ForeachNode, at: Place): Process<Ended> {
-    const one = function* (this: Run, { id }: Item, isOpen: boolean): Process<string> {
-      return yield* this.#child(node.workflow, `${at.path}[${id}] `, node.inputs, id, isOpen).main()
+  *#parallel(node: Wf.ParallelNode, at: Place): Process<void> {
+    const { calls, failFast = true, maxParallel: limit = calls.length, minSuccess = calls.length } = node
+    const { time } = this.world
+    const lanes = Words.placed(calls, at.path).map(({ node: call, path }): Lane => {
+      const own = { path, seen: new Map(at.seen), isListed: true }
+      return { call, at: own, status: this.#isSkipped(call, own) ? "unmet" : undefined }
+    })
+    const waiting = lanes.filter(({ status }) => status === undefined)
+    const stops = (status: string) => failFast && Words.hasFailed(status)
+    try {
+      yield* time.pool({ limit, next: each(waiting, (it) => this.#lane(it, failFast)), isOpen: failFast, stops })
+    } finally {
+      for (const lane of waiting) this.#line(lane.at, "cancelled 0")
     }
-    return yield* this.#fanOut(node, at, (item, isOpen) => one.call(this, item, isOpen))
-  }
-
-  #fanOut(node: ForeachNode | PipelineNode, at: Place, work: FanOut["work"]): Process<"completed" | "failed"> {
-    const say = (what: string) => this.#line(at.path, what)
-    return fanOut(this.#time, { node, items: itemsOf(node.scope, at.seen), isOpen: at.isOpen, work, say })
-  }
-
-  *#pipeline(node: PipelineNode, at: Place): Process<Ended> {
-    const keys = keysOf(node.calls)
-    const chain = function* (this: Run, { id }: Item, isOpen: boolean): Process<string> {
-      const seen = new Map(at.seen)
-      for (const [index, call] of node.calls.entries()) {
-        const place = { path: `${at.path}/item:${id}/${keys[index]}`, seen, isOpen }
-        if (call.if !== undefined && !this.#isMet(call.if, place)) {
-          this.#line(place.path, `skipped 0 @${this.#time.now}`)
-          continue
-        }
-        const status = yield* this.#call(call, place, id)
-        yield* this.#onFail(call, status, place)
-        if (hasFailed(status)) return "failed"
-      }
-      return "completed"
+    const failed = lanes.filter(({ status }) => failFast && Words.hasFailed(status))
+    const action = ({ at: { path }, call }: Lane) => this.#settled(call, "failed", { ...at, path })
+    yield* time.pool({ limit, next: each(failed, action) })
+    for (const {
+      at: { seen },
+      call,
+      status
+    } of lanes) {
+      const name = Words.keyOf(call)
+      if (status !== "unmet") this.#show(at, [name], status === "completed" ? seen.get(name) : undefined)
     }
-    return yield* this.#fanOut(node, at, (item, isOpen) => chain.call(this, item, isOpen))
+    const succeeded = lanes.filter(({ status }) => status !== undefined && !Words.hasFailed(status))
+    if (succeeded.length < minSuccess) this.#after("failed")
+  }
+
+  *#lane(lane: Lane, failFast: boolean): Process<string> {
+    const status = yield* this.#call(lane.call, lane.at)
+    lane.status = status
+    return failFast ? status : yield* this.#settled(lane.call, status, lane.at)
+  }
+
+  // ---- items
+
+  /** Which items may start when, and what the failure of one means for the others. */
+  *#fanOut(node: Wf.ForeachNode | Wf.PipelineNode, at: Place): Process<Ended> {
+    const items = Words.itemsOf(node, at.seen)
+    if (items === undefined) return "failed"
+    const { maxParallel, onChildFail = "continue" } = node
+    const [started, ends] = [new Set<string>(), new Map<string, string>()]
+    const work = (id: string) => this.#item(node, id, at)
+    const one = function* (id: string): Process<string> {
+      started.add(id)
+      const end = yield* work(id)
+      const skipped = end === "failed" && onChildFail === "skip_dependents" ? Words.dependentsOf(items, id) : []
+      for (const it of skipped) ends.set(it, "skipped")
+      ends.set(id, end)
+      return end
+    }
+    const next = () => {
+      const isFree = ({ blockers }: Words.Item) => blockers.every((id) => ends.has(id))
+      const open = items.filter((item) => !started.has(item.id) && !ends.has(item.id) && isFree(item))
+      const item = open[Words.isOrdered(node) ? this.world.time.among(open.length) : 0]
+      return item && one(item.id)
+    }
+    const stops = (end: string) => end === "failed" && onChildFail === "halt"
+    const endOf = (id: string) => ends.get(id) ?? (started.has(id) ? "cancelled" : "pending")
+    try {
+      yield* this.#gap()
+      const limit = Math.max(1, maxParallel)
+      yield* this.world.time.pool({ limit, next, isOpen: onChildFail !== "continue", stops })
+    } finally {
+      for (const { id } of items) this.#line(at, `[${id}] ${endOf(id)}`)
+    }
+    return [...ends.values()].includes("failed") ? "failed" : "completed"
+  }
+
+  #item(node: Wf.ForeachNode | Wf.PipelineNode, id: string, { path, seen }: Place): Process<string> {
+    if (node._tag === "Foreach") return this.#child(node, `${path}[${id}] `, id).main()
+    return this.#chain(node.calls, id, { path: `${path}/item:${id}`, seen: new Map(seen) })
+  }
+
+  *#chain(calls: ReadonlyArray<Wf.BranchCall>, item: string, place: Place): Process<string> {
+    for (const { node, path } of Words.placed(calls, place.path)) {
+      const at = { ...place, path }
+      if (this.#isSkipped(node, at)) continue
+      const status = yield* this.#settled(node, yield* this.#call(node, at, item), at)
+      if (Words.hasFailed(status)) return "failed"
+    }
+    return "completed"
   }
 }
 
-class Lane {
-  status: Ended | undefined
-  result: Result | undefined
-
-  constructor(
-    readonly call: BranchCall,
-    readonly path: string
-  ) {}
+/** A branch of a parallel block; `unmet`: its `if` is not. */
+interface Lane {
+  readonly call: Wf.BranchCall
+  readonly at: Place
+  status: Ended | "unmet" | undefined
 }

@@ -114,6 +114,31 @@ const retries = [
     ["run  failed, step /a timed_out 1 @50"]
   ),
   program(
+    "jitter takes between half and the whole of the delay",
+    "call a { retries = 2 retry_delay = 100ms jitter = true backoff = exponential }",
+    { actions: { a: fails() } },
+    // A draw of 0.3: 0.65 of 100 ms, and of 200 ms.
+    ["run  failed, step /a failed 3 @195"]
+  ),
+  program(
+    "an attempt that is silent for too long has timed out",
+    "call a { heartbeat = 40ms retries = 1 on_fail = continue }",
+    { actions: { a: { ...takes(100), beats: { every: 30, times: 1 } } } },
+    ["run  completed, step /a skipped 2 @140"]
+  ),
+  program(
+    "an attempt that tells of itself in time may take as long as it needs",
+    "call a { heartbeat = 40ms }",
+    { actions: { a: { ...takes(200), beats: { every: 30, times: 6 } } } },
+    ["run  completed, step /a completed 1 @200"]
+  ),
+  program(
+    "a script is tried again, has a time limit and an on_fail action, and shows its markers",
+    `script a { run = "a" retries = 1 } if a.m { script b { run = "b" timeout = 50ms on_fail = fix } } call c`,
+    { actions: { a: { ...marks("m"), failures: 1, delay: 10 }, b: hangs } },
+    ["run  failed, step /a completed 2 @20, step /if:a.m/b timed_out 1 @70, step /if:a.m/b/on_fail completed 1 @70"]
+  ),
+  program(
     "what takes exactly as long as it may has either end",
     "call a { timeout = 50ms on_fail = continue }",
     { actions: { a: takes(50) } },
@@ -388,6 +413,15 @@ const ends = [
   program("a run whose time is up fails", always, { actions: { a: takes(100) }, runTimeout: 50 }, [
     "run  failed, step /a cancelled 0, step /@always/clean completed 1 @50"
   ]),
+  program(
+    "a run that is cancelled as its time is up has either end",
+    always,
+    { actions: { a: takes(100) }, runTimeout: 50, cancelAfter: 50 },
+    [
+      "run  cancelled, step /a cancelled 0, step /@always/clean completed 1 @50",
+      "run  failed, step /a cancelled 0, step /@always/clean completed 1 @50"
+    ]
+  ),
   program(
     "its children are cancelled with it, their always included",
     "call workflow sub always { call clean }",

@@ -2,7 +2,7 @@
  * The time of the model: processes that sleep, wait for each other and are cut off, in virtual milliseconds.
  *
  * Shares nothing with the engine. What happens at the same millisecond may happen in any order: where the order can
- * matter, the timeline asks `choose`, so that whoever drives it can play all of them (`allOrders`).
+ * matter, the timeline asks `choose`, so that whoever drives it can play all of them (`Ends`).
  */
 
 /** A process: it yields where it waits, and is cut off where it waits. */
@@ -20,6 +20,12 @@ interface Pause {
 /** Thrown into a process that is cut off, where it waits. */
 export class Cut {
   constructor(readonly reason: "cancelled" | "timeout") {}
+
+  /** What was thrown, if it is one. */
+  static of(thrown: unknown): Cut {
+    if (thrown instanceof Cut) return thrown
+    throw thrown
+  }
 }
 
 /** One of `n` things that may happen, from 0. */
@@ -28,10 +34,19 @@ export type Choose = (n: number) => number
 export interface Task<A = unknown> {
   readonly process: Process<A>
   readonly parent: Task | undefined
+  /** What happens in it may cut off others. */
+  readonly isOpen: boolean
   pause: Pause | undefined
   /** It is cut off where it next waits. */
   pending: Cut | undefined
   end: { readonly value: A } | { readonly cut: Cut } | undefined
+}
+
+export interface Pool<A> {
+  readonly limit: number
+  readonly next: () => Process<A> | undefined
+  readonly isOpen?: boolean
+  readonly stops?: (end: A) => boolean
 }
 
 export class Timeline {
@@ -54,13 +69,23 @@ export class Timeline {
     return n > 1 ? this.choose(n) : 0
   }
 
-  *sleep(ms: number, isOpen = false): Process<void> {
-    yield { at: this.now + ms, isOpen, isShielded: false }
+  /** Whether what happens at one time comes before what happens at another: either may, where they are the same. */
+  isBefore(one: number, other: number): boolean {
+    return one < other || (one === other && one < Infinity && this.among(2) === 0)
   }
 
-  /** Starts a process beside the one that asks for it, which has to join it. */
-  spawn<A>(process: Process<A>): Task<A> {
-    const task: Task<A> = { process, parent: this.#current, pause: undefined, pending: undefined, end: undefined }
+  *sleep(ms: number): Process<void> {
+    yield { at: this.now + ms, isOpen: this.#current?.isOpen === true, isShielded: false }
+  }
+
+  /**
+   * Starts a process beside the one that asks for it, which has to join it. `isOpen`: what happens in it, or in what it
+   * starts, may cut off what goes on beside it.
+   */
+  spawn<A>(process: Process<A>, opens = false): Task<A> {
+    const parent = this.#current
+    const isOpen = opens || parent?.isOpen === true
+    const task: Task<A> = { process, parent, isOpen, pause: undefined, pending: undefined, end: undefined }
     this.#live.add(task)
     this.#step(task)
     return task
@@ -76,13 +101,14 @@ export class Timeline {
   }
 
   /** Waits for the end of one of these. Cut off, it cuts them off, waits for them all, and is then cut off itself. */
-  *anyOf(tasks: Iterable<Task>, until?: number): Process<void> {
+  *anyOf(tasks: Iterable<Task>, until = Infinity): Process<void> {
+    const at = until === Infinity ? undefined : until
     try {
-      while (this.now !== until && ![...tasks].some(hasEnded)) yield { at: until, isOpen: true, isShielded: false }
+      while (this.now !== until && ![...tasks].some(hasEnded)) yield { at, isOpen: true, isShielded: false }
     } catch (thrown) {
-      if (!(thrown instanceof Cut)) throw thrown
+      const cut = Cut.of(thrown)
       yield* this.cutAll([...tasks], "cancelled")
-      throw thrown
+      throw cut
     }
   }
 
@@ -104,28 +130,27 @@ export class Timeline {
       try {
         yield { at: undefined, isOpen: false, isShielded: false }
       } catch (thrown) {
-        if (!(thrown instanceof Cut)) throw thrown
-        cut = thrown
+        cut = Cut.of(thrown)
       }
     }
     if (cut !== undefined) throw cut
   }
 
   /**
-   * Runs what `next` gives, at most `limit` at once, until it gives nothing more or `ended` says so: then the others are
-   * cut off.
+   * Runs what `next` gives, at most `limit` at once, until it gives nothing more, or an end `stops` the others: these are
+   * cut off. `isOpen`: what happens in one matters to the others.
    */
-  *pool<A>(limit: number, next: () => Process<A> | undefined, ended: (value: A) => boolean): Process<void> {
+  *pool<A>({ isOpen = false, limit, next, stops }: Pool<A>): Process<void> {
     const live = new Set<Task<A>>()
     for (;;) {
       for (let process: Process<A> | undefined; live.size < limit && (process = next()) !== undefined; ) {
-        live.add(this.spawn(process))
+        live.add(this.spawn(process, isOpen))
       }
       if (live.size === 0) return
       yield* this.anyOf(live)
       const done = [...live].filter(hasEnded)
       for (const task of done) live.delete(task)
-      if (done.map((task) => ended(valueOf(task))).includes(true)) return yield* this.cutAll([...live], "cancelled")
+      if (done.some((task) => stops?.(valueOf(task)))) return yield* this.cutAll([...live], "cancelled")
     }
   }
 
@@ -160,8 +185,7 @@ export class Timeline {
       if (done === true) task.end = { value }
       else task.pause = value
     } catch (thrown) {
-      if (!(thrown instanceof Cut)) throw thrown
-      task.end = { cut: thrown }
+      task.end = { cut: Cut.of(thrown) }
     }
     this.#current = outer
     if (task.end === undefined) return this.#cutPending(task)
@@ -194,21 +218,10 @@ export const valueOf = <A>({ end }: Task<A>): A => {
   return end.value
 }
 
-/** Plays something once for each way in which its choices may fall, the first options first. */
-export function* allOrders<A>(play: (choose: Choose) => A): Generator<A> {
-  let tape: Array<{ taken: number; readonly among: number }> = []
-  for (;;) {
-    let at = 0
-    yield play((among) => {
-      const known = tape[at] ?? { taken: 0, among }
-      tape[at] = known
-      at += 1
-      return known.taken
-    })
-    tape = tape.slice(0, at)
-    while (tape.length > 0 && (tape.at(-1)?.taken ?? 0) + 1 >= (tape.at(-1)?.among ?? 0)) tape.pop()
-    const last = tape.at(-1)
-    if (last === undefined) return
-    last.taken += 1
+/** Starts something for each, from the front. */
+export const each =
+  <T, A>(queue: Array<T>, start: (it: T) => Process<A>): Pool<A>["next"] =>
+  () => {
+    const it = queue.shift()
+    return it === undefined ? undefined : start(it)
   }
-}

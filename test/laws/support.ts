@@ -6,7 +6,8 @@ import * as fc from "fast-check"
 import { generateProgram } from "../../src/testing/ProgramGenerator.ts"
 import { print } from "../../src/workflow/Printer.ts"
 import type { TestProgram } from "../../src/testing/TestProgram.ts"
-import { allowedEnds, allows, type Case, type End } from "./Model.ts"
+import type { End } from "./Ends.ts"
+import { allowedEnds, allows, type Case } from "./Model.ts"
 
 /** Cases of each law in the test command. */
 export const runs = Number(process.env["LAW_RUNS"] ?? 1_000)
