@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { ScriptExecutors } from "../../src/action/Script.ts"
 import * as Client from "../../src/engine/Client.ts"
 import { eventually, processesWith } from "../action/support.ts"
 import { action, awaitEnd, failing, isEvent, layerOf, runIn, start, watch } from "./TestEngine.ts"
@@ -34,6 +35,27 @@ describe("a script", () => {
         expect(end.run.totals.duration_ms).toBeGreaterThan(0)
       })
     )
+  )
+
+  it.live("is no process where an application executes scripts itself", () =>
+    Effect.gen(function* () {
+      const find: typeof ScriptExecutors.Service.find =
+        (node, { inputs }) =>
+        (call) =>
+          Effect.succeed({
+            context: `${call.name} was to run ${node.run} for ${inputs["who"]}`,
+            markers: ["elsewhere"]
+          })
+      const text = `workflow w { inputs { who } script s { run = "exit 3" } if s.elsewhere { script t { run = "exit 4" } } }`
+      const end = yield* Effect.provideService(
+        runIn({}, text, { inputs: { who: "ann" } }),
+        ScriptExecutors,
+        ScriptExecutors.of({ find })
+      )
+      expect(end.run.status).toBe("completed")
+      expect(end.step("/s").result.context).toBe("s was to run exit 3 for ann")
+      expect(end.step("/if:s.elsewhere/t").result.context).toBe("t was to run exit 4 for ann")
+    })
   )
 
   it.live("hands on the result that it prints", () =>
