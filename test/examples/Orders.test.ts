@@ -3,12 +3,18 @@
  * that does not fit takes nothing back.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { join } from "node:path"
+import { fulfilAll, fulfilment } from "../../examples/orders/Program.ts"
 import { layer, type Movement, Shop } from "../../examples/orders/Shop.ts"
 import { Seeded } from "../../src/testing/Seeded.ts"
+import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
 import { place } from "../cli/support.ts"
 import { startProcess } from "../engine/durability/EngineProcess.ts"
+import { type DatabaseFiles, filesOf, putFiles } from "../persistence/DatabaseFiles.ts"
+import { temporaryFolder } from "../persistence/support.ts"
 
 const main = join(import.meta.dirname, "../../examples/orders/main.ts")
 const deadly = join(import.meta.dirname, "processes/orders.ts")
@@ -57,6 +63,50 @@ const untilDone = (folder: string, withdrawal: number, ...rest: ReadonlyArray<st
     })
   )
 
+// ---- killed at each request, in one process
+
+const databases = ["orders.db", "shop.db"]
+
+/** What a process that is killed at a request leaves. */
+interface Kill {
+  readonly where: string
+  readonly files: ReadonlyArray<DatabaseFiles>
+}
+
+/** Runs the whole program in virtual time; `atRequest` is called just before each request is done and just after. */
+const fulfilled = (folder: string, start: number, atRequest: (moment: "before" | "after") => void) => {
+  const heard = Effect.map(Shop, (real) =>
+    Shop.of({
+      ...real,
+      move: (movement) =>
+        Effect.sync(() => atRequest("before")).pipe(
+          Effect.zipRight(real.move(movement)),
+          Effect.zipLeft(Effect.sync(() => atRequest("after")))
+        )
+    })
+  )
+  const shop = Layer.provide(Layer.effect(Shop, heard), layer(join(folder, "shop.db")))
+  const program = Effect.provide(fulfilAll(200), Layer.provideMerge(fulfilment({ folder, changed: false }), shop))
+  const quiet = Console.consoleWith((own) => Effect.withConsole(program, { ...own, log: () => Effect.void }))
+  return withVirtualClock(quiet, start)
+}
+
+const monday = Date.UTC(2030, 0, 7)
+const tuesday = Date.UTC(2030, 0, 8)
+
+/** The kills at all requests of a run of the program. */
+const killsOf = (folder: string) =>
+  Effect.gen(function* () {
+    const kills: Array<Kill> = []
+    let request = 0
+    yield* fulfilled(folder, monday, (moment) => {
+      if (moment === "before") request += 1
+      const files = databases.map((name) => filesOf(join(folder, name)))
+      kills.push({ where: `${moment} request ${request}`, files })
+    })
+    return kills
+  })
+
 describe("the example of an order fulfilment", { timeout: 300_000 }, () => {
   it.live("killed at any time, again and again, has the right books in the end", () =>
     Effect.gen(function* () {
@@ -75,6 +125,25 @@ describe("the example of an order fulfilment", { timeout: 300_000 }, () => {
       }
       yield* untilDone(folder, 500)
       expectRightBooks(yield* books(folder))
+    })
+  )
+
+  it.scopedLive("killed at any of its requests, before it is done or after, has the right books in the end", () =>
+    Effect.gen(function* () {
+      const first = yield* temporaryFolder((folder) => folder)
+      const folder = yield* temporaryFolder((folder) => folder)
+      const kills = yield* killsOf(first)
+      expectRightBooks(yield* books(first))
+      // All but the opening balances, and Ben's charges, which are refused.
+      expect(kills).toHaveLength(2 * ((yield* books(first)).length - 5 + 4))
+      for (const { files, where } of kills) {
+        for (const [index, name] of databases.entries()) putFiles(files[index] ?? [], join(folder, name))
+        const before = yield* books(folder)
+        yield* fulfilled(folder, tuesday, () => {})
+        const after = yield* books(folder)
+        expect(after.slice(0, before.length), where).toEqual(before)
+        expectRightBooks(after)
+      }
     })
   )
 
