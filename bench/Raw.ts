@@ -3,6 +3,7 @@
  */
 import Database from "better-sqlite3"
 import { join } from "node:path"
+import { defaultCheckpoint } from "../src/persistence/SqlitePersistence.ts"
 import { type Durability, inFolder } from "./Bed.ts"
 import { type Sample, timed } from "./Workload.ts"
 
@@ -42,6 +43,7 @@ export const raw = (durability: Exclude<Durability, "memory">, use: (raw: Raw) =
     try {
       database.pragma("journal_mode = WAL")
       database.pragma(`synchronous = ${durability}`)
+      database.pragma(`wal_autocheckpoint = ${defaultCheckpoint}`)
       database.exec(tables)
       const statements = {
         insertStep: database.prepare(insertStep),

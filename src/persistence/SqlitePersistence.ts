@@ -51,7 +51,10 @@ export interface SqliteOptions {
   readonly busyTimeout?: Duration.DurationInput
   /** Writes in one transaction; 512. */
   readonly maxBatch?: number
-  /** Pages of WAL after which SQLite copies it into the database; 1000. For tests: 0, never. */
+  /**
+   * Pages of WAL after which a commit copies them into the database; 4000 (16 MB): an index's page that each run changes
+   * is then copied once for some hundred runs. For tests: 0, never.
+   */
   readonly walAutocheckpoint?: number
   /** For crash tests. */
   readonly hooks?: WriteHooks
@@ -97,7 +100,7 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
   Effect.gen(function* () {
     const filename = yield* pathOf(options.filename)
     const busyTimeout = Duration.toMillis(options.busyTimeout ?? "30 seconds")
-    const { synchronous = "FULL", walAutocheckpoint = 1000, maxBatch = 512, hooks = {} } = options
+    const { synchronous = "FULL", walAutocheckpoint = defaultCheckpoint, maxBatch = 512, hooks = {} } = options
     const { maxDatabaseBytes: maxBytes = defaultMaxBytes } = options
     const database = yield* Effect.acquireRelease(
       open({ filename, synchronous, walAutocheckpoint, maxBytes, busyTimeout }),
@@ -115,6 +118,9 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
       Context.add(SqliteSpace, makeSpace(database, filename, busyTimeout))
     )
   })
+
+/** Pages of WAL between two checkpoints. */
+export const defaultCheckpoint = 4_000
 
 const filesOf = (filename: string): string => `${filename}-files`
 
