@@ -14,6 +14,8 @@ export interface Work {
   readonly ms: number
   /** Attempts that fail. */
   readonly failures: number
+  /** They die instead. */
+  readonly dies: boolean
   readonly retries: number
 }
 
@@ -27,7 +29,7 @@ export interface Asked {
 export type Tree =
   | ({ readonly _tag: "Do" } & Work)
   | ({ readonly _tag: "Gate" } & Asked)
-  | { readonly _tag: "Sleep"; readonly ms: number }
+  | { readonly _tag: "Sleep" | "Signal"; readonly ms: number }
   | { readonly _tag: "Seq" | "All" | "ForEach" | "Race" | "Caught" | "Pipeline"; readonly parts: ReadonlyArray<Tree> }
   | { readonly _tag: "Timeout"; readonly ms: number; readonly work: Tree }
   | { readonly _tag: "Child" | "Undone"; readonly work: Tree }
@@ -48,10 +50,11 @@ export const tree: fc.Arbitrary<Tree> = fc.letrec<{
         _tag: fc.constant("Do" as const),
         ms,
         failures: fc.constantFrom(0, 0, 1, 3),
+        dies: fc.constantFrom(false, false, true),
         retries: fc.constantFrom(0, 1, 2)
       })
     },
-    { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Sleep" as const), ms }) },
+    { weight: 2, arbitrary: fc.record({ _tag: fc.constantFrom("Sleep", "Signal"), ms }) },
     {
       weight: 1,
       arbitrary: fc.record({
@@ -67,7 +70,7 @@ export const tree: fc.Arbitrary<Tree> = fc.letrec<{
     parts: fc.array(tie("tree"), { minLength: 1, maxLength: 3 })
   }),
   late: fc.record({ _tag: fc.constant("Timeout" as const), ms: fc.constantFrom(5, 10, 25), work: tie("tree") }),
-  apart: fc.record({ _tag: fc.constantFrom("Child", "Undone"), work: tie("tree") }),
+  apart: fc.record({ _tag: fc.constantFrom("Child", "Undone", "Undone"), work: tie("tree") }),
   tree: fc.oneof(
     { maxDepth: 3, depthSize: "small" },
     { weight: 2, arbitrary: tie("leaf") },
@@ -77,10 +80,11 @@ export const tree: fc.Arbitrary<Tree> = fc.letrec<{
   )
 })).tree
 
-const shape = { payload: Schema.Struct({ ms: Schema.Number, failures: Schema.Number }), error: Schema.String }
+const payload = Schema.Struct({ ms: Schema.Number, failures: Schema.Number, dies: Schema.Boolean })
+const shape = { payload, error: Schema.String }
 const actions = [
   Action.make("do-0", { ...shape, retry: { times: 0 } }),
-  Action.make("do-1", { ...shape, retry: { times: 1, delay: 5 } }),
+  Action.make("do-1", { ...shape, retry: { times: 1, delay: 5 }, timeout: 20 }),
   Action.make("do-2", { ...shape, retry: { times: 2, delay: 5, exponential: true } })
 ] as const
 
@@ -91,20 +95,27 @@ type Needs = Workflow.WorkflowRun | Action.HandlerOf<(typeof actions)[number]> |
 /** Told of what each attempt acquires, and releases. */
 export type Told = (what: "began" | "ended", attempt: Action.ActionAttempt) => void
 
-const handler = (told: Told) => (work: (typeof shape.payload)["Type"], attempt: Action.ActionAttempt) =>
-  Effect.zipRight(
+const handler = (told: Told) => (work: typeof payload.Type, attempt: Action.ActionAttempt) => {
+  const failing = work.dies ? Effect.die(new Error("it died")) : Effect.fail("it failed")
+  return Effect.zipRight(
     Effect.acquireRelease(
       Effect.sync(() => told("began", attempt)),
       () => Effect.sync(() => told("ended", attempt))
     ),
-    Effect.delay(attempt.attempt <= work.failures ? Effect.fail("it failed") : Effect.void, work.ms)
+    Effect.delay(attempt.attempt <= work.failures ? failing : Effect.void, work.ms)
   )
-
-const work = ({ failures, ms, retries }: Work): Effect.Effect<void, string, Needs> => {
-  const payload = { failures, ms }
-  if (retries === 0) return Action.call(actions[0], payload)
-  return retries === 1 ? Action.call(actions[1], payload) : Action.call(actions[2], payload)
 }
+
+const work = ({ dies, failures, ms, retries }: Work): Effect.Effect<void, string, Needs> => {
+  const payload = { dies, failures, ms }
+  if (retries === 0) return Action.call(actions[0], payload)
+  return retries === 1 ? Effect.mapError(Action.call(actions[1], payload), String) : Action.call(actions[2], payload)
+}
+
+const Go = Workflow.signal("go", Schema.Void)
+
+/** When it is sent to the run, ms after its start. */
+export const signals: ReadonlyArray<number> = [0, 20, 35]
 
 /** The gate's prompt says how it is answered. */
 const promptOf = ({ after, approved }: Pick<Asked, "after" | "approved">): string =>
@@ -136,6 +147,8 @@ const bodyIn = (children: ReadonlyArray<Tree>) => {
         return work(tree)
       case "Sleep":
         return Workflow.sleep(tree.ms)
+      case "Signal":
+        return Effect.mapError(Workflow.awaitSignal(Go, { timeout: tree.ms }), String)
       case "Seq":
         return Effect.forEach(tree.parts, bodyOf)
       case "All":

@@ -39,7 +39,7 @@ const retriedWrongly = ({ attempts, name, path, status }: StepRecord): ReadonlyA
   const outcomes = attempts.map(({ outcome }) => outcome)
   const isRight =
     outcomes.length <= Number(name.slice(3)) + 1 &&
-    outcomes.slice(0, -1).every((outcome) => outcome === "failed") &&
+    outcomes.slice(0, -1).every((outcome) => outcome === "failed" || outcome === "timed_out") &&
     outcomes.at(-1) === status
   return isRight ? [] : [`${path} ${status}: ${outcomes.join(", ")}`]
 }

@@ -19,7 +19,7 @@ import { readTree, type RunTree } from "../../src/testing/RecordComparison.ts"
 import type { Execution } from "../../src/testing/TestProgram.ts"
 import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
 import { engine } from "../program/support.ts"
-import { answers, layerOf, start, type Told, type Tree } from "./CodePrograms.ts"
+import { answers, layerOf, signals, start, type Told, type Tree } from "./CodePrograms.ts"
 import type { End } from "./Ends.ts"
 import type { Case } from "./Model.ts"
 import { drawn } from "./ModelWords.ts"
@@ -63,13 +63,15 @@ export const play = ({ cancelAfter, program }: Case, linger = 5): Promise<Played
 export const playCode = (tree: Tree, cancelAfter?: number): Promise<Played> =>
   playing((store, note) => {
     const told: Told = (what, attempt) => note(what)(attempt)
-    return { start, layer: engine(store, layerOf(tree, told), { linger: 5 }), answers, cancelAfter }
+    return { start, layer: engine(store, layerOf(tree, told), { linger: 5 }), answers, signals, cancelAfter }
   })
 
 interface Setting<R> {
   readonly start: Effect.Effect<RunId, unknown, R | Engine | Persistence>
   readonly layer: Layer.Layer<R | Engine | Persistence, PersistenceError>
   readonly answers: Case["program"]["answers"]
+  /** When each is sent to the run, ms after its start. */
+  readonly signals?: ReadonlyArray<number>
   readonly cancelAfter: number | undefined
 }
 
@@ -80,7 +82,7 @@ const playing = <R>(settingOf: (store: PersistenceService, note: Note) => Settin
   const note: Note = (what) => (it) => void executions.push({ ...it, what })
   const played = Effect.gen(function* () {
     const store = (yield* MemoryPersistence.make()).service
-    const { answers, cancelAfter, layer, start } = settingOf(store, note)
+    const { answers, cancelAfter, layer, signals = [], start } = settingOf(store, note)
     const body = Effect.gen(function* () {
       const engine = yield* Engine
       yield* answering(answers)
@@ -89,12 +91,14 @@ const playing = <R>(settingOf: (store: PersistenceService, note: Note) => Settin
       const run = yield* Effect.orDie(start)
       const cancel = Effect.either(store.send(run, { _tag: "Cancel", reason: "user", text: null }, 0))
       if (cancelAfter !== undefined) yield* Effect.fork(Effect.delay(cancel, cancelAfter))
+      const signal = Effect.either(store.send(run, { _tag: "Signal", name: "go", value: null }, 0))
+      for (const after of signals) yield* Effect.fork(Effect.delay(signal, after))
       yield* engine.await(run)
       yield* Effect.sleep(100)
       const after = yield* atRest
       const tree = yield* readTree(run)
       const left = before === after ? [] : [`before: ${before}, after: ${after}`]
-      return { tree, left: [...left, ...openRows(tree), ...unreleased(executions)] }
+      return { tree, left: [...left, ...openRows(tree), ...notTakenBack(tree), ...unreleased(executions)] }
     })
     const { left, tree } = yield* Effect.provide(Effect.scoped(body), layer)
     return { end: endOf(tree), tree, executions, saw: [], left } satisfies Played
@@ -148,6 +152,19 @@ const openRows = ({ runs }: RunTree): ReadonlyArray<string> =>
     ...steps.filter((step) => step.endedAt === null).map((step) => `${step.path} is ${step.status}`),
     ...items.filter((item) => item.status === "running").map((item) => `${item.path} ${item.id} is running`)
   ])
+
+/** What was done that can be taken back has been, last things first, where its run did not complete. */
+const notTakenBack = ({ runs }: RunTree): ReadonlyArray<string> =>
+  runs.flatMap(({ run, steps }) => {
+    const undos = [...steps].filter(({ name }) => name === "undo").sort((a, b) => a.position - b.position)
+    const done = undos.filter(({ kind }) => kind === "value").map(({ path }) => path)
+    const undone = undos.flatMap(({ kind, path, status }) =>
+      kind === "block" && status === "completed" ? [path.slice("/@compensation".length)] : []
+    )
+    const wanted = run.status === "completed" ? [] : done.reverse()
+    if (wanted.join() === undone.join()) return []
+    return [`${run.workflow} is ${run.status}, did ${done.join(", ")} and took back ${undone.join(", ")}`]
+  })
 
 /** The end of a run and all below it, as lines (`Model.End`). */
 const endOf = ({ runs, root }: RunTree): End => {
