@@ -91,6 +91,14 @@ export class Residents {
     return this.#slots.get(run)?.resident
   }
 
+  /** The record of a run that lives here, and has neither ended nor begun to leave. */
+  live(run: RunId): RunRecord | undefined {
+    const slot = this.#slots.get(run)
+    if (slot?.resident === undefined || slot.isLeaving) return undefined
+    const { record } = slot.resident.run
+    return isEnded(record.status) || record.continuedAs !== null ? undefined : record
+  }
+
   /** Whether the run is resident, coming or leaving. */
   has(run: RunId): boolean {
     return this.#slots.has(run)
