@@ -1,6 +1,8 @@
 /**
  * The model itself, against ends written by hand; and the engine, on the same programs.
  */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import type { End } from "./Ends.ts"
 import { allowedEnds, allows } from "./Model.ts"
@@ -20,6 +22,12 @@ describe("the model allows exactly the ends written by hand, and the engine come
       expect(texts(ends.map(sorted)), end.join("\n")).toContain(end.join("\n"))
     })
   }
+
+  it("in at most 300 lines of code", () => {
+    const text = readFileSync(join(import.meta.dirname, "Model.ts"), "utf8")
+    const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$|^import .* from ".*"$/gm, "")
+    expect(code.split("\n").filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(300)
+  })
 
   it("looks for an end as it lists them", () => {
     for (const { it: played, ends } of handWritten) {

@@ -294,13 +294,9 @@ class Run {
     const failed = lanes.filter(({ status }) => failFast && Words.hasFailed(status))
     const action = ({ at: { path }, call }: Lane) => this.#settled(call, "failed", { ...at, path })
     yield* time.pool({ limit, next: each(failed, action) })
-    for (const {
-      at: { seen },
-      call,
-      status
-    } of lanes) {
-      const name = Words.keyOf(call)
-      if (status !== "unmet") this.#show(at, [name], status === "completed" ? seen.get(name) : undefined)
+    for (const lane of lanes.filter(({ status }) => status !== "unmet")) {
+      const name = Words.keyOf(lane.call)
+      this.#show(at, [name], lane.status === "completed" ? lane.at.seen.get(name) : undefined)
     }
     const succeeded = lanes.filter(({ status }) => status !== undefined && !Words.hasFailed(status))
     if (succeeded.length < minSuccess) this.#after("failed")
@@ -319,7 +315,8 @@ class Run {
     const items = Words.itemsOf(node, at.seen)
     if (items === undefined) return "failed"
     const { maxParallel, onChildFail = "continue" } = node
-    const [started, ends] = [new Set<string>(), new Map<string, string>()]
+    const started = new Set<string>()
+    const ends = new Map<string, string>()
     const work = (id: string) => this.#item(node, id, at)
     const one = function* (id: string): Process<string> {
       started.add(id)
