@@ -74,6 +74,7 @@ export class RunContext {
   readonly #parked = new Set<Parked>()
   readonly #limits = new Map<object, number>()
   readonly #onSilent = new Set<() => void>()
+  #onPark: (() => void) | undefined
   readonly #listeners = new Map<string, Set<() => void>>()
 
   constructor(
@@ -186,6 +187,14 @@ export class RunContext {
   #recordIteration(): void {
     const iteration = this.#iteration
     if (this.record.iteration !== iteration) this.append([{ _tag: "Run", patch: { iteration } }])
+  }
+
+  /** Calls `listener` as soon as a branch waits, until the returned function is called; one at a time. */
+  onPark(listener: () => void): () => void {
+    this.#onPark = listener
+    return () => {
+      if (this.#onPark === listener) this.#onPark = undefined
+    }
   }
 
   /** The row of the journal at a path, which the program has come to. */
@@ -446,6 +455,7 @@ export class RunContext {
       this.#parked.add(parked)
       if (wait.wakeAt !== null) disarm = this.#armWall(wait.wakeAt, () => parked.wake())
       this.addActive(-1)
+      this.#onPark?.()
       return Effect.sync(leave)
     })
   }

@@ -79,7 +79,8 @@ export class RunMain {
 
   /**
    * Interrupts what runs now; the reason is set. Where the program is still in what the journal holds it goes on to the
-   * first primitive without a row, which sees the reason: what it left behind is then known to what follows.
+   * first primitive without a row, which sees the reason: what it left behind is then known to what follows. A wait whose
+   * row is there, and that was about to begin, does not see it: it is interrupted.
    */
   interrupt(): void {
     if (this.run.silent === undefined && this.run.isReplaying) return this.#hold()
@@ -112,10 +113,16 @@ export class RunMain {
 
   #hold(): void {
     this.#disarmHold()
-    this.#disarmHold = this.run.host.deadlines.arm(replayGrace, () => {
+    const stop = () => {
       this.run.live()
       this.interrupt()
-    })
+    }
+    const disarm = this.run.host.deadlines.arm(replayGrace, stop)
+    const unlisten = this.run.onPark(stop)
+    this.#disarmHold = () => {
+      disarm()
+      unlisten()
+    }
   }
 
   // ---- start

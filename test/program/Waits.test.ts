@@ -9,6 +9,8 @@ import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import type { RunId } from "../../src/persistence/Records.ts"
 import * as Workflow from "../../src/program/Workflow.ts"
+import { intercept, type Interceptor } from "../../src/testing/CrashPoints.ts"
+import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
 
 const engine = (store: typeof Persistence.Service, workflow: Layer.Layer<never, never, Engine>) =>
   workflow.pipe(
@@ -44,6 +46,49 @@ describe("a durable sleep", () => {
       expect(slept).toBeGreaterThanOrEqual(300)
       const steps = yield* service.steps(run)
       expect(steps.map((step) => step.path)).toEqual(["/now", "/sleep", "/now~2", "/@body"])
+    })
+  )
+})
+
+describe("a run that is cancelled just as it is taken up again", () => {
+  const Two = Workflow.make("two", { payload: Schema.Void })
+  const layer = Two.toLayer(() => Effect.asVoid(Workflow.all([Workflow.sleep("1 minute"), Workflow.sleep("1 hour")])))
+
+  /** How long it lasted, ms, if it is cancelled so many turns after the first write when its first sleep was over. */
+  const lasted = (turns: number) =>
+    Effect.gen(function* () {
+      const { service } = yield* MemoryPersistence.make()
+      let isAwaited = false
+      let cancel: Effect.Effect<unknown> = Effect.void
+      const write: Interceptor["write"] = (_name, written) =>
+        Effect.suspend(() => {
+          if (!isAwaited) return written
+          isAwaited = false
+          const later = Effect.zipRight(Effect.repeatN(Effect.yieldNow(), turns), cancel)
+          return Effect.zipLeft(written, Effect.forkDaemon(later))
+        })
+      const body = Effect.gen(function* () {
+        const run = yield* Effect.tap(Two.start(undefined), letGo)
+        cancel = Effect.either(service.send(run, { _tag: "Cancel", reason: "user", text: null }, 0))
+        yield* Effect.sleep("59 seconds")
+        isAwaited = true
+        yield* Effect.exit(Two.await(run))
+        const { endedAt, startedAt, status } = yield* service.get(run)
+        return { status, ms: (endedAt ?? Number.NaN) - (startedAt ?? Number.NaN) }
+      })
+      return yield* Effect.provide(body, engine(intercept(service, { write, read: (read) => read }), layer))
+    })
+
+  it.live("does not wait for what else it waited for, whatever it had come to", () =>
+    Effect.gen(function* () {
+      for (let turns = 0; turns < 30; turns++) {
+        const { ms, status } = yield* withVirtualClock(lasted(turns))
+        expect({ turns, status, isSoon: ms >= 60_000 && ms < 60_100 }).toEqual({
+          turns,
+          status: "cancelled",
+          isSoon: true
+        })
+      }
     })
   )
 })
