@@ -62,7 +62,7 @@ export class ActionTimedOut extends Schema.TaggedError<ActionTimedOut>()("Action
 export interface RetryOptions {
   /** Further attempts after the first. */
   readonly times: number
-  /** Before each of them; default none. */
+  /** Before each of them, an hour at most; default none. */
   readonly delay?: Duration.DurationInput
   /** Doubles the delay from retry to retry. */
   readonly exponential?: boolean

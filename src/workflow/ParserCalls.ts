@@ -1,12 +1,13 @@
 /** Calls of actions and workflows, parallel blocks and pipelines. */
-import type {
-  ActionRef,
-  BranchCall,
-  CallNode,
-  CallWorkflowNode,
-  Node,
-  ParallelNode,
-  PipelineNode
+import {
+  type ActionRef,
+  type BranchCall,
+  type CallNode,
+  type CallWorkflowNode,
+  defaults,
+  type Node,
+  type ParallelNode,
+  type PipelineNode
 } from "./Definition.ts"
 import { Kind } from "./Lexer.ts"
 import { misplacedOption, readBlock, readOptions } from "./ParserBlocks.ts"
@@ -15,6 +16,7 @@ import { type Cursor, isNodeKeyword, Mark, shown } from "./ParserCursor.ts"
 import { foreignName, readName } from "./ParserNames.ts"
 import { Options } from "./ParserOptions.ts"
 import { type Entry, readEntry, readEntryWithoutEquals, readWord } from "./ParserValues.ts"
+import { duration } from "./PrinterText.ts"
 import { nearest } from "./Suggest.ts"
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -36,7 +38,7 @@ export const readCall = (cursor: Cursor): CallNode | CallWorkflowNode | undefine
   if (head === undefined) return undefined
   const node: Mutable<CallNode> = { _tag: "Call", action: head.action }
   const entries = cursor.kind() === Kind.LeftBrace ? readOptions(cursor, "`call`", Mark.None, "inputs") : none
-  if (entries.length > 0) callOptions(Options.check(cursor, "call", entries), node)
+  if (entries.length > 0) callOptions(cursor, Options.check(cursor, "call", entries), node)
   cursor.spans.add(node, start, cursor.lastEnd, head.start, head.end, entries)
   return node
 }
@@ -66,11 +68,12 @@ const readAction = (cursor: Cursor): ActionHead | undefined => {
   return undefined
 }
 
-const callOptions = (options: Options, node: Mutable<CallNode>): void => {
+const callOptions = (cursor: Cursor, options: Options, node: Mutable<CallNode>): void => {
   put(node, "retries", options.integer("retries", 0))
   put(node, "retryDelay", options.read("retry_delay", Coerce.millis))
   put(node, "backoff", options.read("backoff", backoff))
   put(node, "maxDelay", options.read("max_delay", Coerce.millis))
+  warnOfCappedDelay(cursor, options, node)
   put(node, "jitter", options.read("jitter", Coerce.boolean))
   put(node, "onFail", options.read("on_fail", Coerce.onFail))
   put(node, "output", options.read("output", Coerce.text))
@@ -82,6 +85,21 @@ const callOptions = (options: Options, node: Mutable<CallNode>): void => {
   put(node, "maxTurns", options.integer("max_turns", 0))
   put(node, "model", options.read("model", Coerce.text))
   put(node, "inputs", options.inputs())
+}
+
+const warnOfCappedDelay = (cursor: Cursor, options: Options, { maxDelay, retryDelay }: CallNode): void => {
+  const written = options.entry("retry_delay")?.value
+  const longest = maxDelay ?? defaults.maxDelay
+  if (written === undefined || retryDelay === undefined || retryDelay <= longest) return
+  const which = maxDelay === undefined ? "the default of `max_delay`" : "`max_delay`"
+  cursor.report({
+    severity: "warning",
+    code: "retry-delay-capped",
+    message: `\`retry_delay = ${duration(retryDelay)}\` counts as ${duration(longest)}, which is ${which}`,
+    start: written.start,
+    end: written.end,
+    hint: `to wait that long, write \`max_delay = ${duration(retryDelay)}\` beside it`
+  })
 }
 
 const readCallWorkflow = (cursor: Cursor, start: number): CallWorkflowNode | undefined => {
@@ -119,7 +137,7 @@ const readBranch = (cursor: Cursor, owner: CallOwner): BranchCall | undefined =>
   const entries = cursor.kind() === Kind.LeftBrace ? readOptions(cursor, "`call`", Mark.None, "inputs") : none
   if (entries.length > 0) {
     const options = Options.check(cursor, owner, entries)
-    callOptions(options, node)
+    callOptions(cursor, options, node)
     put(node, "if", options.read("if", Coerce.condition))
   }
   cursor.spans.add(node, start, cursor.lastEnd, head.start, head.end, entries)

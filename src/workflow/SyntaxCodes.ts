@@ -37,6 +37,7 @@ export const syntaxCodes = {
   "repeated-name": "a name given by both `inputs { }` and `inputs = { }`",
   "repeated-option": "an option written twice, the last counts (warning)",
   "reserved-name": "the name `__proto__`",
+  "retry-delay-capped": "a `retry_delay` above `max_delay`, which counts as that (warning)",
   "stuck-after-one": "`stuck_after = 1`, which fails a loop in its first round (warning)",
   "too-many-problems": "problems beyond the limit are not shown",
   "trailing-text": "text after the workflow's closing brace",

@@ -80,6 +80,8 @@ const cases: Readonly<Record<string, string>> = {
   "a loop over an input":
     "workflow deploy {\n  while fast {\n    max_iterations = 3\n    call a\n  }\n  do {\n    max_iterations = 3\n    call b\n  } while fast\n}\n",
   "a loop without a limit": "workflow deploy {\n  while a.b {\n    call a\n  }\n  do {\n    call b\n  } while b.c\n}\n",
+  "delays above what they may be":
+    "workflow deploy {\n  call a {\n    retries = 2\n    retry_delay = 2h\n  }\n  parallel {\n    call b {\n      retry_delay = 90s\n      max_delay = 1m\n    }\n    call c {\n      retry_delay = 90m\n      max_delay = 90m\n    }\n  }\n}\n",
   "a loop that is stuck at once":
     "workflow deploy {\n  while a.b {\n    max_iterations = 3\n    stuck_after = 1\n    call a\n  }\n}\n",
   "loop options without while": "workflow deploy {\n  do {\n    max_iterations = 3\n    call a\n  }\n}\n",
