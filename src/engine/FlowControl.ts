@@ -12,20 +12,26 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { FlowLimits } from "../action/FlowLimits.ts"
+import { thrownText } from "../action/UserFunction.ts"
+import { kind } from "../workflow/Json.ts"
 import type { Deadlines } from "./Deadlines.ts"
+import type { AttemptFailure } from "./StepSpec.ts"
 
 /** What an attempt waits for before it begins. */
 export interface Turn {
   /** Of its action. */
   readonly name: string
   readonly limits: FlowLimits<never>
-  /** Of `perKey`; null where there is none. What it throws is the attempt's failure. */
-  readonly key: () => string | null
+  /** Of `perKey`, whatever its user's function gives; absent where there is none. */
+  readonly key?: () => unknown
 }
 
 /** The turn of a call of this action, with these values; undefined: it waits for nothing. */
-export const turnOf = <K>(name: string, limits: FlowLimits<K> | undefined, values: () => K): Turn | undefined =>
-  limits === undefined ? undefined : { name, limits, key: () => limits.perKey?.key(values()) ?? null }
+export const turnOf = <K>(name: string, limits: FlowLimits<K> | undefined, values: () => K): Turn | undefined => {
+  if (limits === undefined) return undefined
+  const { perKey } = limits
+  return perKey === undefined ? { name, limits } : { name, limits, key: () => perKey.key(values()) }
+}
 
 export type LaneClock = Pick<Deadlines, "arm" | "now">
 
@@ -35,13 +41,16 @@ export class FlowControl {
 
   constructor(private readonly clock: LaneClock) {}
 
-  /** Waits for a turn; what it gives ends the turn. Interrupted while it waits, it has had none. */
-  enter(turn: Turn): Effect.Effect<() => void> {
+  /**
+   * Waits for a turn; what it gives ends the turn. Interrupted while it waits, it has had none. Without a key it fails:
+   * the attempt does, and none after it, whose key would be the same.
+   */
+  enter(turn: Turn): Effect.Effect<() => void, AttemptFailure> {
     return Effect.uninterruptible(
-      Effect.suspend(() => {
+      Effect.flatMap(keyOf(turn), (key) => {
         let hasTurn = false
         let wake: (() => void) | undefined
-        const leave = this.#ask(turn, () => {
+        const leave = this.#ask(turn, key, () => {
           hasTurn = true
           wake?.()
         })
@@ -65,9 +74,8 @@ export class FlowControl {
   }
 
   /** By key first: who has the key's turn waits for the action's in the place of all that wait for the key. */
-  #ask(turn: Turn, go: () => void): () => void {
+  #ask(turn: Turn, value: string | null, go: () => void): () => void {
     const action = this.#actionLane(turn)
-    const value = turn.key()
     if (value === null) return action.ask(go)
     const id = JSON.stringify([turn.name, value])
     const key = this.#keyLane(id, turn.limits)
@@ -98,6 +106,26 @@ export class FlowControl {
     this.#keys.set(id, lane)
     return lane
   }
+}
+
+/** The key of a turn; null where its limits ask for none. */
+const keyOf = ({ key, name }: Turn): Effect.Effect<string | null, AttemptFailure> => {
+  if (key === undefined) return Effect.succeed(null)
+  const failed = (problem: string): AttemptFailure => ({
+    message: `the limit \`perKey.key\` of action '${name}' ${problem}`,
+    permanent: true
+  })
+  return Effect.flatMap(
+    Effect.try({
+      try: key,
+      catch: (thrown) => {
+        const text = thrownText(thrown)
+        return failed(text === undefined ? "threw" : `threw: ${text}`)
+      }
+    }),
+    (value) =>
+      typeof value === "string" ? Effect.succeed(value) : Effect.fail(failed(`has to give a text, not ${kind(value)}`))
+  )
 }
 
 const unlimited = Number.POSITIVE_INFINITY

@@ -237,7 +237,7 @@ class StepRun implements AttemptOwner {
   }
 
   /** Its turn, for as long as that takes; a run that is paused lets others go first. */
-  #entered(turn: Turn): Effect.Effect<() => void> {
+  #entered(turn: Turn): Effect.Effect<() => void, AttemptFailure> {
     const { branch } = this.spec
     return Effect.flatMap(this.#run.host.flow.enter(turn), (leave) => {
       if (!branch.isHeld) return Effect.succeed(leave)

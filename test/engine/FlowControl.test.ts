@@ -6,6 +6,7 @@ import * as fc from "fast-check"
 import type { FlowLimits } from "../../src/action/FlowLimits.ts"
 import { problemOf } from "../../src/action/FlowLimits.ts"
 import { FlowControl, type LaneClock } from "../../src/engine/FlowControl.ts"
+import type { AttemptFailure } from "../../src/engine/StepSpec.ts"
 import { TimerQueue } from "../../src/testing/TimerQueue.ts"
 
 /** Lets fibers go on that have been resumed. */
@@ -57,7 +58,7 @@ class Action {
   readonly clock = new HandClock()
   readonly flow = new FlowControl(this.clock)
   readonly begun: Array<Entered & { readonly number: number }> = []
-  readonly #fibers: Array<Fiber.RuntimeFiber<void>> = []
+  readonly #fibers: Array<Fiber.RuntimeFiber<void, AttemptFailure>> = []
   readonly #finish: Array<(() => void) | undefined> = []
   readonly atWork = new Map<number, Entered>()
 
@@ -66,7 +67,8 @@ class Action {
   ask(key: string | null = null): Effect.Effect<void> {
     return Effect.sync(() => {
       const number = this.#fibers.length
-      const work = Effect.flatMap(this.flow.enter({ name: "a", limits: this.limits, key: () => key }), (leave) => {
+      const turn = { name: "a", limits: this.limits, ...(key === null ? {} : { key: () => key }) }
+      const work = Effect.flatMap(this.flow.enter(turn), (leave) => {
         const entered = { key, at: this.clock.now() }
         this.begun.push({ ...entered, number })
         this.atWork.set(number, entered)

@@ -196,8 +196,37 @@ describe("the limits of an action", () => {
       calls,
       Effect.flatMap(startFile("a"), endOf)
     )
-    expect(end).toMatchObject({ status: "failed", error: "send: 'send' threw: no such customer" })
+    expect(end).toMatchObject({
+      status: "failed",
+      error: "send: the limit `perKey.key` of action 'send' threw: no such customer"
+    })
     expect(calls.began).toEqual([])
+  })
+
+  it("fail the attempt, and try no other, where the key is no text", async () => {
+    let asked = 0
+    // What comes from outside of the types: a field that is optional in the world, a function that is async.
+    const untyped = (value: unknown) => () => {
+      asked += 1
+      return JSON.parse(JSON.stringify({ value })).value
+    }
+    for (const [value, kind] of [
+      [undefined, "nothing"],
+      [null, "null"],
+      [7, "a number"],
+      [{}, "an object"]
+    ] as const) {
+      const calls = new Calls()
+      asked = 0
+      const end = await inEngine(
+        declare({ perKey: { key: untyped(value), concurrency: 1 } }, { times: 3 }),
+        calls,
+        Effect.flatMap(startFile("a"), endOf)
+      )
+      const error = `send: the limit \`perKey.key\` of action 'send' has to give a text, not ${kind}`
+      expect(end).toMatchObject({ status: "failed", error })
+      expect({ asked, began: calls.began }).toEqual({ asked: 1, began: [] })
+    }
   })
 
   it("of an executor without types are found with it", async () => {
