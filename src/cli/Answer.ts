@@ -57,7 +57,8 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
       }).pipe(
         Effect.catchTags({
           NotWaiting: (error) => Effect.fail(notWaiting(shownRun(found), error)),
-          AmbiguousGate: ({ message }) => Effect.fail(new UsageError({ message, hint: whichGate }))
+          AmbiguousGate: ({ message }) => Effect.fail(new UsageError({ message, hint: whichGate })),
+          ValueNotAsked: ({ message }) => Effect.fail(new UsageError({ message, hint: untyped }))
         })
       )
       const say = json ? writeError : writeLine
@@ -73,6 +74,8 @@ export const answer = (values: AnswerValues): Effect.Effect<ExitCode, AnyError> 
       )
     }).pipe(Effect.provide(storeLayer(database)))
   })
+
+const untyped = "nothing was recorded; approve it without --value: its steps see --feedback and --select"
 
 const whichGate = "`--gate NAME` says which; for the gate of a child run give that run instead of this one"
 

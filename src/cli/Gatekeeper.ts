@@ -28,7 +28,7 @@ export type KeepError =
   | PersistenceError
   | Exclude<
       Effect.Effect.Error<ReturnType<typeof Client.answer>>,
-      NotWaiting | RunAlreadyEnded | Client.AmbiguousGate | Client.InvalidSelection
+      NotWaiting | RunAlreadyEnded | Client.AmbiguousGate | Client.InvalidSelection | Client.ValueNotAsked
     >
 
 export class Gatekeeper {
@@ -127,9 +127,10 @@ export class Gatekeeper {
       Effect.catchTags({
         NotWaiting: elsewhere,
         RunAlreadyEnded: elsewhere,
-        // The gate was named by its path, and its options come from its own row.
+        // The gate was named by its path, its options come from its own row, and it is given no value.
         AmbiguousGate: Effect.die,
-        InvalidSelection: Effect.die
+        InvalidSelection: Effect.die,
+        ValueNotAsked: Effect.die
       })
     )
   }

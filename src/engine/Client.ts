@@ -20,6 +20,7 @@ import {
   type GateAnswer,
   type InboxMessage,
   isEnded,
+  isOfCode,
   RunId,
   type RunRecord
 } from "../persistence/Records.ts"
@@ -55,6 +56,16 @@ export class InvalidSelection extends Schema.TaggedError<InvalidSelection>()("In
   }
 }
 
+/** A value for a gate that asks for none: one of a workflow file. */
+export class ValueNotAsked extends Schema.TaggedError<ValueNotAsked>()("ValueNotAsked", {
+  run: RunId,
+  gate: Schema.String
+}) {
+  override get message() {
+    return `gate '${this.gate}' of run ${this.run} asks for no value: it has no type`
+  }
+}
+
 export interface AnswerOptions {
   /** The gate's name or path; needed when several wait. */
   readonly gate?: string
@@ -79,7 +90,7 @@ export const answer = (
   options: AnswerOptions
 ): Effect.Effect<
   Answered,
-  NotWaiting | AmbiguousGate | InvalidSelection | RunNotFound | RunAlreadyEnded | PersistenceError,
+  NotWaiting | AmbiguousGate | InvalidSelection | ValueNotAsked | RunNotFound | RunAlreadyEnded | PersistenceError,
   Persistence
 > =>
   Effect.gen(function* () {
@@ -88,6 +99,7 @@ export const answer = (
     const asked = yield* newest(persistence, run)
     const { gate, shown } = yield* chooseGate(asked, options.gate)
     const selections = yield* selectedKeys(asked, { gate, shown }, options.selections ?? [])
+    if (options.value !== undefined) yield* checkTyped(gate, shown)
     const now = yield* Clock.currentTimeMillis
     const given: GateAnswer = {
       approved: options.approved,
@@ -249,6 +261,17 @@ const selectedKeys = (
   const options = shown.options.map(({ key }) => key)
   return Effect.fail(new InvalidSelection({ run: gate.run, gate: shown.name, unknown, options }))
 }
+
+/** Of a run elsewhere nothing is known here: its own engine asks again where a value does not fit. */
+const checkTyped = (
+  { run }: BlockedOn,
+  shown: BlockedOn
+): Effect.Effect<void, ValueNotAsked | PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const record = yield* Effect.catchTag(persistence.get(run), "RunNotFound", () => Effect.succeed(undefined))
+    if (record !== undefined && !isOfCode(record)) yield* new ValueNotAsked({ run, gate: shown.name })
+  })
 
 /** Asks a run to end: its steps are interrupted, its always runs, it ends cancelled. Asking twice changes nothing. */
 export const cancel = (

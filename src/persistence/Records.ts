@@ -126,6 +126,14 @@ export const RunContinues = Schema.Struct({
 })
 export type RunContinues = typeof RunContinues.Type
 
+/** The key of a code workflow's definition. */
+export const codeKey = (name: string, version: string): string => `${codePrefix}${name}@${version}`
+
+/** Whether a run is of a workflow in code; others are of a file. */
+export const isOfCode = ({ definition }: { readonly definition: string }): boolean => definition.startsWith(codePrefix)
+
+const codePrefix = "code:"
+
 export const RunRecord = Schema.Struct({
   id: RunId,
   workflow: Schema.String,

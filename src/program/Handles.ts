@@ -74,6 +74,7 @@ export type AnswerError =
   | NotWaiting
   | Client.AmbiguousGate
   | Client.InvalidSelection
+  | Client.ValueNotAsked
   | RunAlreadyEnded
   | Unknown
 

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { messageOf } from "../engine/Step.ts"
-import { RunId, type RunRecord } from "../persistence/Records.ts"
+import { codeKey, RunId, type RunRecord } from "../persistence/Records.ts"
 import { type AnySchema, decode } from "./Codec.ts"
 
 /** A run of this workflow ended in a way that its types do not name: a defect, a cancellation, a timeout. */
@@ -48,7 +48,7 @@ export type RunFailed = WorkflowFailed | CompensationFailed
 
 /** What a record's `definition` holds for a code workflow. */
 export const definitionKey = (workflow: { readonly name: string; readonly version: string }): string =>
-  `code:${workflow.name}@${workflow.version}`
+  codeKey(workflow.name, workflow.version)
 
 /** What a workflow's end is read by. */
 export interface Typed<S extends AnySchema, E extends AnySchema> {

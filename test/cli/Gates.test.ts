@@ -66,15 +66,26 @@ describe("a gate without a terminal", () => {
     ])
   })
 
-  it("keeps the value that a typed workflow would ask for, and refuses one that is no JSON", async () => {
+  it("refuses a value, which it does not ask for, and waits on; and one that is no JSON", async () => {
     const { at, run } = await waiting()
     const wrong = await at.run(["approve", run, "--value", "{discount: 5}"])
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toContain("--value is no JSON")
-    expect((await at.run(["approve", run, "--value", '{"discount": 5}', "--select", "a"])).code).toBe(0)
-    const { steps } = await show(at, run)
-    const gate: unknown = steps.find(({ path }) => path === "/human_approval")
-    expect(gate).toMatchObject({ gate: { answer: { value: { discount: 5 } } } })
+    for (const words of [
+      ["approve", run],
+      ["approve", run, "--gate", "human_approval", "--no-resume"]
+    ]) {
+      expect(await at.run([...words, "--value", '{"discount": 5}', "--select", "a"])).toEqual({
+        code: 2,
+        signal: null,
+        stdout: "",
+        stderr:
+          `error: gate 'human_approval' of run ${run} asks for no value: it has no type\n` +
+          "help: nothing was recorded; approve it without --value: its steps see --feedback and --select\n"
+      })
+    }
+    expect(outline(await show(at, run))).toContain("/human_approval waiting")
+    expect((await at.run(["approve", run, "--select", "a"])).code).toBe(0)
   })
 
   it("takes an answer without going on, and resume then does", async () => {
