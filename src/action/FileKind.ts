@@ -4,8 +4,8 @@
  */
 import { type Stats, statSync } from "node:fs"
 
-/** Links in a circle; a name that no file can have; a folder that this process may not look into. */
-const unreachable: ReadonlySet<string> = new Set(["ELOOP", "ENAMETOOLONG", "EACCES"])
+/** Links in a circle; a name that no file can have; a folder that this process may not look into; below a file. */
+const unreachable: ReadonlySet<string> = new Set(["ELOOP", "ENAMETOOLONG", "EACCES", "ENOTDIR"])
 
 /** What a look at a path gives; undefined: there is nothing that can be reached. */
 export const ifReachable = <A>(look: () => A): A | undefined => {

@@ -9,10 +9,11 @@ import { existsSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Project from "../action/Project.ts"
+import { isFolder } from "../action/FileKind.ts"
 import { shownPath } from "../action/ProjectFiles.ts"
 import type { RunRecord } from "../persistence/Records.ts"
 import type { Texts } from "../workflow/Definition.ts"
-import { CommandFailed } from "./CliError.ts"
+import { CommandFailed, UsageError } from "./CliError.ts"
 import { text } from "./CommandLine.ts"
 import { quoted } from "./Output.ts"
 
@@ -85,8 +86,18 @@ export const contextOf = (target: Project.Target, unattended: boolean): Texts =>
   [contextNames.unattended]: String(unattended)
 })
 
-export const databaseOf = (home: string, db: string | undefined): string =>
-  db === undefined ? join(home, "millrace.db") : resolve(db)
+const usualDatabase = (home: string): string => join(home, "millrace.db")
+
+/** The database that is named, or the one in the home folder, whether it is there or not. */
+export const databaseOf = (home: string, db: string | undefined): Effect.Effect<string, UsageError> => {
+  if (db === "") return new UsageError({ message: "--db needs a file, not ''", hint: howToName })
+  const file = db === undefined ? usualDatabase(home) : resolve(db)
+  if (!isFolder(file)) return Effect.succeed(file)
+  const inIt = `\`--db ${quoted(join(db ?? "millrace.db", "millrace.db"))}\` names a file in it`
+  return new UsageError({ message: `the database ${shownPath(file)} is a folder, not a file`, hint: inIt })
+}
+
+const howToName = "`--db FILE` names one, `--home DIR` the folder that holds it"
 
 /** Where the user's home folder is; its configuration, which questions do not need, is not loaded. */
 export const homeHere = (home: string | undefined) => Project.findHome({ ...optional(home), from: process.cwd() })
@@ -94,17 +105,18 @@ export const homeHere = (home: string | undefined) => Project.findHome({ ...opti
 /** A database that must be there already. */
 export const existingDatabase = (places: Places) =>
   Effect.gen(function* () {
-    const file = places.db === undefined ? databaseOf(yield* homeHere(places.home), undefined) : resolve(places.db)
+    const home = places.db === undefined ? yield* homeHere(places.home) : ""
+    const file = yield* databaseOf(home, places.db)
     if (existsSync(file)) return file
     return yield* new CommandFailed({
       message: `there is no database ${shownPath(file)}`,
-      hint: "`--db FILE` names one, `--home DIR` the folder that holds it"
+      hint: howToName
     })
   })
 
 /** `--db …` for a command that shall find the database from where the user stands; nothing if it does anyway. */
 export const dbArgument = (file: string): Effect.Effect<string> =>
   homeHere(undefined).pipe(
-    Effect.map((home) => (databaseOf(home, undefined) === file ? "" : ` --db ${quoted(shownPath(file))}`)),
+    Effect.map((home) => (usualDatabase(home) === file ? "" : ` --db ${quoted(shownPath(file))}`)),
     Effect.catchAll(() => Effect.succeed(` --db ${quoted(shownPath(file))}`))
   )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { place } from "./support.ts"
 
 const wf = { "w.wf": 'workflow w { script s { run = "touch ran" } }' }
@@ -31,6 +31,38 @@ describe("a database", () => {
     expect(existsSync(at.path("ran"))).toBe(false)
   })
 
+  it("that is a folder, or has no name, is refused with what to write", async () => {
+    const at = place({ ...wf, "data/keep": "" })
+    const commands = [
+      ["run", "w.wf"],
+      ["run", "w.wf", "--detach"],
+      ["work", "--once"],
+      ["runs"],
+      ["show", "x"],
+      ["resume", "x"],
+      ["prune", "--older-than", "1d"]
+    ]
+    for (const args of commands) {
+      const folder = await at.run([...args, "--db", "data"])
+      expect({ args, ...folder }).toMatchObject({
+        args,
+        code: 2,
+        stdout: "",
+        stderr: "error: the database data is a folder, not a file\nhelp: `--db data/millrace.db` names a file in it\n"
+      })
+      const empty = await at.run([...args, "--db="])
+      expect({ args, ...empty }).toMatchObject({
+        args,
+        code: 2,
+        stdout: "",
+        stderr: "error: --db needs a file, not ''\nhelp: `--db FILE` names one, `--home DIR` the folder that holds it\n"
+      })
+    }
+    expect(existsSync(at.path("ran"))).toBe(false)
+    expect(readdirSync(at.path("data"))).toEqual(["keep"])
+    expect(readdirSync(at.folder).toSorted()).toEqual(["data", "w.wf"])
+  })
+
   it("of another program is refused and left as it is", async () => {
     const at = place(wf)
     const other = new Database(at.path("other.db"))
@@ -52,13 +84,10 @@ describe("a database", () => {
     expect(stderr).toContain("999")
   })
 
-  it("that is a directory, or lies below a file, is refused", async () => {
+  it("that lies below a file is refused", async () => {
     const at = place(wf)
-    mkdirSync(at.path("folder"))
-    for (const db of ["folder", "w.wf/d.db"]) {
-      const { code, stdout, stderr } = await at.run(["run", "w.wf", "--db", db])
-      expect({ db, code, stdout }).toEqual({ db, code: 1, stdout: "" })
-      expect(stderr).toMatch(/^error: .+\n$/)
-    }
+    const { code, stdout, stderr } = await at.run(["run", "w.wf", "--db", "w.wf/d.db"])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+    expect(stderr).toMatch(/^error: .+\n$/)
   })
 })

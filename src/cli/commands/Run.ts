@@ -57,7 +57,7 @@ export const command = defineCommand({
       if (definition === undefined || hasErrors(diagnostics)) return ExitCode.usage
       yield* checkInputs(definition, inputs)
       const { project } = target
-      const database = databaseOf(project.home, db)
+      const database = yield* databaseOf(project.home, db)
       const settings = { workingDirectory: process.cwd(), values: contextOf(target, yes), runTimeout }
       const options: StartOptions = { inputs, dryRun, settings, ...(key === undefined ? {} : { idempotencyKey: key }) }
       if (isDetached) {

@@ -33,7 +33,7 @@ export const command = defineCommand({
         return yield* new UsageError({ message: "--max-runs must be at least 1" })
       }
       const project = yield* openProject(home)
-      const database = databaseOf(project.home, db)
+      const database = yield* databaseOf(project.home, db)
       return yield* work({ project, database, maxRuns, once, onWaiting, json })
     })
 })
