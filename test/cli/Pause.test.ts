@@ -179,6 +179,28 @@ describe("pause", () => {
     expect((await show(at, run)).run.status).toBe("completed")
   })
 
+  it("of a run above is named where one below it is to go on", async () => {
+    const at = place({
+      "w.wf": "workflow w { call workflow middle }",
+      "middle.wf": "workflow middle { call workflow sub }",
+      "sub.wf": gated.replace("workflow w", "workflow sub")
+    })
+    const run = runIn((await at.run(["run", "w.wf"])).stdout)
+    const { stdout } = await at.run(["runs", "--children", "--workflow", "sub"])
+    const child = stdout.split("\n")[1]?.split(" ")[0] ?? ""
+    await at.run(["pause", run])
+    const but = `, but run ${run} above it is\nlet it go on with: millrace unpause ${run}\n`
+    const stored = await at.run(["unpause", child, "--no-resume"])
+    expect(stored).toMatchObject({ code: 0, stderr: "", stdout: `run ${child} is no longer paused${but}` })
+    const going = await at.run(["unpause", child])
+    expect(going.code).toBe(3)
+    expect(going.stdout).toContain(`let it go on with: millrace unpause ${run}\n`)
+    const again = await at.run(["unpause", child])
+    expect(again).toMatchObject({ code: 0, stderr: "", stdout: `run ${child} is not paused${but}` })
+    expect((await at.run(["unpause", run, "--yes"])).code).toBe(0)
+    expect((await show(at, run)).run.status).toBe("completed")
+  })
+
   it("of a run that needs a resume says both, and neither goes on without the other", async () => {
     const at = place({ "w.wf": gated })
     const run = runIn((await at.run(["run", "w.wf"])).stdout)

@@ -119,7 +119,10 @@ describe("two processes on one database", () => {
     const { at, running, run } = await inTheMiddle()
     const { code, stdout, stderr } = await at.run(["resume", run])
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
-    expect(stderr).toContain(`run ${run} is owned by engine`)
+    expect(stderr).toBe(
+      `error: run ${run} goes on in another process already\n` +
+        `help: see it with: millrace show ${run}\nend it with: millrace cancel ${run}\n`
+    )
     running.process.kill("SIGKILL")
     await running.ended
   })

@@ -1,12 +1,19 @@
 /** `resume`: goes on with a run, or opens one that ended again. */
 import * as Effect from "effect/Effect"
 import { resume } from "../../engine/Resume.ts"
+import type { RunId } from "../../persistence/Records.ts"
 import { CommandFailed, UsageError } from "../CliError.ts"
 import { argument, defineCommand, flag, text } from "../CommandLine.ts"
 import { goOn } from "../GoOn.ts"
-import { howToUnpause } from "../Hints.ts"
+import { howToShow, howToUnpause, program } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption, onWaitingOption } from "../Home.ts"
 import { findRun, storeLayer } from "../Session.ts"
+
+/** Its owner's id would tell nobody which process that is. */
+const goesOnElsewhere = (run: RunId, db: string) => ({
+  message: `run ${run} goes on in another process already`,
+  hint: `${howToShow(run, db)}\nend it with: ${program()} cancel ${run}${db}`
+})
 
 export const command = defineCommand({
   name: "resume",
@@ -44,10 +51,11 @@ export const command = defineCommand({
             : undefined
       return yield* Effect.gen(function* () {
         const run = yield* findRun(wanted)
-        const hint = howToUnpause(run.id, yield* dbArgument(database))
-        const resumed = Effect.catchTag(resume(run.id, mode), "RunPaused", ({ message }) =>
-          Effect.fail(new CommandFailed({ message, hint }))
-        )
+        const argument = yield* dbArgument(database)
+        const resumed = Effect.catchTags(resume(run.id, mode), {
+          RunPaused: ({ message }) => new CommandFailed({ message, hint: howToUnpause(run.id, argument) }),
+          RunAlreadyOwned: (error) => new CommandFailed(goesOnElsewhere(error.run, argument))
+        })
         return yield* goOn(run, resumed, { json, yes, home, database, onWaiting })
       }).pipe(Effect.provide(storeLayer(database)))
     })

@@ -2,12 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Client from "../../engine/Client.ts"
 import { Engine } from "../../engine/Engine.ts"
-import { Persistence } from "../../persistence/Persistence.ts"
-import { type RunRecord } from "../../persistence/Records.ts"
+import { Persistence, type PersistenceError, type RunNotFound } from "../../persistence/Persistence.ts"
+import type { RunId, RunRecord } from "../../persistence/Records.ts"
 import { argument, defineCommand, flag } from "../CommandLine.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { goOn, orElsewhere, rootOf } from "../GoOn.ts"
-import { howToResume } from "../Hints.ts"
+import { howToResume, howToUnpause } from "../Hints.ts"
 import { dbArgument, dbOption, existingDatabase, homeOption, onWaitingOption } from "../Home.ts"
 import { writeError, writeLine } from "../Output.ts"
 import { findRun, storeLayer } from "../Session.ts"
@@ -42,11 +42,17 @@ export const command = defineCommand({
         const run = yield* findRun(wanted)
         const wasPaused = (yield* Client.isPaused(run.id)) || isBelowPaused(run)
         yield* Client.unpause(run.id)
-        if (!wasPaused) return yield* done(`run ${run.id} is not paused: it is ${statusOf(run)}`)
+        const argument = yield* dbArgument(database)
+        const above = yield* pausedAbove(run)
+        const but = above === undefined ? "" : `, but run ${above} above it is\n${howToUnpause(above, argument)}`
+        if (!wasPaused)
+          return yield* done(`run ${run.id} is not paused${but === "" ? `: it is ${statusOf(run)}` : but}`)
         const root = yield* rootOf(run)
         const isParked = (yield* (yield* Persistence).get(root.id)).status === "needs_resume"
         if (noResume || isParked) {
-          return yield* done(`run ${run.id} is no longer paused\n${howToResume(root.id, yield* dbArgument(database))}`)
+          return yield* done(
+            `run ${run.id} is no longer paused${but === "" ? `\n${howToResume(root.id, argument)}` : but}`
+          )
         }
         const take = Effect.flatMap(Engine, (engine) => engine.take(root.id))
         return yield* goOn(root, take, { json, yes, home, database, onWaiting }).pipe(
@@ -55,6 +61,17 @@ export const command = defineCommand({
       }).pipe(Effect.provide(storeLayer(database)))
     })
 })
+
+/** The highest run above it that is paused: letting that one go on does so with all below it. */
+const pausedAbove = ({
+  parent
+}: RunRecord): Effect.Effect<RunId | undefined, RunNotFound | PersistenceError, Persistence> =>
+  Effect.gen(function* () {
+    if (parent === null) return undefined
+    const above = yield* (yield* Persistence).get(parent.run)
+    const higher = yield* pausedAbove(above)
+    return higher ?? ((yield* Client.isPaused(above.id)) ? above.id : undefined)
+  })
 
 /** A run below it is paused, and lets it wait. */
 const isBelowPaused = ({ blockedOn }: RunRecord): boolean => blockedOn.some(({ _tag }) => _tag === "paused")
