@@ -54,6 +54,9 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Many tests wait for processes of their own: one worker more than the two cores of a small machine uses them both.
     maxWorkers: 3,
+    // As many from the first to the last: ending one that is idle while others are at work fails the whole run. (Other
+    // numbers on the command line: both.)
+    minWorkers: 3,
     // No file changes what others see, and importing Effect anew for each of them took a sixth of the whole time.
     poolOptions: { forks: { isolate: false } },
     sequence: { sequencer: LongestFirst }
