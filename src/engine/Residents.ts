@@ -112,9 +112,9 @@ export class Residents {
     return [...this.#slots.values()].flatMap(({ resident }) => (resident === undefined ? [] : [resident]))
   }
 
-  /** Those that have not ended, and do more than wait for others, whatever they are called. */
+  /** Those that have neither ended nor are let go, and do more than wait for others, whatever they are called. */
   get atWork(): ReadonlyArray<Resident> {
-    return this.all.filter(({ run }) => !run.isIdle && !isEnded(run.record.status))
+    return this.all.filter(({ run }) => run.silent?._tag !== "LetGo" && !run.isIdle && !isEnded(run.record.status))
   }
 
   // ---- coming
