@@ -128,7 +128,7 @@ export class Awaited {
 
   #lookElsewhere(run: RunId, { isElsewhere }: Waiters): Effect.Effect<void> {
     if (!isElsewhere) return Effect.void
-    return Effect.match(this.options.persistence.get(run), {
+    return Effect.matchCause(this.options.persistence.get(run), {
       // They look themselves, and fail as that does.
       onFailure: () => this.tell(run, undefined),
       onSuccess: (record) => {
