@@ -111,19 +111,15 @@ export class Awaited {
     return Effect.raceFirst(this.#watching, Effect.zipRight(hints, Effect.never))
   })
 
-  readonly #watching: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.#runs.size === 0) {
-      this.#isWatched = false
-      return Effect.void
-    }
+  readonly #watching: Effect.Effect<void> = Effect.gen(this, function* () {
     const { clock, deadlines } = this.options
-    return Effect.gen(this, function* () {
+    while (this.#runs.size > 0) {
       yield* this.#nudge.wait(interval)
       const began = clock.unsafeCurrentTimeMillis()
       yield* Effect.forEach([...this.#runs], ([run, waiters]) => this.#lookElsewhere(run, waiters), { discard: true })
       yield* deadlines.sleep(rest * (clock.unsafeCurrentTimeMillis() - began))
-      return yield* this.#watching
-    })
+    }
+    this.#isWatched = false
   })
 
   #lookElsewhere(run: RunId, { isElsewhere }: Waiters): Effect.Effect<void> {
