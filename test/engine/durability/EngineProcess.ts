@@ -7,7 +7,8 @@ import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 
 const bundleOf = (entry: string): string => {
-  const name = `${process.pid}-${NodePath.basename(entry, ".ts")}.mjs`
+  // Of its whole path: a worker runs the tests of many programs, and several are a `main.ts`.
+  const name = `${process.pid}-${NodePath.relative("", entry).replaceAll(/\W+/g, "-")}.mjs`
   const bundle = NodePath.resolve(`node_modules/.cache/millrace-test/${name}`)
   if (NodeFs.existsSync(bundle)) return bundle
   const target = { bundle: true, platform: "node", format: "esm", packages: "external" } as const
