@@ -1,11 +1,11 @@
 /**
  * Waiting until runs have ended, wherever they live.
  *
- * - A1 Who waits for a run is told when it leaves this engine, and of no other run: what waiting costs does not grow
+ * - X1 Who waits for a run is told when it leaves this engine, and of no other run: what waiting costs does not grow
  *   with how many wait.
- * - A2 Runs that live elsewhere are looked at when the store gives a hint and each second, by one fiber for all of them,
+ * - X2 Runs that live elsewhere are looked at when the store gives a hint and each second, by one fiber for all of them,
  *   which takes no more than a tenth of the time.
- * - A3 Nothing is held for a run that nobody waits for: no fiber, no timer, no place here.
+ * - X3 Nothing is held for a run that nobody waits for: no fiber, no timer, no place here.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -105,7 +105,7 @@ export class Awaited {
     })
   }
 
-  /** A2, for as long as anybody waits. */
+  /** X2, for as long as anybody waits. */
   readonly #watch: Effect.Effect<void> = Effect.suspend(() => {
     const hints = Stream.runForEach(this.options.persistence.changes, () => Effect.sync(() => this.#nudge.now()))
     return Effect.raceFirst(this.#watching, Effect.zipRight(hints, Effect.never))
