@@ -54,12 +54,21 @@ export const median = (values: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
 }
 
-/** Once to warm up, then workload and yardstick in turn, so that what else the machine does falls on both. */
+/** What runs for so long has been compiled as it will be; ms. */
+const warmFor = 3_000
+
+const warmUp = async (run: () => Promise<Sample>): Promise<void> => {
+  const until = performance.now() + warmFor
+  do await run()
+  while (performance.now() < until)
+}
+
+/** Warmed up, workload and yardstick in turn, so that what else the machine does falls on both. */
 export const measure = async (workload: Workload, rounds: number): Promise<Measured> => {
   const samples: Array<Sample> = []
   const yardsticks: Array<Sample> = []
-  await workload.run()
-  await workload.yardstick?.run()
+  await warmUp(workload.run)
+  if (workload.yardstick !== undefined) await warmUp(workload.yardstick.run)
   for (let round = 0; round < rounds; round++) {
     samples.push(await workload.run())
     if (workload.yardstick !== undefined) yardsticks.push(await workload.yardstick.run())
