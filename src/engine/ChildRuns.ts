@@ -36,27 +36,22 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     const taken = Effect.suspend(() => residents.take(run, lookout.claim(run), false))
     return Effect.catchTags(taken, { RunAlreadyOwned: refused, RunAlreadyEnded: refused })
   }
-  /** Of a child that runs here, which the store need not be asked for. */
-  const known = (child: RunId) => {
-    const live = residents.live(child)
-    return live === undefined ? undefined : Effect.succeed(live)
-  }
+  /** Its record; of one that runs here the store need not be asked. */
+  const get = (child: RunId) =>
+    Effect.suspend(() => {
+      const live = residents.live(child)
+      return live === undefined ? patiently(persistence.get(child)) : Effect.succeed(live)
+    })
   /** The newest message seen when a child's record was made: any later one reaches it once it is resident. */
   const seen = new WeakMap<RunRecord, number>()
   return {
-    get: (child) => Effect.suspend(() => known(child) ?? patiently(persistence.get(child))),
+    get,
     create: (child) => {
       seen.set(child, lookout.lastInbox)
       return [{ _tag: "Create", run: child }]
     },
     start: (child) => patiently(residents.beginChild(child, () => seen.get(child) === lookout.lastInbox)),
-    ensure: (child) =>
-      Effect.suspend(() => {
-        if (known(child) !== undefined) return Effect.void
-        return patiently(
-          Effect.flatMap(persistence.get(child), (it) => (mustRun(it, now()) ? take(child) : Effect.void))
-        )
-      }),
+    ensure: (child) => Effect.flatMap(get(child), (it) => (mustRun(it, now()) ? patiently(take(child)) : Effect.void)),
     reopen: (child) => patiently(reopenChild(options, child)),
     send: (child, message) => {
       const sent = sendAlong(persistence, child, (id) => persistence.send(id, message, now()))

@@ -27,6 +27,7 @@ import {
   type SeqConflict
 } from "../persistence/Persistence.ts"
 import { type RunRecord, stepKey, type StepPath, type StepRecord } from "../persistence/Records.ts"
+import { isObject } from "../workflow/Json.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { SilentReason } from "./StopReason.ts"
 
@@ -358,15 +359,12 @@ const firstDifference = (
 /** A memory store holds the very rows, and rows that were changed have most fields in common. */
 const isSame = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
-  if (!isFields(one) || !isFields(other)) return canonical(one) === canonical(other)
+  if (!isObject(one) || !isObject(other)) return canonical(one) === canonical(other)
   const names = new Set([...Object.keys(one), ...Object.keys(other)])
   for (const name of names)
     if (one[name] !== other[name] && canonical(one[name]) !== canonical(other[name])) return false
   return true
 }
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** JSON with sorted keys. */
 const canonical = (value: unknown): string =>

@@ -2,6 +2,7 @@
  * Steps as the JSON beside their columns: a key that has its usual value is left out, since most have, and a step's
  * text is written twice. What reads it puts the usual values back.
  */
+import { isObject } from "../../workflow/Json.ts"
 import {
   type AttemptRecord,
   blankAttempt,
@@ -61,8 +62,6 @@ export const encodeStepData = (step: StepRecord): string => {
   data["idempotencyKey"] = idempotencyKey
   return JSON.stringify(data)
 }
-
-const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const or = (value: unknown, usual: unknown): unknown => (value === undefined ? usual : value)
 

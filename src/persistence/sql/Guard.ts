@@ -9,6 +9,7 @@
 import type * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as Option from "effect/Option"
+import { isObject } from "../../workflow/Json.ts"
 
 type Guard = (value: unknown) => boolean
 
@@ -63,10 +64,14 @@ const refinement = (ast: AST.Refinement): Guard => {
 
 /** A key that is missing reads as undefined, which only a key that may be so accepts. */
 const struct = (ast: AST.TypeLiteral): Guard => {
-  const keys = ast.propertySignatures.map(({ isOptional, name, type }) => ({ name, isOptional, guard: compile(type) }))
+  const keys = ast.propertySignatures.map(({ isOptional, name, type }) => ({
+    name: String(name),
+    isOptional,
+    guard: compile(type)
+  }))
   const values = ast.indexSignatures.map(({ type }) => compile(type))
   return (value) => {
-    if (!isRecord(value)) return false
+    if (!isObject(value)) return false
     for (const { guard, isOptional, name } of keys) {
       const field = value[name]
       if (!guard(field) && !(isOptional && field === undefined)) return false
@@ -75,9 +80,6 @@ const struct = (ast: AST.TypeLiteral): Guard => {
     return true
   }
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<PropertyKey, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const list = (ast: AST.TupleType): Guard => {
   const [rest] = ast.rest
