@@ -10,12 +10,15 @@ import { encodeKey } from "../workflow/StepNames.ts"
 import { type BlockedOn, isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { pausedOn } from "./Pause.ts"
 import { bodyPath, isOfBody } from "./Phases.ts"
+import type { RowsAhead } from "./RecordedRows.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StopReason } from "./StopReason.ts"
 
 export class Branch {
   #stop: StopReason | undefined
   readonly #counts = new Map<string, number>()
+  /** Rows that its code has not come to yet; undefined where none is expected. */
+  #ahead: RowsAhead | undefined
   /** The primitive that the code has come to: all before it have ended. */
   #current: StepPath | undefined
   /** The latest end of those before it, ms. */
@@ -87,7 +90,23 @@ export class Branch {
     const encoded = encodeKey(key)
     const count = (this.#counts.get(encoded) ?? 0) + 1
     this.#counts.set(encoded, count)
-    return count === 1 ? encoded : `${encoded}~${count}`
+    const segment = count === 1 ? encoded : `${encoded}~${count}`
+    this.#ahead?.delete(segment)
+    return segment
+  }
+
+  // ---- what was recorded here
+
+  /** From here on the code has to come to what earlier executions recorded in this scope (U1). False: nothing. */
+  expectRecorded(): boolean {
+    this.#ahead = this.run.recorded.in(this.scope)
+    return this.#ahead !== undefined
+  }
+
+  /** A row that the code has not come to, although it begins something new, or ends; a stopped branch may leave some. */
+  get missed(): StepRecord | undefined {
+    if (this.#ahead === undefined || this.#ahead.size === 0 || this.stopReason !== undefined) return undefined
+    return this.#ahead.values().next().value
   }
 
   // ---- where the code is

@@ -11,6 +11,7 @@ import type { Change } from "../persistence/Journal.ts"
 import type { RunRecord, StepPath } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import { newRun } from "./NewRun.ts"
+import { passedOver } from "./RecordedRows.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
 import type { Outcome } from "./RunEnd.ts"
 
@@ -22,7 +23,8 @@ export const continueAsNew = (branch: Branch, payload: unknown): Effect.Effect<n
   Effect.zipRight(
     branch.unpaused(),
     Effect.suspend(() => {
-      const { run } = branch
+      const { missed, run } = branch
+      if (missed !== undefined) return run.misfit(passedOver(missed, "continues as new"))
       if (run.row(continuePath) === undefined && branch.stopReason === undefined) {
         const name = run.record.workflow
         run.put(newRow(run, { path: continuePath, kind: "value", name, status: "completed", value: payload }))

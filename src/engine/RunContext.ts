@@ -31,6 +31,7 @@ import type { JournalWriter } from "./JournalWriter.ts"
 import { pausedOn, withPause } from "./Pause.ts"
 import { isOfBody } from "./Phases.ts"
 import { Places } from "./Places.ts"
+import { passedOver, RecordedRows } from "./RecordedRows.ts"
 import type { RunHost } from "./RunHost.ts"
 import type { SilentReason } from "./StopReason.ts"
 
@@ -70,6 +71,7 @@ export class RunContext {
   #queued = 0
   #iteration = 0
   readonly #places: Places
+  #recorded: RecordedRows | undefined
   #held = 0
   readonly #parked = new Set<Parked>()
   readonly #limits = new Map<object, number>()
@@ -142,6 +144,11 @@ export class RunContext {
   placeInReplay(path: StepPath): number {
     this.#warnOfLimit()
     return this.#places.of(path)
+  }
+
+  /** What was recorded before this execution, when it is first asked for: before the execution records anything. */
+  get recorded(): RecordedRows {
+    return (this.#recorded ??= new RecordedRows(this.writer))
   }
 
   /** Whether the journal has as many rows as it may have. */
@@ -548,7 +555,8 @@ const idempotencyKeyOf = (run: RunContext, path: StepPath): string => {
 
 /**
  * The row at a path, if it is of this kind and name; a row of another one is a replay that does not fit. Where there is
- * none something is about to begin: that parks the run when its journal is full, and waits while it is paused (Z2).
+ * none something is about to begin: that parks the run when its journal is full, or when the branch has passed over what
+ * was recorded, and waits while it is paused (Z2).
  */
 export const journaled = (
   branch: Branch,
@@ -558,14 +566,19 @@ export const journaled = (
 ): Effect.Effect<StepRecord | undefined> => {
   const { run } = branch
   const row = run.row(path)
-  if (row === undefined) {
-    const isTooMany = run.isFull && isOfBody(path) && branch.stopReason === undefined
-    if (isTooMany) return run.misfit(fullMessage(run))
-    return branch.isHeld ? Effect.as(branch.unpaused(), undefined) : Effect.succeed(undefined)
-  }
+  if (row !== undefined) return fitting(run, row, kind, name)
+  const isTooMany = run.isFull && isOfBody(path) && branch.stopReason === undefined
+  if (isTooMany) return run.misfit(fullMessage(run))
+  const { missed } = branch
+  if (missed !== undefined) return run.misfit(passedOver(missed, `goes on to ${kind} '${name}'`))
+  return branch.isHeld ? Effect.as(branch.unpaused(), undefined) : Effect.succeed(undefined)
+}
+
+/** A row of this kind and name; another one is a replay that does not fit. */
+export const fitting = (run: RunContext, row: StepRecord, kind: StepKind, name: string): Effect.Effect<StepRecord> => {
   if (row.kind === kind && row.name === name) return Effect.succeed(row)
   return run.misfit(
-    `${path} is recorded as ${row.kind} '${row.name}', but the workflow now has ${kind} '${name}' there`
+    `${row.path} is recorded as ${row.kind} '${row.name}', but the workflow now has ${kind} '${name}' there`
   )
 }
 

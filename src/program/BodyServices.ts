@@ -10,10 +10,30 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import type { Branch } from "../engine/Branch.ts"
+import { passedOver } from "../engine/RecordedRows.ts"
 import { durableSleep } from "./DurableSleep.ts"
+import { describeCause } from "./WorkflowEnd.ts"
 import { standingBranch, standingOn } from "./WorkflowRun.ts"
+
+/**
+ * Runs all that a branch does: it has to come to everything that earlier executions recorded there, however it ends.
+ * One that does not is a replay that does not fit, before it begins anything else.
+ */
+export const asBranch = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const onIt = onBranch(effect, branch)
+    return branch.expectRecorded() ? Effect.onExit(onIt, (exit) => passedBy(branch, exit)) : onIt
+  })
+
+const passedBy = (branch: Branch, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+  const { missed, run } = branch
+  if (missed === undefined) return Effect.void
+  const how = Exit.isSuccess(exit) ? "ends" : `ends (${run.shown(describeCause(exit.cause))})`
+  return run.misfit(passedOver(missed, how))
+}
 
 /** Runs an effect on a branch: its primitives journal there, and time and chance are the branch's. */
 export const onBranch = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch): Effect.Effect<A, E, R> => {

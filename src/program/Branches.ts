@@ -10,12 +10,13 @@ import * as Schema from "effect/Schema"
 import type { Branch } from "../engine/Branch.ts"
 import { forkJoin } from "../engine/ForkJoin.ts"
 import { closeRows, endLeftovers } from "../engine/Leftovers.ts"
+import { passedOver } from "../engine/RecordedRows.ts"
 import { journaled, newRow } from "../engine/RunContext.ts"
 import { describe, type StopReason } from "../engine/StopReason.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 import { sleep } from "./Waits.ts"
-import { onBranch } from "./BodyServices.ts"
+import { asBranch, onBranch } from "./BodyServices.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
 type Success<T> = T extends Effect.Effect<infer A, infer _E, infer _R> ? A : never
@@ -154,6 +155,8 @@ class Block {
     if (known === undefined && this.parent.stopReason !== undefined) return yield* Effect.interrupt
     if (known === undefined) this.#announce()
     const decided = decidedKey(known)
+    const gone = known === undefined ? undefined : this.#goneFor(decided)
+    if (gone !== undefined) return yield* this.parent.run.misfit(gone)
     if (decided !== undefined) this.#stopAllBut(decided)
     let next = 0
     yield* forkJoin({
@@ -166,6 +169,19 @@ class Block {
     yield* onBranch(Effect.uninterruptible(this.#closeLosers), this.parent)
     return yield* this.#finish()
   })
+
+  /** What was recorded of a branch that the block no longer has, in words for people. */
+  #goneFor(decided: string | undefined): string | undefined {
+    const { run, stopReason } = this.parent
+    if (stopReason !== undefined) return undefined
+    const instead = `has no such branch in ${this.kind} ${this.path}, and goes on`
+    const row = run.recorded.outside(this.path, new Set(this.lanes.map(({ branch }) => branch.scope)))
+    if (row !== undefined) return passedOver(row, instead)
+    const hasDecided = decided === undefined || this.lanes.some(({ key }) => key === decided)
+    return hasDecided
+      ? undefined
+      : `${this.path} was decided by its branch '${decided}', which the workflow no longer has`
+  }
 
   /** What losing branches had begun before a crash, and did not come to again: it ends with the block. */
   get #closeLosers(): Effect.Effect<void> {
@@ -189,7 +205,7 @@ class Block {
 
   #task(lane: Lane | undefined) {
     if (lane === undefined) return undefined
-    return { branch: lane.branch, effect: Effect.exit(onBranch(lane.effect, lane.branch)) }
+    return { branch: lane.branch, effect: Effect.exit(asBranch(lane.effect, lane.branch)) }
   }
 
   #ended(branch: Branch, exit: Exit.Exit<unknown, unknown>): StopReason | undefined {

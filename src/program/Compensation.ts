@@ -20,10 +20,10 @@ import type { Branch } from "../engine/Branch.ts"
 import { awaitWithin } from "../engine/Deadlines.ts"
 import { isOfBody, undo as undoName } from "../engine/Phases.ts"
 import type { Compensated, CompensationBranches } from "../engine/Program.ts"
-import { journaled, newRow, type RunContext } from "../engine/RunContext.ts"
+import { fitting, journaled, newRow, type RunContext } from "../engine/RunContext.ts"
 import type { Outcome } from "../engine/RunEnd.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
-import { onBranch } from "./BodyServices.ts"
+import { asBranch } from "./BodyServices.ts"
 import { describeCause } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
@@ -69,7 +69,8 @@ export const withCompensation: {
       const branch = yield* currentBranch("withCompensation")
       const context = yield* Effect.context<Exclude<R2, Scope.Scope>>()
       const path = branch.reserve(undoName)
-      yield* journaled(branch, path, "value", undoName)
+      const known = branch.run.row(path)
+      if (known !== undefined) yield* fitting(branch.run, known, "value", undoName)
       passes.get(branch.root)?.entered()
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.tap(restore(effect), (value) =>
@@ -217,7 +218,7 @@ const takeBack = (parent: Branch, undo: Undo, cause: Cause.Cause<unknown>): Effe
     if (known !== undefined && isTerminal(known.status)) return known.error ?? undefined
     const row = known ?? newRow(run, { path, kind: "block", name: undoName, status: "running" })
     if (known === undefined) run.put(row)
-    const exit = yield* Effect.exit(onBranch(undo.run(cause), parent.child(scope)))
+    const exit = yield* Effect.exit(asBranch(undo.run(cause), parent.child(scope)))
     if (run.silent !== undefined) return yield* Effect.interrupt
     const error = Exit.isSuccess(exit) ? null : run.shown(describeCause(exit.cause))
     run.put({ ...row, status: error === null ? "completed" : "failed", error, endedAt: run.now() })

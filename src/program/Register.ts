@@ -21,7 +21,7 @@ import type { CodeWorkflow } from "../engine/Program.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import type { Outcome } from "../engine/RunEnd.ts"
 import type { BodyEnd } from "../engine/RunMain.ts"
-import { onBranch } from "./BodyServices.ts"
+import { asBranch } from "./BodyServices.ts"
 import { type AnySchema, decode, encode, payloadOfTexts } from "./Codec.ts"
 import { Compensator } from "./Compensation.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
@@ -91,7 +91,7 @@ const runBody = <P extends AnySchema, S extends AnySchema, E extends AnySchema, 
   const misfit = (error: { readonly message: string }) =>
     run.misfit(`the payload cannot be read by workflow '${shape.name}': ${error.message}`)
   const decoded = Effect.catchAll(decode(shape.payload, run.record.payload), misfit)
-  const exit = Effect.exit(onBranch(Effect.flatMap(decoded, body), branch))
+  const exit = Effect.exit(asBranch(Effect.flatMap(decoded, body), branch))
   return Effect.flatMap(exit, (end): Effect.Effect<BodyEnd> => {
     if (Exit.isSuccess(end)) return Effect.map(encode(shape.success, end.value), completed)
     const failure = Cause.failureOption(end.cause)

@@ -165,18 +165,6 @@ describe("a patch", () => {
     })
   )
 
-  it.live("is not misled by rows of steps that the code no longer has", () =>
-    Effect.gen(function* () {
-      const old = Effect.zipRight(Effect.zipRight(note("dropped"), say("a")), nap)
-      const next = Effect.gen(function* () {
-        yield* say("a")
-        yield* nap
-        return yield* Workflow.patched("p")
-      })
-      expect((yield* deployed(old, next)).value).toBe(true)
-    })
-  )
-
   it.live("keeps an old run to its side when it is cancelled and compensated", () =>
     Effect.gen(function* () {
       const taken = (text: string) => say(text).pipe(Workflow.withCompensation(() => note(`undo ${text}`)))
