@@ -1,7 +1,7 @@
 /**
  * Builds `dist/`: `dist/lib`, the library with its declarations (tsc), and `dist/cli`, the bundled command line
- * (esbuild). The command line is split into chunks that are loaded when a command needs them; what actions import
- * from `effect` and `millrace` are the same chunks, so that both see the same modules.
+ * (esbuild). The command line is one script, whose modules are run when a command needs them; what actions import from
+ * `effect` and `millrace` is in it too, so that both see the same modules.
  *
  *     node scripts/build.mjs [--cli-only] [--if-stale]
  */
@@ -77,25 +77,26 @@ const buildCli = async () => {
   const { build } = await import("esbuild")
   await build({
     absWorkingDir: root,
-    entryPoints: { bin: "src/cli/bin.ts" },
+    entryPoints: { bin: "src/cli/bin.ts", main: "src/cli/Main.ts" },
     outdir: fresh,
-    chunkNames: "chunks/[name]-[hash]",
     bundle: true,
-    splitting: true,
-    format: "esm",
+    format: "cjs",
     platform: "node",
     target: "node20",
+    // The code that is kept between starts is of a script (src/cli/CodeCache.ts), and a script has no `import()`.
+    supported: { "dynamic-import": false },
     minify: true,
     legalComments: "none",
     external: ["better-sqlite3", "jiti"],
-    define: { MILLRACE_VERSION: JSON.stringify(version) },
-    // What is CommonJS among the bundled packages calls `require` for Node's own modules.
-    banner: {
-      js: 'import{createRequire as createRequire_}from"node:module";const require=createRequire_(import.meta.url);'
-    },
+    define: { MILLRACE_VERSION: JSON.stringify(version), "import.meta.url": "moduleUrl" },
+    banner: { js: 'const moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
     plugins: [effectModulesPlugin, lighterSchemaPlugin],
     logLevel: "warning"
   })
+  // It is read byte for byte, which is fast: esbuild escapes all but what stands in a regular expression.
+  const other = /[^\0-\x7f].{0,40}/.exec(readFileSync(join(fresh, "main.js"), "utf8"))
+  if (other !== null) throw new Error(`the bundle must be ASCII: escape '${other[0]}' in the regular expression`)
+  writeFileSync(join(fresh, "package.json"), `${JSON.stringify({ type: "commonjs" })}\n`)
   chmodSync(join(fresh, "bin.js"), 0o755)
   writeFileSync(join(fresh, "built"), `${version}\n`)
   const old = `${fresh}.old`

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
-import * as module from "node:module"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { loadBundle } from "./CodeCache.ts"
+import type { main } from "./Main.ts"
 
-// Newer versions of Node keep compiled code between starts; to find it they must know before the rest is loaded.
-if ("enableCompileCache" in module && typeof module.enableCompileCache === "function") module.enableCompileCache()
-
-const { main } = await import("./Main.ts")
-await main(process.argv.slice(2))
+const bundle = join(dirname(fileURLToPath(import.meta.url)), "main.js")
+const words = process.argv.slice(2)
+// SAFETY: built from Main.ts (scripts/build.mjs).
+const program = loadBundle(bundle, words[0] ?? "") as { readonly main: typeof main }
+void program.main(words)

@@ -60,7 +60,7 @@ const labelOf = (member: GraphNode | GraphContainer, more: ReadonlyArray<string>
  * Letters, digits and marks that neither Mermaid nor HTML nor Markdown reads anything into. A colon is none of them:
  * Mermaid takes `style…:…#…;` on a line for a style and drops its last semicolon.
  */
-const plain = /[^\p{L}\p{M}\p{N}\p{So} _.,()/+…-]/gu
+const plain = /[^\p{L}\p{M}\p{N}\p{So} _.,()/+\u2026-]/gu
 
 /** A text as it stands in a quoted label: other characters by their numbers, what cannot be shown as U+FFFD. */
 export const escapeMermaid = (text: string): string =>
