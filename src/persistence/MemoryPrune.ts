@@ -26,7 +26,7 @@ const prunable = (store: MemoryStore, { asOf = Number.MAX_SAFE_INTEGER, endedBef
   const roots = all.filter(counts).sort(byId)
   const beyond = keep === undefined ? [] : roots.slice(0, Math.max(0, roots.length - keep))
   const aged = endedBefore === undefined ? [] : roots.filter(({ endedAt }) => endedAt !== null && endedAt < endedBefore)
-  return [...new Set([...beyond, ...aged.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0))])]
+  return [...new Set([...beyond, ...aged])]
     .map((root) => ({ root, below: all.filter((run) => run.root === root.id && run.id !== root.id) }))
     .filter(({ below }) => below.every((run) => isEnded(run.status)))
 }

@@ -21,11 +21,17 @@ const claims: ReadonlyArray<ClaimReadyOptions> = [
   { ...claim, except: [runId("A")], definitions: ["wf:"] }
 ]
 
+/** Of the filters, those that go through all runs, from the newest on. */
+const walksOfAll = 5
+
 /** A filter, and the index that its list walks; several for several statuses. */
 const filters: ReadonlyArray<readonly [filter: Partial<RunFilter>, ...indexes: ReadonlyArray<string>]> = [
   [{}, "sqlite_autoindex_runs_1"],
   [{ dismissed: false }, "sqlite_autoindex_runs_1"],
   [{ text: "main" }, "sqlite_autoindex_runs_1"],
+  // Most have.
+  [{ status: ["completed"] }, "sqlite_autoindex_runs_1"],
+  [{ status: ["completed", "failed"] }, "sqlite_autoindex_runs_1", "runs_status (status=?)"],
   [{ before: runId("A") }, "sqlite_autoindex_runs_1 (id<?)"],
   [{ since: 1, before: runId("A") }, "sqlite_autoindex_runs_1 (id>? AND id<?)"],
   [{ status: ["failed"] }, "runs_status (status=?)"],
@@ -58,10 +64,11 @@ const statements: ReadonlyArray<readonly [name: string, sql: string]> = [
   ...claims.map((options) => ["selectReady", Sql.selectReady(sqlite, options).sql] as const),
   ["selectKeepLimit", Sql.selectKeepLimit(sqlite)],
   ["selectBeyond", Sql.selectBeyond(sqlite)],
+  ["selectAged", Sql.selectAged(sqlite)],
   ["selectKnown", Sql.selectKnown(sqlite)],
   ["selectNamedOutputs", Sql.selectNamedOutputs(sqlite)],
   ...filters
-    .slice(4)
+    .slice(walksOfAll)
     .map(
       ([filter]) => [`selectList ${JSON.stringify(filter)}`, selectList(sqlite, { limit: 10, ...filter }).sql] as const
     )
@@ -134,12 +141,12 @@ describe("no query goes through a whole table", () => {
   it.scoped("and what is pruned comes in the order of an index", () =>
     withDatabase((database) => {
       const plans = {
-        aged: planOf(database, Sql.selectAged),
+        aged: planOf(database, Sql.selectAged(sqlite)),
         beyond: planOf(database, Sql.selectBeyond(sqlite)),
         keepLimit: planOf(database, Sql.selectKeepLimit(sqlite)),
         definitions: planOf(database, Sql.selectUnnamedDefinitions)
       }
-      expect(plans.aged[0]).toContain("runs_ended (parent_run=? AND ended_at<?)")
+      expect(plans.aged[0]).toContain("runs_parent (parent_run=?)")
       expect(plans.beyond[0]).toContain("runs_parent (parent_run=? AND id<?)")
       expect(plans.keepLimit[0]).toContain("runs_parent (parent_run=?)")
       expect(plans.definitions[0]).toContain("definitions_stored (stored_at<?)")

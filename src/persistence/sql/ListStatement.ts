@@ -9,6 +9,7 @@ import type { RunFilter } from "../Persistence.ts"
 import type { RunStatus } from "../Records.ts"
 import { isLive } from "../Rules.ts"
 import type { Dialect } from "./Dialect.ts"
+import { notCompleted } from "./Migrations.ts"
 import type { SqlValue, Statement } from "./Operation.ts"
 
 /** `filter.status` is absent or names at least one. */
@@ -26,13 +27,13 @@ export const selectList = (dialect: Dialect, filter: RunFilter): Statement => {
 
 type Driver = "parent" | "status" | "workflow" | undefined
 
-/** Children of one run and runs that have not ended are few; ended ones, and roots, may be nearly all. */
+/** Children of one run and runs that have not ended are few; ended ones, and roots, may be nearly all; most complete. */
 const driverOf = (filter: RunFilter, status: RunStatus | undefined): Driver => {
   if (isOfParent(filter)) return "parent"
   if (status !== undefined && (isLive(status) || status === "needs_resume")) return "status"
   if (filter.workflow !== undefined) return "workflow"
   if (filter.parent === null) return "parent"
-  return status === undefined ? undefined : "status"
+  return status === undefined || status === "completed" ? undefined : "status"
 }
 
 const isOfParent = ({ parent }: RunFilter): boolean => parent !== undefined && parent !== null
@@ -62,6 +63,7 @@ const walk = (dialect: Dialect, filter: RunFilter, statuses: ReadonlyArray<RunSt
   if (since !== undefined) where(createdSince(dialect), since, since)
   if (statuses.length > 0) {
     where(`${column("status", "status")} IN (${statuses.map(() => "?").join(", ")})`, ...statuses)
+    if (driver === "status") where(notCompleted)
   }
   if (workflow !== undefined) where(`${column("workflow", "workflow")} = ?`, workflow)
   if (parent === null) where(`${column("parent_run", "parent")} IS NULL`)

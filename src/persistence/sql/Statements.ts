@@ -4,7 +4,7 @@
  */
 import type { ClaimReadyOptions } from "../Persistence.ts"
 import type { Dialect } from "./Dialect.ts"
-import { claimable, ended } from "./Migrations.ts"
+import { below, claimable, ended } from "./Migrations.ts"
 import type { Statement } from "./Operation.ts"
 import { runColumnNames } from "./Rows.ts"
 import { handedOn } from "../Rules.ts"
@@ -147,16 +147,16 @@ export const selectNamedOutputs = (dialect: Dialect) =>
   `SELECT DISTINCT output FROM steps WHERE output IS NOT NULL AND ${dialect.isIn("output")}`
 
 const endedRoot = `parent_run IS NULL AND ${ended}`
-const allBelowEnded = `NOT EXISTS (SELECT 1 FROM runs AS below WHERE below.root = runs.id
-    AND below.status IN ('pending', 'running', 'waiting', 'cancelling', 'needs_resume'))`
+const allBelowEnded = `NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.root = runs.id AND other.${below}
+    AND other.status IN ('pending', 'running', 'waiting', 'cancelling', 'needs_resume'))`
 /** The newest of those beyond the `keep` newest. */
 export const selectKeepLimit = (dialect: Dialect) => `SELECT id FROM runs
   WHERE ${endedRoot} AND ${dialect.unindexed("ended_at")} <= ? ORDER BY id DESC LIMIT 1 OFFSET ?`
 export const selectBeyond = (dialect: Dialect) => `SELECT id FROM runs
   WHERE ${endedRoot} AND id <= ? AND ${dialect.unindexed("ended_at")} <= ? AND ${allBelowEnded} ORDER BY id LIMIT ?`
-export const selectAged = `SELECT id FROM runs WHERE ${endedRoot} AND ended_at < ? AND ${allBelowEnded}
-  ORDER BY ended_at, id LIMIT ?`
-export const selectBelow = "SELECT id FROM runs WHERE root = ? AND id <> ? ORDER BY id"
+export const selectAged = (dialect: Dialect) => `SELECT id FROM runs
+  WHERE ${endedRoot} AND ${dialect.unindexed("ended_at")} < ? AND ${allBelowEnded} ORDER BY id LIMIT ?`
+export const selectBelow = `SELECT id FROM runs WHERE root = ? AND ${below} ORDER BY id`
 export const deleteRunRows = [
   "DELETE FROM inbox WHERE run = ?",
   "DELETE FROM items WHERE run = ?",

@@ -381,7 +381,7 @@ export function* prunable(dialect: Dialect, options: Options<"prune">): Operatio
   const pruned: Array<Pruned> = []
   let size = 0
   for (const root of yield* prunableRoots(dialect, options)) {
-    const below = yield* query(Sql.selectBelow, root, root)
+    const below = yield* query(Sql.selectBelow, root)
     pruned.push({ root, children: below.map((child) => runId(child["id"])) })
     size += 1 + below.length
     if (size >= options.limit) break
@@ -393,7 +393,8 @@ function* prunableRoots(dialect: Dialect, options: Options<"prune">): Operation<
   const { asOf = Number.MAX_SAFE_INTEGER, endedBefore, keep, limit } = options
   const last = keep === undefined ? undefined : yield* first(Sql.selectKeepLimit(dialect), asOf, keep)
   const beyond = last === undefined ? [] : yield* query(Sql.selectBeyond(dialect), runId(last["id"]), asOf, limit)
-  const aged = endedBefore === undefined ? [] : yield* query(Sql.selectAged, Math.min(endedBefore, asOf + 1), limit)
+  const aged =
+    endedBefore === undefined ? [] : yield* query(Sql.selectAged(dialect), Math.min(endedBefore, asOf + 1), limit)
   return new Set([...beyond, ...aged].map((row) => runId(row["id"])))
 }
 
