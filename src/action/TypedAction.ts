@@ -9,24 +9,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as AST from "effect/SchemaAST"
 import type * as Scope from "effect/Scope"
 import type { PayloadKeys } from "../workflow/Payload.ts"
 import { ActionNotFound, type Executors, type FoundExecutor } from "./Action.ts"
+import { type Declaration, Declarations, describedShape, isSameShape } from "./Declarations.ts"
 
 /** On every typed action. */
 export const TypeId: unique symbol = Symbol.for("millrace/Action")
 export type TypeId = typeof TypeId
 
 /** What is known of an action without its handler. */
-export interface ActionFacts {
-  readonly name: string
+export interface ActionFacts extends Declaration {
   /** Of the payload, as `.wf` calls give it. */
   readonly takes: PayloadKeys
   /** The names of texts in what it gives, which become variables; undefined: any. */
   readonly gives: ReadonlyArray<string> | undefined
-  /** The schemas of payload, success and error. */
-  readonly schemas: ReadonlyArray<AST.AST>
 }
 
 /** A declared action, of whatever types. `H`: the service that its layer supplies. */
@@ -100,42 +97,14 @@ export class ActionCollision extends Schema.TaggedError<ActionCollision>()("Acti
 }
 
 /** Of two actions with one name; undefined where they are one. */
-export const collision = (one: ActionFacts, other: ActionFacts): ActionCollision | undefined => {
-  const isSame = one.schemas.every((schema, index) => isSameSchema(schema, other.schemas[index]))
-  return isSame ? undefined : new ActionCollision({ action: one.name, one: described(one), other: described(other) })
-}
+export const collision = (one: ActionFacts, other: ActionFacts): ActionCollision | undefined =>
+  isSameShape(one, other)
+    ? undefined
+    : new ActionCollision({ action: one.name, one: describedShape(one), other: describedShape(other) })
 
-/** As they read: one declaration may be loaded twice. */
-const isSameSchema = (one: AST.AST, other: AST.AST | undefined): boolean =>
-  other !== undefined &&
-  (one === other || (String(one) === String(other) && String(AST.encodedAST(one)) === String(AST.encodedAST(other))))
-
-const described = ({ schemas: [payload, success, error] }: ActionFacts): string =>
-  `(${String(payload)}) => ${String(success)}, failing with ${String(error)}`
-
-/** The actions whose layers are built together, by name, with how many layers each has. */
-const built = new WeakMap<Layer.MemoMap, Map<string, { readonly facts: ActionFacts; layers: number }>>()
+/** The actions whose layers are built together. */
+const built = new Declarations(collision)
 
 /** Notes that an action's layer is being built, until the scope closes; dies where another has its name (A2). */
 export const supplying = (facts: ActionFacts): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.flatMap(Layer.CurrentMemoMap, (layers) => {
-    const byName = built.get(layers) ?? new Map<string, { readonly facts: ActionFacts; layers: number }>()
-    built.set(layers, byName)
-    const acquire = Effect.suspend(() => {
-      const known = byName.get(facts.name)
-      const collided = known === undefined ? undefined : collision(known.facts, facts)
-      if (collided !== undefined) return Effect.die(collided)
-      const entry = known ?? { facts, layers: 0 }
-      entry.layers += 1
-      byName.set(facts.name, entry)
-      return Effect.succeed(entry)
-    })
-    return Effect.asVoid(
-      Effect.acquireRelease(acquire, (entry) =>
-        Effect.sync(() => {
-          entry.layers -= 1
-          if (entry.layers === 0) byName.delete(facts.name)
-        })
-      )
-    )
-  })
+  Effect.flatMap(Layer.CurrentMemoMap, (layers) => built.supplying(layers, facts))

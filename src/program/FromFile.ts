@@ -5,6 +5,7 @@
  * - L1 A run goes on by the definition that it was started with, whatever has become of the file (spec/engine.md,
  *   "Records"); its key has the workflow's name, so that no other engine takes it for a file of its own.
  */
+import { resolve } from "node:path"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -32,6 +33,7 @@ import { check, nameOf, scriptRootOf } from "./FileHost.ts"
 import { engineHandle, type Handle, storeHandle } from "./Handles.ts"
 import type { Shape } from "./Shape.ts"
 import type { PartsOf } from "./Starting.ts"
+import { named } from "./WorkflowNames.ts"
 
 type Never = typeof Schema.Never
 
@@ -44,7 +46,8 @@ export interface FileWorkflow<P extends AnySchema, S extends AnySchema, H>
   readonly success: S
   /**
    * Lets an engine run the workflow. Fails with all that is wrong with the file: errors, calls of anything but the
-   * given actions, inputs that do not fit the payload.
+   * given actions, inputs that do not fit the payload. Dies with `WorkflowCollision` where the engine runs another
+   * workflow of this name.
    */
   readonly layer: Layer.Layer<never, InvalidWorkflow | PersistenceError, Engine | Persistence | OutputStore | H>
   /** The same for a process that runs nothing itself; it reads the file, too. */
@@ -145,6 +148,7 @@ const register = <P extends AnySchema, S extends AnySchema, H>(
     Effect.gen(function* () {
       yield* read
       const engine = yield* Engine
+      yield* named(engine, shape, resolve(file))
       const prefix = prefixOf(shape.name)
       const definitions = new Definitions(yield* Persistence, prefix)
       const outputs = yield* OutputStore

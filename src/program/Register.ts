@@ -27,6 +27,7 @@ import { Compensator } from "./Compensation.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Shape } from "./Shape.ts"
 import { definitionKey, describeCause, describeFailure } from "./WorkflowEnd.ts"
+import { named } from "./WorkflowNames.ts"
 import { WorkflowRun } from "./WorkflowRun.ts"
 
 /** Lets an engine run the workflow, until the layer's scope closes. */
@@ -37,6 +38,7 @@ export const register = <P extends AnySchema, S extends AnySchema, E extends Any
   Layer.scopedDiscard(
     Effect.gen(function* () {
       const engine = yield* Engine
+      yield* named(engine, shape)
       const context = yield* Effect.context<Exclude<R, WorkflowRun | Scope.Scope>>()
       const key = definitionKey(shape)
       yield* engine.register({

@@ -43,6 +43,7 @@ export { pipeline, type PipelineOptions, type Stage } from "./Pipelines.ts"
 export { now, random, uuid } from "./Values.ts"
 export { awaitSignal, type Signal, SignalTimedOut, signal, sleep, sleepUntil } from "./Waits.ts"
 export { CompensationFailed, type RunFailed, WorkflowFailed } from "./WorkflowEnd.ts"
+export { WorkflowCollision } from "./WorkflowNames.ts"
 export { UnscopedConcurrency, WorkflowRun } from "./WorkflowRun.ts"
 
 export interface Workflow<Name extends string, P extends AnySchema, S extends AnySchema, E extends AnySchema>
@@ -54,7 +55,10 @@ export interface Workflow<Name extends string, P extends AnySchema, S extends An
   readonly error: E
   /** Longest time of a run, ms; null: no limit. */
   readonly timeout: number | null
-  /** Lets an engine run the workflow. The body's requirements become the layer's. */
+  /**
+   * Lets an engine run the workflow. The body's requirements become the layer's. Building it dies with
+   * `WorkflowCollision` where the engine runs another workflow of this name.
+   */
   readonly toLayer: <R = never>(
     body: (payload: P["Type"]) => Effect.Effect<S["Type"], E["Type"], R>
   ) => Layer.Layer<never, never, Engine | Exclude<R, WorkflowRun | Scope.Scope>>
