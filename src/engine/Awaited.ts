@@ -6,6 +6,7 @@
  * - X2 Runs that live elsewhere are looked at when the store gives a hint and each second, by one fiber for all of them,
  *   which takes no more than a tenth of the time.
  * - X3 Nothing is held for a run that nobody waits for: no fiber, no timer, no place here.
+ * - X4 Who waits for a run that stands still (`Standstill`) is told why, once, and goes on waiting.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -17,6 +18,7 @@ import type { PersistenceError, PersistenceService, RunNotFound } from "../persi
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { Nudge } from "./Nudge.ts"
+import { isSame, lasting, type Standstill, standstillOf, type Told, tellingOnce } from "./Standstill.ts"
 
 export interface AwaitedOptions {
   readonly persistence: PersistenceService
@@ -25,15 +27,22 @@ export interface AwaitedOptions {
   readonly runtime: Runtime.Runtime<never>
   /** Waits until a run is not here (any longer); its record, if it ended here meanwhile. */
   readonly untilGone: (run: RunId) => Effect.Effect<RunRecord | undefined>
+  /** Whether a program that is registered here can run it. */
+  readonly accepts: (run: RunRecord) => boolean
 }
+
+/** What those who wait are told; undefined: the run is worth another look. */
+type News = { readonly ended: RunRecord } | { readonly standstill: Standstill } | undefined
 
 /** Those who wait for one run. */
 interface Waiters {
-  /** Done when the run is worth another look: with its record, if it has ended. */
-  readonly told: Deferred.Deferred<RunRecord | undefined>
+  readonly told: Deferred.Deferred<News>
   count: number
   /** It does not live here. */
   isElsewhere: boolean
+  /** What all of them have been told of (X4). */
+  known: Standstill | undefined
+  readonly lasting: ReturnType<typeof lasting>
 }
 
 /** Between two looks, without a hint; ms. */
@@ -51,33 +60,56 @@ export class Awaited {
     this.#nudge = new Nudge(options.deadlines)
   }
 
-  /** Waits until a run ends. */
-  end(run: RunId): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
+  /** Waits until a run ends. `told`: X4. */
+  end(run: RunId, told: Told = () => Effect.void): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
+    return Effect.suspend(() => this.#end(run, tellingOnce(told), undefined))
+  }
+
+  #end(
+    run: RunId,
+    tell: ReturnType<typeof tellingOnce>,
+    known: Standstill | undefined
+  ): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
     return Effect.suspend(() => {
       // Joined before the look, so that it is told of what happens during it.
-      const waiters = this.#join(run)
-      const ended = Effect.flatMap(this.#look(run), (record) =>
-        isEnded(record.status) ? Effect.succeed(record) : this.#untilTold(waiters)
+      const waiters = this.#join(run, known)
+      const news = Effect.flatMap(
+        this.#look(run),
+        (record): Effect.Effect<News> =>
+          isEnded(record.status) ? Effect.succeed({ ended: record }) : this.#untilTold(waiters)
       )
       const left = Effect.sync(() => this.#leave(run, waiters))
-      return Effect.flatMap(Effect.ensuring(ended, left), (record) =>
-        record === undefined ? this.end(run) : Effect.succeed(record)
-      )
+      return Effect.flatMap(Effect.ensuring(news, left), (told) => {
+        if (told === undefined) return this.#end(run, tell, known)
+        if ("ended" in told) return Effect.succeed(told.ended)
+        return Effect.zipRight(tell(told.standstill), this.#end(run, tell, told.standstill))
+      })
     })
+  }
+
+  /** What is known here begins as soon as there is room. */
+  #standstillOf(record: RunRecord): Standstill | undefined {
+    const standstill = standstillOf(record)
+    return standstill?._tag === "NotBegun" && this.options.accepts(record) ? undefined : standstill
   }
 
   /** A run has left this engine; with its record, if it ended here. */
   tell(run: RunId, ended: RunRecord | undefined): void {
+    this.#tell(run, ended === undefined ? undefined : { ended })
+  }
+
+  #tell(run: RunId, news: News): void {
     const waiters = this.#runs.get(run)
     if (waiters === undefined) return
     this.#runs.delete(run)
-    Deferred.unsafeDone(waiters.told, Effect.succeed(ended))
+    Deferred.unsafeDone(waiters.told, Effect.succeed(news))
   }
 
-  #join(run: RunId): Waiters {
-    const waiters = this.#runs.get(run) ?? { told: Deferred.unsafeMake(FiberId.none), count: 0, isElsewhere: false }
+  #join(run: RunId, known: Standstill | undefined): Waiters {
+    const waiters = this.#runs.get(run) ?? newWaiters(known)
     this.#runs.set(run, waiters)
     waiters.count += 1
+    if (!isSame(waiters.known, known)) waiters.known = undefined
     return waiters
   }
 
@@ -94,7 +126,7 @@ export class Awaited {
     )
   }
 
-  #untilTold(waiters: Waiters): Effect.Effect<RunRecord | undefined> {
+  #untilTold(waiters: Waiters): Effect.Effect<News> {
     return Effect.suspend(() => {
       waiters.isElsewhere = true
       if (!this.#isWatched) {
@@ -122,14 +154,25 @@ export class Awaited {
     this.#isWatched = false
   })
 
-  #lookElsewhere(run: RunId, { isElsewhere }: Waiters): Effect.Effect<void> {
-    if (!isElsewhere) return Effect.void
+  #lookElsewhere(run: RunId, waiters: Waiters): Effect.Effect<void> {
+    if (!waiters.isElsewhere) return Effect.void
     return Effect.matchCause(this.options.persistence.get(run), {
       // They look themselves, and fail as that does.
       onFailure: () => this.tell(run, undefined),
       onSuccess: (record) => {
-        if (isEnded(record.status)) this.tell(run, record)
+        if (isEnded(record.status)) return this.tell(run, record)
+        const now = this.options.clock.unsafeCurrentTimeMillis()
+        const standstill = waiters.lasting(this.#standstillOf(record), now)
+        if (standstill !== undefined && !isSame(standstill, waiters.known)) this.#tell(run, { standstill })
       }
     })
   }
 }
+
+const newWaiters = (known: Standstill | undefined): Waiters => ({
+  told: Deferred.unsafeMake(FiberId.none),
+  count: 0,
+  isElsewhere: false,
+  known,
+  lasting: lasting()
+})

@@ -47,6 +47,7 @@ import { Residents } from "./Residents.ts"
 import type { Children, RunContext, RunHost } from "./RunContext.ts"
 import type { RunMain } from "./RunMain.ts"
 import { SecretListener } from "./SecretListener.ts"
+import type { Told } from "./Standstill.ts"
 import { ulid } from "./Ulid.ts"
 
 export { type CodeChild, type CodeWorkflow, type ProgramSource, ProgramUnavailable } from "./Program.ts"
@@ -77,8 +78,8 @@ export class Engine extends Context.Tag("millrace/Engine")<
       run: RunId,
       claim: Effect.Effect<Claim, E>
     ) => Effect.Effect<void, E | RunNotFound | PersistenceError>
-    /** Waits until a run ends, wherever it runs. */
-    readonly await: (run: RunId) => Effect.Effect<RunRecord, RunNotFound | PersistenceError>
+    /** Waits until a run ends, wherever it runs; `told` why it stands still, once, if it does (X4). */
+    readonly await: (run: RunId, told?: Told) => Effect.Effect<RunRecord, RunNotFound | PersistenceError>
     /** Waits until a run is not resident here: it ended, was let go, was parked or stopped. Its record then. */
     readonly awaitRelease: (run: RunId) => Effect.Effect<RunRecord, RunNotFound | PersistenceError>
     /** Lets a waiting run go without lingering; nothing if it does not wait. */
@@ -203,7 +204,12 @@ class EngineState {
       stranded: () => this.lookout.stranded(),
       violated
     })
-    this.#awaited = new Awaited({ ...shared, runtime, untilGone: (run) => this.residents.untilGone(run) })
+    this.#awaited = new Awaited({
+      ...shared,
+      runtime,
+      untilGone: (run) => this.residents.untilGone(run),
+      accepts: (run) => this.#accepts(run)
+    })
     const own = childRuns({ ...shared, residents: this.residents, lookout: this.lookout })
     const interval = settings.resolverInterval
     const children = isThisEngine(runner) ? own : withChildRunner({ own, runner, persistence, deadlines, interval })
@@ -234,11 +240,11 @@ class EngineState {
       id: this.id,
       settings: this.settings,
       register: (source) => this.#register(source),
-      accepts: (run) => Effect.sync(() => [...this.#sources].some((source) => source.accepts(run))),
+      accepts: (run) => Effect.sync(() => this.#accepts(run)),
       start: (run, given) => this.#start(run, given),
       take: (run) => this.#given(run, this.lookout.claim(run)),
       adopt: (run, claim) => this.#given(run, claim),
-      await: (run) => this.#awaited.end(run),
+      await: (run, told) => this.#awaited.end(run, told),
       awaitRelease: (run) => Effect.zipRight(this.residents.untilGone(run), this.persistence.get(run)),
       letGo: (run) => Effect.sync(() => this.residents.get(run)?.waiting.letGo()),
       events: (filter) => this.#bus.subscribe(filter),
@@ -275,6 +281,10 @@ class EngineState {
   }
 
   // ---- programs
+
+  #accepts(run: RunRecord): boolean {
+    return [...this.#sources].some((source) => source.accepts(run))
+  }
 
   #register(source: ProgramSource): Effect.Effect<void, never, Scope.Scope> {
     const add = Effect.sync(() => {

@@ -3,17 +3,20 @@
  *
  * - H1 A run that continued as new means the one that it has come to; an idempotency key is always that one's.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { newest } from "../engine/Chain.ts"
 import { Engine } from "../engine/Engine.ts"
+import { lasting, standstillOf, type Told, tellingOnce } from "../engine/Standstill.ts"
 import { Persistence, type PersistenceError, RunNotFound } from "../persistence/Persistence.ts"
 import { shownBlockedOn, shownText } from "../persistence/Redaction.ts"
 import { type BlockedOn, isEnded, RunId, type RunRecord } from "../persistence/Records.ts"
 import type { AnySchema } from "./Codec.ts"
 import type { Shape } from "./Shape.ts"
+import { warnOfStandstill } from "./StandstillWarnings.ts"
 import { endOf, type RunFailed } from "./WorkflowEnd.ts"
 
 /** A run, by its id or by the idempotency key that it was started with. */
@@ -62,26 +65,39 @@ export const find = (
     return yield* new RunOfOtherWorkflow({ run: record.id, workflow: shape.name, actual: record.workflow })
   })
 
-export type UntilEnded<R> = (run: RunId) => Effect.Effect<RunRecord, RunNotFound | PersistenceError, R>
+/** Waits for a run's end; `told` why it stands still, once, if it does. */
+export type UntilEnded<R> = (run: RunId, told: Told) => Effect.Effect<RunRecord, RunNotFound | PersistenceError, R>
 
 /** Waits in this process's engine: what happens here is seen at once. */
-export const awaitInEngine: UntilEnded<Engine> = (run) => Effect.flatMap(Engine, (engine) => engine.await(run))
+export const awaitInEngine: UntilEnded<Engine> = (run, told) =>
+  Effect.flatMap(Engine, (engine) => engine.await(run, told))
 
-/** Looks again whenever somebody wrote, and every second. */
-export const awaitInStore: UntilEnded<Persistence> = (run) =>
-  Effect.flatMap(Persistence, (persistence) =>
-    Stream.merge(Stream.tick("1 second"), persistence.changes).pipe(
-      Stream.mapEffect(() => persistence.get(run)),
+/** Looks again whenever somebody wrote, and every second. That others have not begun with a run yet is as it should be. */
+export const awaitInStore: UntilEnded<Persistence> = (run, told) =>
+  Effect.flatMap(Persistence, (persistence) => {
+    const tell = tellingOnce((standstill) => (standstill._tag === "NotBegun" ? Effect.void : told(standstill)))
+    const lasts = lasting()
+    const look = Effect.tap(persistence.get(run), (record) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => tell(lasts(standstillOf(record), now)))
+    )
+    return Stream.merge(Stream.tick("1 second"), persistence.changes).pipe(
+      Stream.mapEffect(() => look),
       Stream.filter(({ status }) => isEnded(status)),
       Stream.runHead,
       Effect.map(Option.getOrThrow)
     )
-  )
+  })
 
-/** The record of a run that ended, or of the run that its chain comes to. */
-export const lastRecord = <R>(run: RunId, untilEnded: UntilEnded<R>): ReturnType<UntilEnded<R>> =>
-  Effect.flatMap(untilEnded(run), (record) =>
-    record.continuedAs === null ? Effect.succeed(record) : lastRecord(record.continuedAs, untilEnded)
+/** The record of a run that ended, or of the run that its chain comes to; a warning says of one that stands still why. */
+export const lastRecord = <R>(
+  shape: Pick<AnyShape, "name">,
+  run: RunId,
+  untilEnded: UntilEnded<R>
+): ReturnType<UntilEnded<R>> =>
+  Effect.flatMap(
+    untilEnded(run, (standstill) => warnOfStandstill(run, shape.name, standstill)),
+    (record) =>
+      record.continuedAs === null ? Effect.succeed(record) : lastRecord(shape, record.continuedAs, untilEnded)
   )
 
 export const poll = <P extends AnySchema, S extends AnySchema, E extends AnySchema>(

@@ -30,6 +30,7 @@ import {
 import { encodeAnswer, type Gate, type GateReply, type InvalidAnswer } from "./Gates.ts"
 import type { Shape } from "./Shape.ts"
 import { type Create, createHere, createInStore, type IdempotencyConflict, type PartsOf, start } from "./Starting.ts"
+import { warnOfStart } from "./StandstillWarnings.ts"
 import type { Signal } from "./Waits.ts"
 import { endOf, type RunFailed } from "./WorkflowEnd.ts"
 
@@ -37,13 +38,22 @@ type Unknown = RunNotFound | RunOfOtherWorkflow | PersistenceError
 
 /** The runs of a workflow. `R`: what it takes to start one and to wait for it; `X`: why none can be started. */
 export interface Handle<P extends AnySchema, S extends AnySchema, E extends AnySchema, R, X = never> {
-  /** Creates a run, or finds the one with this payload's idempotency key; its id. */
+  /**
+   * Creates a run, or finds the one with this payload's idempotency key; its id. One that this process's engine has no
+   * layer for is left to other processes, with a warning.
+   */
   readonly start: (payload: P["Type"]) => Effect.Effect<RunId, IdempotencyConflict | PersistenceError | X, R>
-  /** Starts a run and waits for its typed end. Interrupting it leaves the run as it is. */
+  /**
+   * Starts a run and waits for its typed end, however long it takes; a warning says of a run that stands still why.
+   * Interrupting it leaves the run as it is.
+   */
   readonly execute: (
     payload: P["Type"]
   ) => Effect.Effect<S["Type"], E["Type"] | RunFailed | IdempotencyConflict | PersistenceError | X, R>
-  /** Waits for a run's typed end, wherever it runs; also beyond runs that continued as new. */
+  /**
+   * Waits for a run's typed end, wherever it runs; also beyond runs that continued as new. A warning says of a run that
+   * is parked, or that nobody here or elsewhere can begin with, why it stands still.
+   */
   readonly await: (target: RunTarget) => Effect.Effect<S["Type"], E["Type"] | RunFailed | Unknown, R>
   /** How a run is doing at this moment; none if there is no such run. */
   readonly poll: (
@@ -78,33 +88,48 @@ export type AnswerError =
   | RunAlreadyEnded
   | Unknown
 
-/** Runs are started, and waited for, in this process's engine. */
+/** Where runs are started and waited for. */
+interface Place<R> {
+  readonly create: Create<R>
+  /** For one who waits, and is told then why nothing happens. */
+  readonly createQuietly: Create<R>
+  readonly untilEnded: UntilEnded<R>
+}
+
+/** Runs are started, and waited for, in this process's engine; those that it cannot run are left to others. */
 export const engineHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, X>(
   shape: Shape<P, S, E>,
   partsOf: PartsOf<X>
-): Handle<P, S, E, Engine | Persistence, X> => handle(shape, createHere, awaitInEngine, partsOf)
+): Handle<P, S, E, Engine | Persistence, X> => handle(shape, inEngine, partsOf)
+
+const inEngine: Place<Engine | Persistence> = {
+  create: createHere(warnOfStart),
+  createQuietly: createHere(() => Effect.void),
+  untilEnded: awaitInEngine
+}
 
 /** Runs are left to whichever engine knows the workflow: this process needs none. */
 export const storeHandle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, X>(
   shape: Shape<P, S, E>,
   partsOf: PartsOf<X>
-): Handle<P, S, E, Persistence, X> => handle(shape, createInStore, awaitInStore, partsOf)
+): Handle<P, S, E, Persistence, X> => handle(shape, inStore, partsOf)
+
+const inStore: Place<Persistence> = { create: createInStore, createQuietly: createInStore, untilEnded: awaitInStore }
 
 const handle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R, X>(
   shape: Shape<P, S, E>,
-  create: Create<R>,
-  untilEnded: UntilEnded<R>,
+  { create, createQuietly, untilEnded }: Place<R>,
   partsOf: PartsOf<X>
 ): Handle<P, S, E, R | Persistence, X> => ({
   start: (payload) => start(shape, payload, create, partsOf),
   execute: (payload) =>
-    Effect.flatMap(start(shape, payload, create, partsOf), (run) => {
-      const last = Effect.catchTag(lastRecord(run, untilEnded), "RunNotFound", Effect.die)
+    Effect.flatMap(start(shape, payload, createQuietly, partsOf), (run) => {
+      const last = Effect.catchTag(lastRecord(shape, run, untilEnded), "RunNotFound", Effect.die)
       return Effect.flatMap(last, (record) => endOf(shape, record))
     }),
   await: (target) =>
     Effect.flatMap(find(shape, target), ({ id }) =>
-      Effect.flatMap(lastRecord(id, untilEnded), (record) => endOf(shape, record))
+      Effect.flatMap(lastRecord(shape, id, untilEnded), (record) => endOf(shape, record))
     ),
   poll: (target) => poll(shape, target),
   cancel: (target, reason) => Effect.flatMap(find(shape, target), ({ id }) => Client.cancel(id, reason)),

@@ -2,19 +2,16 @@
  * Starting runs: here, or in the store for whoever knows the workflow.
  */
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { digestOf, keyDigest } from "../engine/Continue.ts"
+import { createUnclaimed } from "../engine/CreateRun.ts"
 import { Engine } from "../engine/Engine.ts"
 import { EngineConfig } from "../engine/EngineConfig.ts"
 import { defaultSettings, newRun } from "../engine/NewRun.ts"
 import { newUlid } from "../engine/Ulid.ts"
-import {
-  Persistence,
-  type PersistenceError,
-  type PersistenceService,
-  RunAlreadyExists
-} from "../persistence/Persistence.ts"
+import { Persistence, type PersistenceError, type RunAlreadyExists } from "../persistence/Persistence.ts"
 import { RunId, type RunRecord } from "../persistence/Records.ts"
 import { shownText } from "../persistence/Redaction.ts"
 import type { Texts } from "../workflow/Definition.ts"
@@ -37,30 +34,19 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
 
 export type Create<R> = (run: RunRecord) => Effect.Effect<RunId, RunAlreadyExists | PersistenceError, R>
 
-/** In this process's engine, which runs it. */
-export const createHere: Create<Engine> = (run) => Effect.flatMap(Engine, (engine) => engine.start(run))
+/** In this process's engine, if that can run it; what is to be done where it cannot, but another process may. */
+export const createHere =
+  (left: (engine: Context.Tag.Service<Engine>, run: RunRecord) => Effect.Effect<void>): Create<Engine | Persistence> =>
+  (run) =>
+    Effect.flatMap(Engine, (engine) =>
+      Effect.flatMap(engine.accepts(run), (isKnown) =>
+        isKnown ? engine.start(run) : Effect.zipLeft(createInStore(run), left(engine, run))
+      )
+    )
 
 /** For the first engine that looks for runs of the workflow. */
 export const createInStore: Create<Persistence> = (run) =>
-  Effect.flatMap(Persistence, (persistence) =>
-    Effect.as(createPatiently(persistence, { ...run, readyAt: run.createdAt }, createTries), run.id)
-  )
-
-const createTries = 5
-/** ms */
-const createDelay = 100
-
-/** An answer that was lost is found out by trying again: the run is there, under its own id. */
-const createPatiently = (
-  persistence: PersistenceService,
-  run: RunRecord,
-  left: number
-): Effect.Effect<void, RunAlreadyExists | PersistenceError> =>
-  Effect.catchAll(persistence.create(run), (error) => {
-    if (error instanceof RunAlreadyExists) return error.run === run.id ? Effect.void : Effect.fail(error)
-    if (!error.transient || left <= 1) return Effect.fail(error)
-    return Effect.delay(createPatiently(persistence, run, left - 1), createDelay)
-  })
+  Effect.flatMap(Persistence, (persistence) => Effect.as(createUnclaimed(persistence, run, run.createdAt), run.id))
 
 /** What a new run's record says of its workflow. */
 export interface NewRunParts {

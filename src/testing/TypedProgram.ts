@@ -43,7 +43,7 @@ const inEngine = (
       const root = yield* start
       const meanwhile = program.meanwhile?.(root, options.store) ?? Effect.void
       yield* Effect.forkScoped(meanwhile)
-      yield* Effect.catchTag(lastRecord(root, awaitInEngine), "RunNotFound", Effect.die)
+      yield* Effect.catchTag(lastRecord(program, root, awaitInEngine), "RunNotFound", Effect.die)
       return yield* readTree(root)
     })
   ).pipe(Effect.provide(layerOf(program, options)))
