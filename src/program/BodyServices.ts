@@ -42,12 +42,16 @@ export const onBranch = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch
   return standingOn(Effect.withRandom(Effect.withClock(effect, new BranchClock(branch)), random), branch)
 }
 
+/** The branch whose clock it is: what has such a clock is a body, not what an action does. */
+export const branchOfClock = (clock: Clock.Clock): Branch | undefined =>
+  clock instanceof BranchClock ? clock.branch : undefined
+
 class BranchClock implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly currentTimeMillis: Effect.Effect<number> = Effect.sync(() => this.unsafeCurrentTimeMillis())
   readonly currentTimeNanos: Effect.Effect<bigint> = Effect.sync(() => this.unsafeCurrentTimeNanos())
 
-  constructor(private readonly branch: Branch) {}
+  constructor(readonly branch: Branch) {}
 
   unsafeCurrentTimeMillis(): number {
     return this.branch.time

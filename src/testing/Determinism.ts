@@ -14,6 +14,7 @@ import type { MemorySnapshot } from "../persistence/MemoryStore.ts"
 import { type Commit, Persistence, type PersistenceService } from "../persistence/Persistence.ts"
 import { isTerminal, type RunRecord, type StepRecord } from "../persistence/Records.ts"
 import { halted } from "./CrashPoints.ts"
+import { nthExecution } from "./BodyGlobals.ts"
 import { loseEngines } from "./ProgramRunner.ts"
 import { readTree, type RunTree } from "./RecordComparison.ts"
 import {
@@ -22,10 +23,12 @@ import {
   type HistoryOptions,
   inProcess,
   rootOf,
+  staying,
   type TestedWorkflow,
   untilEnded,
   worldOf
 } from "./TestedProcess.ts"
+import { NotTestable, undisturbedEnd, type UndisturbedEnd } from "./UndisturbedEnd.ts"
 import { VirtualClock } from "./VirtualClock.ts"
 import { wordsOf } from "./WriteLog.ts"
 
@@ -37,6 +40,8 @@ export interface DeterminismOptions<P> extends HistoryOptions<P> {
 export interface DeterminismReport {
   /** Journals that were replayed: each a prefix of the whole one. */
   readonly replays: number
+  /** Of the first execution. */
+  readonly end: UndisturbedEnd
 }
 
 /** A body that did something else when it was replayed. */
@@ -73,22 +78,29 @@ interface Place {
   readonly at: number
 }
 
+/** A place, and as which replay it is replayed, from 1. */
+interface NumberedPlace extends Place {
+  readonly replay: number
+}
+
 /**
  * Runs the workflow once, then replays it from its journal as it was after each of its writes, and from the whole one.
+ * To the body it is another day and hour in each replay, and `Math.random` draws other numbers.
  *
  * ```ts
  * yield* checkDeterminism(Order, { payload, setup: () => ({ layer: order.pipe(Layer.provide(actions)) }) })
  * ```
  *
  * Fails with `NotDeterministic`: with the first step that the first execution did not come to, or came to as something
- * else, or with an end that is not the recorded one. `setup` is called for each replay.
+ * else, or with an end that is not the recorded one; with `NotTestable` where the first execution comes to
+ * none, or to one that is hardly meant. `setup` is called for each replay.
  */
 export const checkDeterminism = <P>(
   workflow: TestedWorkflow<P>,
   options: DeterminismOptions<P>
-): Effect.Effect<DeterminismReport, NotDeterministic> =>
+): Effect.Effect<DeterminismReport, NotDeterministic | NotTestable> =>
   Effect.gen(function* () {
-    const { places, tree } = yield* firstExecution(workflow, options)
+    const { end, places, tree } = yield* firstExecution(workflow, options)
     const chosen = places.filter(({ write }) => options.only === undefined || write === options.only)
     for (const place of chosen) {
       const difference = yield* replay(options, place, tree)
@@ -97,27 +109,27 @@ export const checkDeterminism = <P>(
       const again = `once more only this: only: ${place.write}`
       return yield* new NotDeterministic({ workflow: workflow.name, difference: [where, difference, again].join("\n") })
     }
-    return { replays: chosen.length }
+    return { replays: chosen.length, end }
   })
 
-const firstExecution = <P>(workflow: TestedWorkflow<P>, { payload, settings, setup }: DeterminismOptions<P>) =>
+const firstExecution = <P>(workflow: TestedWorkflow<P>, options: DeterminismOptions<P>) =>
   Effect.gen(function* () {
+    const { payload, setup } = options
+    const settings = { ...staying, ...options.settings }
     const memory = yield* MemoryPersistence.make()
     const clock = new VirtualClock(firstStart)
     const world = worldOf(memory.service, setup())
     const written: Array<Written> = []
     const store = recording(memory, clock, written)
-    const end = yield* inProcess(world, { store, clock, settings, begin: workflow.start(payload) }, untilEnded(world))
-    if (end._tag === "Stuck") {
-      const difference = `it has to come to an end once, before it is replayed: ${end.why}`
-      return yield* new NotDeterministic({ workflow: workflow.name, difference })
-    }
-    const root = yield* Effect.flatMap(rootOf(world.store), Effect.fromNullable)
-    const tree = yield* Effect.provideService(readTree(root.id), Persistence, world.store)
+    const process = { store, clock, settings, execution: nthExecution(0), begin: workflow.start(payload) }
+    const ended = yield* inProcess(world, process, untilEnded(world))
+    if (ended._tag === "Stuck") return yield* new NotTestable({ workflow: workflow.name, reason: ended.why })
+    const end = yield* undisturbedEnd(world.store, ended.root, options, world.setup.people)
+    const tree = yield* Effect.provideService(readTree(ended.root.id), Persistence, world.store)
     yield* discard(world)
     const places = yield* Effect.forEach(written, placesOf)
-    return { places: places.flat(), tree }
-  }).pipe(Effect.catchTags({ NoSuchElementException: Effect.die, PersistenceError: Effect.die }))
+    return { places: places.flat().map((place, index) => ({ ...place, replay: index + 1 })), tree, end }
+  }).pipe(Effect.catchTag("PersistenceError", Effect.die))
 
 const recording = (
   memory: MemoryPersistence.MemoryPersistence,
@@ -159,7 +171,7 @@ const isEndOfStep = (change: Change): boolean =>
 const restAfter = "1 hour"
 
 /** What the replay of a journal does that the first execution did not; undefined: nothing. */
-const replay = <P>({ settings, setup }: DeterminismOptions<P>, place: Place, tree: RunTree) =>
+const replay = <P>({ settings, setup }: DeterminismOptions<P>, place: NumberedPlace, tree: RunTree) =>
   Effect.gen(function* () {
     const memory = yield* MemoryPersistence.make({ from: place.snapshot })
     const root = yield* rootOf(memory.service)
@@ -173,7 +185,8 @@ const replay = <P>({ settings, setup }: DeterminismOptions<P>, place: Place, tre
     const rest = Effect.as(Effect.sleep(restAfter), undefined)
     const clock = new VirtualClock(place.at + 1)
     const until = Effect.raceFirst(Deferred.await(found), rest)
-    const difference = yield* inProcess(world, { store, clock, settings, begin: Effect.void }, until)
+    const execution = nthExecution(place.replay)
+    const difference = yield* inProcess(world, { store, clock, settings, execution, begin: Effect.void }, until)
     yield* discard(world)
     return difference
   }).pipe(Effect.orDie)

@@ -6,6 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
 import { Persistence } from "../persistence/Persistence.ts"
+import type { RunRecord } from "../persistence/Records.ts"
+import { type Execution, nthExecution } from "./BodyGlobals.ts"
 import { crashing, runWrites } from "./CrashPoints.ts"
 import { comparableLines } from "./DrawnValues.ts"
 import { loseEngines } from "./ProgramRunner.ts"
@@ -17,11 +19,13 @@ import {
   type HistoryOptions,
   inProcess,
   rootOf,
+  staying,
   type TestedWorkflow,
   untilEnded,
   type World,
   worldOf
 } from "./TestedProcess.ts"
+import { NotTestable, undisturbedEnd, type UndisturbedEnd } from "./UndisturbedEnd.ts"
 import { VirtualClock } from "./VirtualClock.ts"
 import { sayingWrites } from "./WriteLog.ts"
 
@@ -45,6 +49,8 @@ export interface ResumeReport {
   readonly writes: number
   /** Histories with a crash. */
   readonly histories: number
+  /** Of the history that nobody stopped. */
+  readonly end: UndisturbedEnd
 }
 
 /** A history in which the process died, and that came out differently. */
@@ -62,7 +68,7 @@ export class ResumeDiffers extends Schema.TaggedError<ResumeDiffers>()("ResumeDi
   }
 }
 
-/** The workflow does not come to an end, or to another one, without any crash. */
+/** The workflow comes to another end without any crash. */
 export class NotRepeatable extends Schema.TaggedError<NotRepeatable>()("NotRepeatable", {
   workflow: Schema.String,
   difference: Schema.String
@@ -73,6 +79,7 @@ export class NotRepeatable extends Schema.TaggedError<NotRepeatable>()("NotRepea
 }
 
 interface End {
+  readonly root: RunRecord
   readonly records: ReadonlyArray<string>
   /** JSON. */
   readonly observed: string | undefined
@@ -81,7 +88,10 @@ interface End {
 /** What its processes wrote, each up to its crash, and how it ended, or why not. */
 interface History {
   readonly writes: ReadonlyArray<ReadonlyArray<string>>
+  /** Those of the plan that happened: the others are beyond the end of the history. */
+  readonly crashes: ReadonlyArray<Crash>
   readonly end: End | string
+  readonly world: World
 }
 
 /** Failures that are told of in full. */
@@ -102,23 +112,30 @@ const mostTold = 3
  * })
  * ```
  *
- * Fails with `ResumeDiffers`, or with `NotRepeatable` where even two histories without a crash are not the same.
+ * To a body it is another day and hour in the process that goes on, and `Math.random` draws other numbers.
+ *
+ * Fails with `ResumeDiffers`; with `NotRepeatable` where even two histories without a crash are not the same; with
+ * `NotTestable` where these come to no end, or to one that is hardly meant, and where `only` names a crash that does
+ * not happen.
  */
 export const checkResumeEquivalence = <P>(
   workflow: TestedWorkflow<P>,
   options: ResumeOptions<P>
-): Effect.Effect<ResumeReport, ResumeDiffers | NotRepeatable> =>
+): Effect.Effect<ResumeReport, ResumeDiffers | NotRepeatable | NotTestable> =>
   Effect.gen(function* () {
-    const { expected, writes } = yield* withoutCrash(workflow, options)
+    const { end, expected, writes } = yield* withoutCrash(workflow, options)
     const failures: Array<string> = []
     const plans = options.only === undefined ? plansFor(writes, options) : [options.only]
     for (const plan of plans) {
       const history = yield* historyOf(workflow, options, plan)
+      if (options.only !== undefined) yield* checkReached(workflow, history, plan)
       const difference = differenceOf(expected, history.end)
-      if (difference !== undefined) failures.push(told(plan, history, difference))
+      if (difference === undefined) continue
+      if (history.crashes.length === 0) return yield* notRepeatable(workflow, difference)
+      failures.push(told(history, difference))
     }
     const histories = plans.length
-    if (failures.length === 0) return { writes, histories }
+    if (failures.length === 0) return { writes, histories, end }
     const count = failures.length
     return yield* new ResumeDiffers({
       workflow: workflow.name,
@@ -130,13 +147,35 @@ export const checkResumeEquivalence = <P>(
 
 const withoutCrash = <P>(workflow: TestedWorkflow<P>, options: ResumeOptions<P>) =>
   Effect.gen(function* () {
-    const [one, other] = [yield* historyOf(workflow, options, []), yield* historyOf(workflow, options, [])]
-    if (typeof one.end === "string") return yield* new NotRepeatable({ workflow: workflow.name, difference: one.end })
+    const one = yield* historyOf(workflow, { ...options, settings: { ...staying, ...options.settings } }, [])
+    if (typeof one.end === "string") return yield* new NotTestable({ workflow: workflow.name, reason: one.end })
+    const { setup, store } = one.world
+    const end = yield* undisturbedEnd(store, one.end.root, options, setup.people)
+    const other = yield* historyOf(workflow, options, [], 1)
     const difference = differenceOf(one.end, other.end)
-    if (difference === undefined) return { expected: one.end, writes: one.writes[0]?.length ?? 0 }
-    const what = `two histories without a crash differ, in what Date.now() or Math.random() gave, or something outside of 'setup'`
-    return yield* new NotRepeatable({ workflow: workflow.name, difference: `${what}\n${difference}` })
+    // The one that was let go while it waited has the writes of both.
+    if (difference === undefined) return { end, expected: one.end, writes: other.writes[0]?.length ?? 0 }
+    return yield* notRepeatable(workflow, difference)
   })
+
+const notRepeatable = <P>({ name }: TestedWorkflow<P>, difference: string): NotRepeatable => {
+  const what =
+    "two histories without a crash differ, in what Date.now() or Math.random() gave the body, or something outside of 'setup'"
+  return new NotRepeatable({ workflow: name, difference: `${what}\n${difference}` })
+}
+
+/** A crash that does not happen tests nothing. */
+const checkReached = <P>(
+  { name }: TestedWorkflow<P>,
+  { crashes, writes }: History,
+  plan: ReadonlyArray<Crash>
+): Effect.Effect<void, NotTestable> => {
+  const missed = plan[crashes.length]
+  if (missed === undefined) return Effect.void
+  const count = writes[crashes.length]?.length ?? 0
+  const reason = `\`only\` kills process ${crashes.length + 1} ${missed.moment} write ${missed.write}, and it makes ${count}`
+  return Effect.fail(new NotTestable({ workflow: name, reason }))
+}
 
 /** Every write, before and after; then some with a second crash soon after the first. */
 const plansFor = <P>(writes: number, { secondCrashes = 10, seed = 1 }: ResumeOptions<P>) => {
@@ -154,11 +193,15 @@ const plansFor = <P>(writes: number, { secondCrashes = 10, seed = 1 }: ResumeOpt
   return [...once, ...twice]
 }
 
-/** A history whose first processes die as planned; one that comes to its end before that does not die. */
+/**
+ * A history whose first processes die as planned; one that comes to its end before that does not die. `first`: as which
+ * execution its first process runs the body.
+ */
 const historyOf = <P>(
   workflow: TestedWorkflow<P>,
   options: ResumeOptions<P>,
-  plan: ReadonlyArray<Crash>
+  plan: ReadonlyArray<Crash>,
+  first = 0
 ): Effect.Effect<History> =>
   Effect.gen(function* () {
     const memory = yield* MemoryPersistence.make()
@@ -169,11 +212,12 @@ const historyOf = <P>(
       const clock = new VirtualClock(start)
       const said: Array<string> = []
       writes.push(said)
-      const end = yield* liveOnce(workflow, options, { world, clock, said, crash: plan[process] })
-      if (end !== "crashed") {
-        const history = { writes, end: end.why ?? (yield* endOf(world)) }
+      const execution = nthExecution(first + process)
+      const ended = yield* liveOnce(workflow, options, { world, clock, execution, said, crash: plan[process] })
+      if (ended !== "crashed") {
+        const end = ended._tag === "Stuck" ? ended.why : yield* endOf(world, ended.root)
         yield* discard(world)
-        return history
+        return { writes, crashes: plan.slice(0, process), end, world }
       }
       yield* loseEngines(world.store)
       start = clock.unsafeCurrentTimeMillis() + 1_000
@@ -183,37 +227,36 @@ const historyOf = <P>(
 interface Life {
   readonly world: World
   readonly clock: VirtualClock
+  readonly execution: Execution
   readonly said: Array<string>
   readonly crash: Crash | undefined
 }
 
-/** One process: until it dies, until the run has ended, or `why` it does not. */
+/** One process: until it dies, until the run has ended, or why it does not. */
 const liveOnce = <P>(workflow: TestedWorkflow<P>, { payload, settings }: ResumeOptions<P>, life: Life) =>
   Effect.gen(function* () {
-    const { clock, crash, said, world } = life
+    const { clock, crash, execution, said, world } = life
     const point = crash === undefined ? undefined : { at: crash.write, moment: crash.moment, only: runWrites }
     const deadly = crashing(world.store, point)
     const started = (yield* Effect.orDie(rootOf(world.store))) !== undefined
-    const ended = Effect.map(untilEnded(world), (end) => ({ why: end._tag === "Ended" ? undefined : end.why }))
     return yield* inProcess(
       world,
       {
         store: sayingWrites(deadly.service, said),
         clock,
+        execution,
         settings,
         begin: started ? Effect.void : workflow.start(payload)
       },
-      Effect.raceFirst(ended, Effect.as(deadly.crash, "crashed" as const))
+      Effect.raceFirst(untilEnded(world), Effect.as(deadly.crash, "crashed" as const))
     )
   })
 
-const endOf = (world: World): Effect.Effect<End> =>
-  Effect.gen(function* () {
-    const root = yield* rootOf(world.store)
-    if (root === undefined) return yield* Effect.dieMessage("a run that ended is gone")
-    const tree = yield* readTree(root.id)
+const endOf = (world: World, root: RunRecord): Effect.Effect<End> =>
+  Effect.map(readTree(root.id), (tree) => {
     const { observe } = world.setup
-    return { records: comparableLines(tree), observed: observe === undefined ? undefined : JSON.stringify(observe()) }
+    const observed = observe === undefined ? undefined : JSON.stringify(observe())
+    return { root, records: comparableLines(tree), observed }
   }).pipe(Effect.provideService(Persistence, world.store), Effect.orDie)
 
 const differenceOf = (expected: End, actual: End | string): string | undefined => {
@@ -224,14 +267,13 @@ const differenceOf = (expected: End, actual: End | string): string | undefined =
   return lineDifference(expected.records, actual.records)
 }
 
-const told = (plan: ReadonlyArray<Crash>, { writes }: History, difference: string): string => {
-  const crashes = plan.map(({ moment, write }, index) => {
-    const words = writes[index]?.[write - 1]
-    return words === undefined ? [] : [`${moment} write ${write} (${words})`]
-  })
-  const only = plan.map(({ moment, write }) => `{ write: ${write}, moment: "${moment}" }`)
+const told = ({ crashes, writes }: History, difference: string): string => {
+  const killed = crashes.map(
+    ({ moment, write }, index) => `${moment} write ${write} (${writes[index]?.[write - 1] ?? "unknown"})`
+  )
+  const only = crashes.map(({ moment, write }) => `{ write: ${write}, moment: "${moment}" }`)
   return [
-    `killed ${crashes.flat().join(", then ")}, and started again:`,
+    `killed ${killed.join(", then ")}, and started again:`,
     difference,
     `once more only this: only: [${only.join(", ")}]`
   ].join("\n")

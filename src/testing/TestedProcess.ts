@@ -20,6 +20,7 @@ import { EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
 import type { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import { duringExecution, type Execution } from "./BodyGlobals.ts"
 import { halted } from "./CrashPoints.ts"
 import { noOutputs } from "./ProgramRunner.ts"
 import type { VirtualClock } from "./VirtualClock.ts"
@@ -38,7 +39,8 @@ export interface Setup {
   readonly observe?: () => unknown
   /**
    * What people and other programs do, one after the other: each is tried until it succeeds, and then not done again.
-   * `(run) => Order.answer(run, Release, { approved: true })`
+   * `(run) => Order.answer(run, Release, { approved: true })`. Absent: a gate or signal whose time is over without an
+   * answer is a mistake of the test; `[]`: nobody is meant to answer.
    */
   readonly people?: ReadonlyArray<(run: RunId) => Effect.Effect<unknown, unknown, Persistence>>
 }
@@ -48,6 +50,11 @@ export interface HistoryOptions<P> {
   /** Called for each history: what stands outside of the process is made here, and outlives it. */
   readonly setup: () => Setup
   readonly settings?: Partial<EngineSettings>
+  /**
+   * How the run has to end where nobody disturbs it; absent: in any way that its types name, which a defect, a run's
+   * timeout, and a failure of a `.wf` file are not.
+   */
+  readonly end?: "completed" | "failed" | "cancelled"
 }
 
 const day = 24 * 3_600_000
@@ -67,6 +74,12 @@ const calm: Partial<EngineSettings> = {
   watchdogInterval: 3_600_000,
   heartbeatInterval: 3_600_000
 }
+
+/**
+ * Of an execution that begins once and is never replayed: what a body keeps over a wait in its variables is then what it
+ * was, which it is not where the run is let go.
+ */
+export const staying: Partial<EngineSettings> = { linger: 90 * day }
 
 /** What stands between the processes of one history. */
 export interface World {
@@ -96,6 +109,8 @@ export interface ProcessOptions {
   /** As the engine sees it. */
   readonly store: PersistenceService
   readonly clock: VirtualClock
+  /** What its bodies get from `Date` and `Math.random`. */
+  readonly execution: Execution
   readonly settings: Partial<EngineSettings> | undefined
   /** What the process does first. */
   readonly begin: Effect.Effect<unknown, unknown, Engine | Persistence>
@@ -104,7 +119,7 @@ export interface ProcessOptions {
 /** Runs a process until an effect of the test ends, and abandons it: `until` is on the process's clock. */
 export const inProcess = <A>(world: World, options: ProcessOptions, until: Effect.Effect<A>): Effect.Effect<A> =>
   Effect.gen(function* () {
-    const { begin, clock, settings, store } = options
+    const { begin, settings, store } = options
     const config = { ...calm, ...settings }
     const layer = world.setup.layer.pipe(
       Layer.provideMerge(Engine.layer),
@@ -116,11 +131,12 @@ export const inProcess = <A>(world: World, options: ProcessOptions, until: Effec
     const [engine, others] = [yield* Effect.forkDaemon(living), yield* Effect.forkDaemon(people)]
     const died = Effect.raceFirst(failureOf(engine), failureOf(others))
     const result = yield* Effect.exit(Effect.raceFirst(until, died))
-    clock.stop()
+    options.clock.stop()
     yield* quiet
     world.abandoned.push(engine, others)
     return yield* result
   }).pipe(
+    duringExecution(options.clock, options.execution),
     Effect.withClock(options.clock),
     Effect.withRandom(Random.make("a test")),
     Logger.withMinimumLogLevel(LogLevel.Error)
@@ -159,7 +175,9 @@ export const rootOf = (store: PersistenceService): Effect.Effect<RunRecord | und
   Effect.map(store.list({ parent: null, limit: 10_000 }), (runs) => runs.find(({ continues }) => continues === null))
 
 /** `why`: it has not ended, and will not. */
-export type RunEnd = { readonly _tag: "Ended" } | { readonly _tag: "Stuck"; readonly why: string }
+export type RunEnd =
+  | { readonly _tag: "Ended"; readonly root: RunRecord }
+  | { readonly _tag: "Stuck"; readonly why: string }
 
 /** Waits, on the process's clock, until the run has ended; why it does not, if so. */
 export const untilEnded = (world: World): Effect.Effect<RunEnd> =>
@@ -169,7 +187,7 @@ export const untilEnded = (world: World): Effect.Effect<RunEnd> =>
       yield* Effect.sleep(wait)
       const root = yield* rootOf(world.store)
       const last = root === undefined ? undefined : yield* newest(world.store, root.id)
-      if (root !== undefined && last !== undefined && isEnded(last.status)) return { _tag: "Ended" } as const
+      if (root !== undefined && last !== undefined && isEnded(last.status)) return { _tag: "Ended", root } as const
       const parked = yield* world.store.list({ status: ["needs_resume"], limit: 1 })
       const [stuck] = parked
       if (stuck !== undefined) return stuckWith(`the run of '${stuck.workflow}' was parked: ${stuck.error}`)
@@ -180,8 +198,17 @@ export const untilEnded = (world: World): Effect.Effect<RunEnd> =>
 const stuckWith = (why: string): RunEnd => ({ _tag: "Stuck", why })
 
 const neverEnded = (world: World, run: RunRecord | undefined): string => {
-  const on = (run?.blockedOn ?? []).map(({ _tag, path }) => `the ${_tag} at ${path}`)
+  const blockedOn = run?.blockedOn ?? []
+  const on = blockedOn.map(({ _tag, path }) => `the ${_tag} at ${path}`)
   const waits = on.length === 0 ? "" : `; it waits for ${on.join(", ")}`
-  const refusal = world.lastRefusal === undefined ? "" : `; the next of 'people' still fails: ${world.lastRefusal}`
-  return `the run is ${run?.status ?? "not there"} after 60 days${waits}${refusal}`
+  const isAsking = blockedOn.some(({ _tag }) => _tag === "gate" || _tag === "signal")
+  return `the run is ${run?.status ?? "not there"} after 60 days${waits}${isAsking || world.lastRefusal !== undefined ? who(world) : ""}`
+}
+
+/** Why nobody answers. */
+const who = ({ lastRefusal, setup: { people } }: World): string => {
+  if (lastRefusal !== undefined) return `; the next of 'people' still fails: ${lastRefusal}`
+  if (people === undefined || people.length === 0)
+    return "; nobody answers: that is for `people`, beside the layer in what `setup` gives"
+  return `; all ${people.length} of 'people' have done what they do`
 }

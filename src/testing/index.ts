@@ -37,4 +37,5 @@ export {
   type ResumeReport
 } from "./ResumeEquivalence.ts"
 export type { HistoryOptions, Setup, TestedWorkflow } from "./TestedProcess.ts"
+export { NotTestable, type UndisturbedEnd } from "./UndisturbedEnd.ts"
 export { type Began, type TypedProgram, typedSubject } from "./TypedProgram.ts"

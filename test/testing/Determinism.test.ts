@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import { Action, type Records, Workflow } from "millrace"
-import { checkDeterminism } from "millrace/testing"
+import { checkDeterminism, checkResumeEquivalence } from "millrace/testing"
 
 const Charge = Action.make("charge", { payload: Schema.Int, success: Schema.Int })
 const Refund = Action.make("refund", { payload: Schema.Int })
@@ -85,14 +85,14 @@ describe("a body replayed over its own journal", { timeout: 60_000 }, () => {
     })
   )
 
-  it.live("that comes to another kind of step at a path, does not even come to its end once", () =>
+  it.live("that comes to another kind of step at a path, does not fit", () =>
     Effect.gen(function* () {
       let executions = 0
       const body = Effect.suspend(() =>
         executions++ === 0 ? Workflow.sleep("1 minute") : Workflow.gate("sleep").pipe(Effect.mapError(String))
       )
       expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(body) }))).toContain(
-        "it has to come to an end once, before it is replayed: the run of 'order' was parked: /sleep is recorded as sleep 'sleep', but the workflow now has gate 'sleep' there"
+        "it does not fit: /sleep is recorded as sleep 'sleep', but the workflow now has gate 'sleep' there"
       )
     })
   )
@@ -141,12 +141,155 @@ describe("a body replayed over its own journal", { timeout: 60_000 }, () => {
       expect(message).toContain("it came to another end\n  first  completed")
     })
   )
+})
 
-  it.live("has to have come to an end once", () =>
+describe("the first execution", { timeout: 60_000 }, () => {
+  const signalled = Workflow.awaitSignal(Workflow.signal("go", Schema.Void)).pipe(Effect.mapError(String))
+
+  it.live("has to come to an end: what it waits for is said, and that nobody answers", () =>
     Effect.gen(function* () {
-      const never = Workflow.awaitSignal(Workflow.signal("go", Schema.Void)).pipe(Effect.mapError(String))
-      const message = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(never) }))
-      expect(message).toContain("the run is waiting after 60 days; it waits for the signal at /go")
+      const { layer } = setup(signalled)()
+      const alone = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: () => ({ layer }) }))
+      expect(alone).toContain("workflow 'order' cannot be tested like this: the run is waiting after 60 days")
+      expect(alone).toContain("it waits for the signal at /go; nobody answers: that is for `people`")
+      const twice = setup(Effect.zipRight(Workflow.gate(Release).pipe(Effect.mapError(String)), signalled))
+      const answered = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: twice }))
+      expect(answered).toContain("it waits for the signal at /go; all 1 of 'people' have done what they do")
+    })
+  )
+
+  it.live("has to come to an end: why it is parked is said", () =>
+    Effect.gen(function* () {
+      const Missing = Workflow.make("missing", { payload: Schema.Void })
+      const body = Workflow.child(Missing, undefined).pipe(Effect.mapError(String))
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(body) }))).toContain(
+        "the run of 'missing' was parked: workflow 'missing' is not known here"
+      )
+    })
+  )
+
+  it.live("is told of: how it ended, and after how many steps", () =>
+    Effect.gen(function* () {
+      const good = yield* checkDeterminism(Order, { payload: 1, setup: setup(charged), end: "completed" })
+      expect(good.end).toEqual({ status: "completed", error: undefined, steps: 1, unanswered: [] })
+      const refused = setup(Effect.zipRight(charged, Effect.fail("too much")))
+      const bad = yield* checkDeterminism(Order, { payload: 1, setup: refused })
+      expect(bad.end).toEqual({ status: "failed", error: "too much", steps: 2, unanswered: [] })
+      const wanted = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: refused, end: "completed" }))
+      expect(wanted).toContain("the run is failed after 2 steps (too much), where `end` says completed")
+    })
+  )
+
+  it.live("dies of what nobody meant, unless that is what is tested", () =>
+    Effect.gen(function* () {
+      const dying = setup(Effect.die(new Error("a typo")))
+      const message = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: dying }))
+      expect(message).toContain("the run is failed after 0 steps, with what is no error of its type: defect: a typo")
+      expect(message).toContain('`end: "failed"`')
+      const { end } = yield* checkDeterminism(Order, { payload: 1, setup: dying, end: "failed" })
+      expect(end).toMatchObject({ status: "failed", error: "defect: a typo", steps: 0 })
+    })
+  )
+
+  it.live("has gates and signals answered, unless nobody is meant to", () =>
+    Effect.gen(function* () {
+      const Go = Workflow.signal("go", Schema.Void)
+      const body = Effect.zipRight(
+        Effect.either(Workflow.awaitSignal(Go, { timeout: "2 days" })),
+        Workflow.gate(Release).pipe(Effect.mapError(String))
+      )
+      const { layer } = setup(body)()
+      const message = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: () => ({ layer }) }))
+      expect(message).toContain(
+        "nobody answered signal 'go' at /go, gate 'release' at /release, until the time was over"
+      )
+      expect(message).toContain("`people: []`")
+      const { end } = yield* checkDeterminism(Order, { payload: 1, setup: () => ({ layer, people: [] }) })
+      expect(end.unanswered).toEqual(["signal 'go' at /go", "gate 'release' at /release"])
+      expect(end).toMatchObject({ status: "failed", steps: 1 })
+    })
+  )
+})
+
+const either = (is: () => boolean) =>
+  Effect.suspend(
+    (): Effect.Effect<unknown, string, Needs | Workflow.WorkflowRun> =>
+      is() ? Action.call(Charge, 1) : Action.call(Ship, "x")
+  )
+
+describe("a body that decides by what is not the workflow's own", { timeout: 60_000 }, () => {
+  const bodies = {
+    "the time that has passed over a sleep": Effect.suspend(() => {
+      const began = Date.now()
+      return Effect.zipRight(
+        Workflow.sleep("1 day"),
+        either(() => Date.now() - began > 12 * 3_600_000)
+      )
+    }),
+    "the hour of the day": either(() => new Date().getUTCHours() < 12),
+    "the day, as text": either(() => Date().startsWith("Tue")),
+    "chance, with even odds": either(() => Math.random() < 0.5),
+    "chance, with long odds": either(() => Math.random() < 0.01),
+    "chance, with short odds": either(() => Math.random() < 0.99),
+    "the second of its numbers": either(() => Math.random() + Math.random() < 1)
+  }
+
+  for (const [what, body] of Object.entries(bodies)) {
+    it.live(`is found: by ${what}`, () =>
+      Effect.gen(function* () {
+        const options = { payload: 1, setup: setup(Effect.zipLeft(body, Workflow.sleep("1 minute"))) }
+        expect(yield* failureOf(checkDeterminism(Order, options))).toContain("is not deterministic")
+        expect(yield* failureOf(checkResumeEquivalence(Order, options))).toContain(
+          "two histories without a crash differ, in what Date.now() or Math.random() gave the body"
+        )
+      })
+    )
+  }
+
+  it.live("does not draw for ever, where it draws until a number fits", () =>
+    Effect.gen(function* () {
+      const drawing = Effect.sync(() => {
+        while (Math.random() > 0.2 || Math.random() < 0.8);
+      })
+      const body = Effect.zipRight(drawing, charged)
+      expect((yield* checkDeterminism(Order, { payload: 1, setup: setup(body) })).end.status).toBe("completed")
+    })
+  )
+})
+
+describe("the globals of a process in which bodies are tested", { timeout: 60_000 }, () => {
+  it.live("are those of a body only to the body; handlers, and what goes on beside, have the real ones", () =>
+    Effect.gen(function* () {
+      const [date, random] = [Date, Math.random]
+      const began = Date.now()
+      const seen: Array<readonly [string, Date, number]> = []
+      const note = (who: string) => void seen.push([who, new Date(), Math.random()])
+      const Noted = Action.make("noted", { payload: Schema.Void })
+      const body = Effect.gen(function* () {
+        yield* Effect.sync(() => note("body"))
+        yield* Action.call(Noted, undefined)
+        yield* Workflow.sleep("1 hour")
+        yield* Effect.sync(() => expect(new Date(0) instanceof Date && new Date(5).getTime() === 5).toBe(true))
+      })
+      const noted = Noted.toLayer(() => Effect.sync(() => note("handler")))
+      const layer = Order.toLayer(() => body).pipe(Layer.provide(noted))
+      const beside = setInterval(() => note("beside"), 1)
+      const check = checkDeterminism(Order, { payload: 1, setup: () => ({ layer }) })
+      const other = checkResumeEquivalence(Order, { payload: 1, setup: () => ({ layer }) })
+      yield* Effect.ensuring(
+        Effect.all([check, other], { concurrency: 2 }),
+        Effect.sync(() => clearInterval(beside))
+      )
+      expect([Date, Math.random]).toEqual([date, random])
+      const by = (name: string) => seen.flatMap(([who, at]) => (who === name ? [at.getTime()] : []))
+      for (const at of by("body")) expect(at).toBeGreaterThanOrEqual(Date.UTC(2030, 0, 1))
+      expect(new Set(by("body").map((at) => Math.floor(at / 3_600_000))).size).toBeGreaterThan(2)
+      expect(by("beside").length).toBeGreaterThan(0)
+      for (const at of [...by("handler"), ...by("beside")]) {
+        expect(at).toBeGreaterThanOrEqual(began)
+        expect(at).toBeLessThanOrEqual(Date.now())
+      }
+      expect(new Set(seen.flatMap(([who, , drawn]) => (who === "body" ? [] : [drawn]))).size).toBeGreaterThan(2)
     })
   )
 })

@@ -73,12 +73,15 @@ describe("a crash at every write of a user's workflow", { timeout: 120_000 }, ()
       const report = yield* checkResumeEquivalence(Order, { payload, setup: () => world(true) })
       expect(report.writes).toBeGreaterThan(10)
       expect(report.histories).toBe(report.writes * 2 + 10)
+      expect(report.end).toEqual({ status: "completed", error: undefined, steps: 5, unanswered: [] })
     })
   )
 
   it.live("is survived by one that is refused, and by one that is rejected and refunds", () =>
     Effect.gen(function* () {
-      yield* checkResumeEquivalence(Order, { payload: { id: "o-1", cents: 5_000 }, setup: () => world(true) })
+      const declined = { payload: { id: "o-1", cents: 5_000 }, setup: () => world(true) }
+      const { end } = yield* checkResumeEquivalence(Order, declined)
+      expect(end).toEqual({ status: "failed", error: expect.stringContaining("Declined"), steps: 1, unanswered: [] })
       const rejecting = () => ({
         ...world(true),
         people: [(run: Records.RunId) => Order.answer(run, Release, { approved: false })]
@@ -99,6 +102,59 @@ describe("a crash at every write of a user's workflow", { timeout: 120_000 }, ()
       expect(yield* failureOf(checkResumeEquivalence(Order, { ...options, only }))).toContain("survive 1 of 1 crashes")
       const other = [{ write: 1, moment: "after" }] as const
       expect(yield* checkResumeEquivalence(Order, { ...options, only: other })).toMatchObject({ histories: 1 })
+    })
+  )
+
+  it.live("is told of by the crashes that happened, and by those only", () =>
+    Effect.gen(function* () {
+      const options = { payload, setup: () => world(false), secondCrashes: 40 }
+      const failed = yield* Effect.flip(checkResumeEquivalence(Order, options))
+      expect(failed._tag).toBe("ResumeDiffers")
+      for (const failure of failed._tag === "ResumeDiffers" ? failed.failures : []) {
+        const [killed = "", ...rest] = failure.split("\n")
+        expect(killed).toMatch(/^killed (before|after) write \d+ \((commit|create|release|claim)/)
+        expect(rest.at(-1)?.split("write:").length).toBe(killed.split(" write ").length)
+      }
+    })
+  )
+
+  it.live("is none where a history ends before its process is to be killed: it is the body that differs", () =>
+    Effect.gen(function* () {
+      let histories = 0
+      const setup = () => {
+        const isLong = histories++ < 2
+        const body = Effect.zipRight(
+          isLong ? Workflow.sleep("1 hour") : Effect.void,
+          Effect.fail(new Declined({ cents: 1 }))
+        )
+        return { layer: Order.toLayer(() => body) }
+      }
+      const failed = yield* Effect.flip(checkResumeEquivalence(Order, { payload, setup }))
+      expect(failed._tag).toBe("NotRepeatable")
+      expect(failed.message).toContain("two histories without a crash differ")
+      expect(failed.message).not.toContain("killed")
+    })
+  )
+
+  it.live("has to happen where it is asked for alone", () =>
+    Effect.gen(function* () {
+      const only = [{ write: 99, moment: "before" }] as const
+      const message = yield* failureOf(checkResumeEquivalence(Order, { payload, setup: () => world(true), only }))
+      expect(message).toMatch(/`only` kills process 1 before write 99, and it makes \d+$/)
+    })
+  )
+
+  it.live("is not tried where a run only waits, or dies, without anybody meaning it", () =>
+    Effect.gen(function* () {
+      const { layer } = world(true)
+      const waiting = yield* failureOf(checkResumeEquivalence(Order, { payload, setup: () => ({ layer }) }))
+      expect(waiting).toContain("nobody answered gate 'release' at /release, until the time was over; `people`, beside")
+      const nobody = yield* checkResumeEquivalence(Order, { payload, setup: () => ({ layer, people: [] }) })
+      expect(nobody.end).toMatchObject({ status: "failed", unanswered: ["gate 'release' at /release"] })
+      const dying = () => ({ layer: Order.toLayer(() => Effect.die("a typo")) })
+      expect(yield* failureOf(checkResumeEquivalence(Order, { payload, setup: dying }))).toContain("defect: a typo")
+      const meant = yield* checkResumeEquivalence(Order, { payload, setup: dying, end: "failed" })
+      expect(meant.end).toMatchObject({ status: "failed", steps: 0 })
     })
   )
 
