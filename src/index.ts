@@ -77,6 +77,7 @@ export { ChildRunner, ChildRunnerFailed, type ChildRunnerService } from "./engin
 export * as Client from "./engine/Client.ts"
 export { type CodeChild, type CodeWorkflow, Engine, type ProgramSource, ProgramUnavailable } from "./engine/Engine.ts"
 export { EngineConfig, type EngineSettings } from "./engine/EngineConfig.ts"
+export type { Standstill } from "./engine/Standstill.ts"
 export { type EngineEvent, type EventsMissed, TooManySubscribers } from "./engine/Events.ts"
 export type { ForkError, ForkOptions } from "./engine/Fork.ts"
 export { type GateNotice, GateNotifier, type GateNotifierService } from "./engine/GateNotice.ts"

@@ -1,9 +1,13 @@
 /** What is asked of runs from outside, typed: in the engine's process, and in one that has only the store. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { join } from "node:path"
+import { Engine } from "../../src/engine/Engine.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import { RunId } from "../../src/persistence/Records.ts"
@@ -78,6 +82,31 @@ describe("a client without an engine", () => {
           yield* startProcess(shop, filename)
           expect(yield* Effect.flip(Order.client.await(run))).toEqual(new SoldOut({ item: "unicorn" }))
         }).pipe(Effect.provide(SqlitePersistence.layer({ filename })))
+      }),
+    60_000
+  )
+})
+
+describe("an engine without a workflow's layer", () => {
+  it.scopedLive(
+    "leaves the runs that it starts to a process that is there and has one, and waits for them",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* temporaryDatabase
+        const process = yield* startProcess(shop, filename)
+        yield* process.said("ready")
+        yield* Effect.gen(function* () {
+          expect(yield* Effect.flip(Order.execute({ id: "o-1", items: ["unicorn"] }))).toEqual(
+            new SoldOut({ item: "unicorn" })
+          )
+          const run = yield* Order.start({ id: "o-2", items: [] })
+          yield* untilState(run, "Waiting")
+          yield* Order.cancel(run, "enough")
+          expect(yield* Effect.flip(Order.await(run))).toMatchObject({ _tag: "WorkflowFailed", status: "cancelled" })
+        }).pipe(
+          Effect.provide(Engine.layer.pipe(Layer.provideMerge(SqlitePersistence.layer({ filename })))),
+          Logger.withMinimumLogLevel(LogLevel.Error)
+        )
       }),
     60_000
   )
