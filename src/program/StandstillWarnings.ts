@@ -13,7 +13,7 @@ export const warnOfStandstill = (run: RunId, workflow: string, standstill: Stand
   const who = parked === run ? "it" : `run ${parked} of workflow '${of}' below it`
   return warn(
     run,
-    `${subject} stands still: ${who} is parked (needs_resume): ${reason}. It goes on when a process starts whose code fits, or when the \`take\` of an engine that has the workflow is called with ${parked}; until then this waits`
+    `${subject} stands still: ${who} is parked (needs_resume): ${reason}. It goes on when a process starts whose code fits, or when it is resumed there: \`resume("${parked}")\`; until then this waits`
   )
 }
 

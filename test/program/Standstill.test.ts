@@ -141,7 +141,7 @@ describe("a run that is parked", () => {
             expect(said[0]).toContain(
               "/sleep is recorded as sleep 'sleep', but the workflow now has gate 'sleep' there"
             )
-            expect(said[0]).toContain(`\`take\``)
+            expect(said[0]).toContain(`it is resumed there: \`resume("${run}")\``)
             yield* Fiber.interrupt(waiting)
           })
         )
