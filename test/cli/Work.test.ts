@@ -314,7 +314,8 @@ describe("triggers", () => {
     expect(new Set(keys).size).toBe(keys.length)
     expect(keys[0]).toMatch(/^scheduled:\d{4}-/)
     expect(runs[0]).toMatchObject({ trigger: "scheduled", inputs: { who: "cron" }, workingDirectory: at.real })
-    expect(linesIn(at, "effects").length).toBeLessThanOrEqual(keys.length)
+    // The other worker does again what the first one was at when it was stopped.
+    expect(linesIn(at, "effects").length).toBeLessThanOrEqual(keys.length + 1)
   })
 
   it("are not followed with --once, and what is wrong with them is said at the start", async () => {
