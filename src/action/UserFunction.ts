@@ -4,9 +4,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
+import { kind } from "../workflow/Json.ts"
 
 /** What users' functions may give in place of an `A`. */
 export type Given<A, R = never> = A | PromiseLike<A> | Effect.Effect<A, unknown, R | Scope.Scope>
@@ -16,6 +18,18 @@ export const thrownText = (thrown: unknown): string | undefined => {
   const text = thrown instanceof Error ? thrown.message || thrown.name : thrown
   return typeof text === "string" && text !== "" ? text : undefined
 }
+
+/** That something threw, as the end of a sentence whose beginning names it. */
+export const threw = (what: string, thrown: unknown): string => {
+  const text = thrownText(thrown)
+  return text === undefined ? `${what} threw` : `${what} threw: ${text}`
+}
+
+/** The text that a user's function gives, named by `what`; or why it gives none, as a sentence. */
+export const textOf = (what: string, call: () => unknown): Either.Either<string, string> =>
+  Either.flatMap(Either.try({ try: call, catch: (thrown) => threw(what, thrown) }), (value) =>
+    typeof value === "string" ? Either.right(value) : Either.left(`${what} has to give a text, not ${kind(value)}`)
+  )
 
 /** Why a user's Effect failed. One that interrupts itself has failed; when its caller is interrupted, nobody asks. */
 export const causeText = (cause: Cause.Cause<unknown>): string => {

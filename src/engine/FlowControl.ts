@@ -10,10 +10,10 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type { FlowLimits } from "../action/FlowLimits.ts"
-import { thrownText } from "../action/UserFunction.ts"
-import { kind } from "../workflow/Json.ts"
+import { textOf } from "../action/UserFunction.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { AttemptFailure } from "./StepSpec.ts"
 
@@ -109,24 +109,13 @@ export class FlowControl {
 }
 
 /** The key of a turn; null where its limits ask for none. */
-const keyOf = ({ key, name }: Turn): Effect.Effect<string | null, AttemptFailure> => {
-  if (key === undefined) return Effect.succeed(null)
-  const failed = (problem: string): AttemptFailure => ({
-    message: `the limit \`perKey.key\` of action '${name}' ${problem}`,
-    permanent: true
-  })
-  return Effect.flatMap(
-    Effect.try({
-      try: key,
-      catch: (thrown) => {
-        const text = thrownText(thrown)
-        return failed(text === undefined ? "threw" : `threw: ${text}`)
-      }
-    }),
-    (value) =>
-      typeof value === "string" ? Effect.succeed(value) : Effect.fail(failed(`has to give a text, not ${kind(value)}`))
-  )
-}
+const keyOf = ({ key, name }: Turn): Effect.Effect<string | null, AttemptFailure> =>
+  key === undefined
+    ? Effect.succeed(null)
+    : Either.mapLeft(
+        textOf(`the limit \`perKey.key\` of action '${name}'`, key),
+        (message): AttemptFailure => ({ message, permanent: true })
+      )
 
 const unlimited = Number.POSITIVE_INFINITY
 

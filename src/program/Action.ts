@@ -7,7 +7,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { ParseError } from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -27,9 +26,12 @@ import { turnOf } from "../engine/FlowControl.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "../engine/Step.ts"
 import { noResult, type RunId, type StepPath, type StepRecord } from "../persistence/Records.ts"
-import { type AnySchema, decode, encode } from "./Codec.ts"
+import { type AnySchema, decode, type Unfit } from "./Codec.ts"
 import { executorOf, retryDelay } from "./ActionExecutor.ts"
+import { logDefect } from "./Defects.ts"
+import { encodeError, encodeSuccess, keyFor, readPayload } from "./HandlerEnd.ts"
 import { InFlight } from "./InFlight.ts"
+import { encodePayload } from "./ValueRefused.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
@@ -260,8 +262,9 @@ export const call = <
     const collided = collision(facts, factsOf(action))
     // A2: a bad deploy must not fail its runs.
     if (collided !== undefined) return yield* branch.run.misfit(collided.message)
-    const encoded = yield* encode(action.payload, payload)
     const { run } = branch
+    const whose = () => `that workflow '${run.record.workflow}' gives to action '${action.name}'`
+    const encoded = yield* encodePayload(action.payload, payload, whose)
     const row = yield* step({
       branch,
       path: branch.next(action.name),
@@ -275,8 +278,10 @@ export const call = <
       failedAs: "failed",
       turn: turnOf(action.name, action.limits, () => payload),
       attempt: (attempt) =>
-        Effect.flatMap(Effect.orDie(decode(action.payload, encoded)), (decoded) =>
-          runHandler(action, handle(decoded, attemptOf(attempt, action.idempotencyKey?.(decoded))))
+        Effect.flatMap(readPayload(action, encoded), (decoded) =>
+          Effect.flatMap(keyFor(action, decoded), (key) =>
+            runHandler(action, attempt, () => handle(decoded, attemptOf(attempt, key)))
+          )
         )
     })
     return yield* outcomeOf(action, run, row)
@@ -292,31 +297,33 @@ const attemptOf = (attempt: Attempt, key: string | undefined): ActionAttempt => 
   dryRun: attempt.run.record.dryRun
 })
 
-type Ends = { readonly success: AnySchema; readonly error: AnySchema }
+type Ends = { readonly name: string; readonly success: AnySchema; readonly error: AnySchema }
 
 /** A typed end is encoded at once: what cannot be encoded never reaches the journal. */
 const runHandler = (
   action: Ends,
-  handled: Effect.Effect<unknown, unknown, Scope.Scope>
+  attempt: Attempt,
+  handle: () => Effect.Effect<unknown, unknown, Scope.Scope>
 ): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> =>
-  Effect.matchEffect(handled, {
-    onSuccess: (success) =>
-      Effect.map(encode(action.success, success), (value) => ({
-        result: noResult,
-        value
-      })),
-    onFailure: (error) =>
-      Effect.flatMap(encode(action.error, error), (value) =>
-        Effect.fail({ message: describeFailure(error), value: { error: value } })
-      )
-  })
+  Effect.suspend(handle).pipe(
+    Effect.tapDefect((cause) =>
+      logDefect(attempt.run, `the handler of action '${action.name}'`, cause, { step: attempt.spec.path })
+    ),
+    Effect.matchEffect({
+      onSuccess: (success) => Effect.map(encodeSuccess(action, success), (value) => ({ result: noResult, value })),
+      onFailure: (error) =>
+        Effect.flatMap(encodeError(action, error), (value) =>
+          Effect.fail({ message: describeFailure(error), value: { error: value } })
+        )
+    })
+  )
 
 const outcomeOf = <Name extends string, S extends AnySchema, E extends AnySchema, X extends ActionTimedOut>(
   action: Pick<Action<Name, AnySchema, S, E, X>, "name" | "success" | "error" | "timeout" | "heartbeat" | "_TimedOut">,
   run: RunContext,
   row: StepRecord
 ): Effect.Effect<S["Type"], E["Type"] | X> => {
-  const undecodable = (error: ParseError) =>
+  const undecodable = (error: Unfit) =>
     run.misfit(`the recorded end of ${row.path} cannot be read by action '${action.name}': ${error.message}`)
   if (row.status === "completed") {
     return Effect.catchAll(decode(action.success, row.value), undecodable)

@@ -17,7 +17,8 @@ import type { FlowLimits } from "../action/FlowLimits.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import { isObject } from "../workflow/Json.ts"
 import type { Action, ActionAttempt, Handle, RetryOptions } from "./Action.ts"
-import { type AnySchema, encode, payloadOfTexts } from "./Codec.ts"
+import { type AnySchema, payloadOfTexts } from "./Codec.ts"
+import { encodeSuccess, keyFor, ofSuccess } from "./HandlerEnd.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
 
 /** What an action says of its calls. */
@@ -78,7 +79,7 @@ const execute =
   (call) =>
     Effect.gen(function* () {
       const payload = yield* payloadFor(action, call)
-      const handled = handle(payload, attemptOf(call, action.idempotencyKey?.(payload)))
+      const handled = handle(payload, attemptOf(call, yield* keyFor(action, payload)))
       const success = yield* Effect.mapError(handled, (error) => new ActionFailed({ message: describeFailure(error) }))
       return yield* outputOf(action, success)
     })
@@ -104,14 +105,17 @@ const attemptOf = (call: ActionCall, key: string | undefined): ActionAttempt => 
 })
 
 const outputOf = <S extends AnySchema>(
-  { markers, success: schema, summary }: Pick<Declaration<AnySchema, S>, "markers" | "success" | "summary">,
+  action: Pick<Declaration<AnySchema, S>, "name" | "markers" | "success" | "summary">,
   success: S["Type"]
-): Effect.Effect<ActionOutput> =>
-  Effect.map(encode(schema, success), (encoded) => {
-    const context = summary?.(success) ?? ownSummary(encoded)
+): Effect.Effect<ActionOutput, ActionFailed> =>
+  Effect.gen(function* () {
+    const { markers, name, summary } = action
+    const encoded = yield* encodeSuccess(action, success)
+    const context = (yield* ofSuccess(name, "summary", () => summary?.(success))) ?? ownSummary(encoded)
+    const found = yield* ofSuccess(name, "markers", () => markers?.(success))
     return {
       ...(encoded === null ? {} : { structuredOutput: encoded }),
-      ...(markers === undefined ? {} : { markers: [...markers(success)] }),
+      ...(found === undefined ? {} : { markers: [...found] }),
       ...(context === undefined ? {} : { context })
     }
   })

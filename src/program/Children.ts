@@ -16,6 +16,7 @@ import { type Attempt, type AttemptFailure, type AttemptSuccess, type Dispatch, 
 import { type AttemptRecord, noResult, type RunRecord, type StepRecord, type Totals } from "../persistence/Records.ts"
 import { type AnySchema, decode, encode } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
+import { encodePayload } from "./ValueRefused.ts"
 import type { Workflow } from "./Workflow.ts"
 import { CompensationFailed, definitionKey, describeFailure, endOf, type Typed, WorkflowFailed } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
@@ -29,7 +30,9 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
   Effect.gen(function* () {
     const name = `workflow:${workflow.name}`
     const branch = yield* currentBranch(name)
-    const encoded = yield* encode(workflow.payload, payload)
+    const { workflow: parent } = branch.run.record
+    const whose = () => `that workflow '${parent}' gives to its child, workflow '${workflow.name}',`
+    const encoded = yield* encodePayload(workflow.payload, payload, whose)
     const secrets = secretsIn(payload)
     const path = branch.next(name)
     const { run } = branch

@@ -9,7 +9,7 @@
  *   not hold up the others.
  * - V4 A row of what was done that the replay does not come to again is a replay that does not fit: the run is parked.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,6 +24,7 @@ import { fitting, journaled, newRow, type RunContext } from "../engine/RunContex
 import type { Outcome } from "../engine/RunEnd.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { asBranch } from "./BodyServices.ts"
+import { logDefect } from "./Defects.ts"
 import { describeCause } from "./WorkflowEnd.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
@@ -220,6 +221,7 @@ const takeBack = (parent: Branch, undo: Undo, cause: Cause.Cause<unknown>): Effe
     if (known === undefined) run.put(row)
     const exit = yield* Effect.exit(asBranch(undo.run(cause), parent.child(scope)))
     if (run.silent !== undefined) return yield* Effect.interrupt
+    if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) yield* logDefect(run, `the undo ${undo.path}`, exit.cause)
     const error = Exit.isSuccess(exit) ? null : run.shown(describeCause(exit.cause))
     run.put({ ...row, status: error === null ? "completed" : "failed", error, endedAt: run.now() })
     return error ?? undefined

@@ -4,8 +4,9 @@
 import * as Effect from "effect/Effect"
 import { continueAsNew as continueRun } from "../engine/Continue.ts"
 import { isOfBody } from "../engine/Phases.ts"
-import { type AnySchema, encode } from "./Codec.ts"
+import type { AnySchema } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
+import { encodePayload } from "./ValueRefused.ts"
 import { recorded } from "./Values.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
@@ -28,8 +29,9 @@ export const continueAsNew = <P extends AnySchema>(
       return yield* Effect.dieMessage(`a run of '${record.workflow}' cannot continue as one of '${workflow.name}'`)
     }
     if (!isOfBody(branch.at(""))) return yield* Effect.dieMessage("an undo cannot continue the run as a new one")
+    const whose = () => `with which workflow '${workflow.name}' continues as new`
     yield* branch.run.learn(secretsIn(payload))
-    return yield* continueRun(branch, yield* encode(workflow.payload, payload))
+    return yield* continueRun(branch, yield* encodePayload(workflow.payload, payload, whose))
   })
 
 /**

@@ -3,13 +3,12 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { Branch } from "../engine/Branch.ts"
 import { gate as gateStep } from "../engine/Gate.ts"
 import type { GateAnswer, StepRecord } from "../persistence/Records.ts"
 import { defaults } from "../workflow/Definition.ts"
-import { type AnySchema, decode, tryEncode } from "./Codec.ts"
+import { type AnySchema, decode, tryEncode, type Unfit } from "./Codec.ts"
 import { currentBranch, type WorkflowRun } from "./WorkflowRun.ts"
 
 export interface GateOptions<K extends string = string, A extends AnySchema = AnySchema> {
@@ -146,7 +145,7 @@ const valueAt = <K extends string, A extends AnySchema>(
 }
 
 /** The value that an approval stands for. */
-const valueOf = <A extends AnySchema>(schema: A, answer: GateAnswer): Effect.Effect<A["Type"], ParseError> => {
+const valueOf = <A extends AnySchema>(schema: A, answer: GateAnswer): Effect.Effect<A["Type"], Unfit> => {
   const { feedback, selections, value } = answer
   if (value !== undefined) return decode(schema, value)
   const both = decode(schema, feedback === null ? { selections } : { feedback, selections })

@@ -15,7 +15,7 @@ import type {
   RunNotFound
 } from "../persistence/Persistence.ts"
 import type { RunId } from "../persistence/Records.ts"
-import { type AnySchema, encode } from "./Codec.ts"
+import type { AnySchema } from "./Codec.ts"
 import {
   awaitInEngine,
   awaitInStore,
@@ -32,6 +32,7 @@ import type { Shape } from "./Shape.ts"
 import { type Create, createHere, createInStore, type IdempotencyConflict, type PartsOf, start } from "./Starting.ts"
 import { warnOfStart } from "./StandstillWarnings.ts"
 import type { Signal } from "./Waits.ts"
+import { encodePayload } from "./ValueRefused.ts"
 import { endOf, type RunFailed } from "./WorkflowEnd.ts"
 
 type Unknown = RunNotFound | RunOfOtherWorkflow | PersistenceError
@@ -136,8 +137,9 @@ const handle = <P extends AnySchema, S extends AnySchema, E extends AnySchema, R
   pause: (target) => Effect.flatMap(find(shape, target), ({ id }) => Client.pause(id)),
   unpause: (target) => Effect.flatMap(find(shape, target), ({ id }) => Client.unpause(id)),
   signal: (target, signal, value) =>
-    Effect.flatMap(encode(signal.payload, value), (encoded) =>
-      Effect.flatMap(find(shape, target), ({ id }) => Client.signal(id, signal.name, encoded))
+    Effect.flatMap(
+      encodePayload(signal.payload, value, () => `of signal '${signal.name}'`),
+      (encoded) => Effect.flatMap(find(shape, target), ({ id }) => Client.signal(id, signal.name, encoded))
     ),
   answer: (target, gate, reply) => answer(shape, target, gate, reply)
 })

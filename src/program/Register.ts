@@ -22,10 +22,12 @@ import type { RunContext } from "../engine/RunContext.ts"
 import type { Outcome } from "../engine/RunEnd.ts"
 import type { BodyEnd } from "../engine/RunMain.ts"
 import { asBranch } from "./BodyServices.ts"
-import { type AnySchema, decode, encode, payloadOfTexts } from "./Codec.ts"
+import { type AnySchema, decode, payloadOfTexts } from "./Codec.ts"
 import { Compensator } from "./Compensation.ts"
+import { logDefect } from "./Defects.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Shape } from "./Shape.ts"
+import { encodeAs, type ValueRefused } from "./ValueRefused.ts"
 import { definitionKey, describeCause, describeFailure } from "./WorkflowEnd.ts"
 import { named } from "./WorkflowNames.ts"
 import { WorkflowRun } from "./WorkflowRun.ts"
@@ -95,15 +97,46 @@ const runBody = <P extends AnySchema, S extends AnySchema, E extends AnySchema, 
   const decoded = Effect.catchAll(decode(shape.payload, run.record.payload), misfit)
   const exit = Effect.exit(asBranch(Effect.flatMap(decoded, body), branch))
   return Effect.flatMap(exit, (end): Effect.Effect<BodyEnd> => {
-    if (Exit.isSuccess(end)) return Effect.map(encode(shape.success, end.value), completed)
+    if (Exit.isSuccess(end))
+      return Effect.match(encodeSuccess(shape, end.value), { onFailure: died, onSuccess: completed })
     const failure = Cause.failureOption(end.cause)
     if (Option.isSome(failure)) {
-      return Effect.map(encode(shape.error, failure.value), (error) => failed(describeFailure(failure.value), error))
+      const onSuccess = (error: unknown) => failed(describeFailure(failure.value), error)
+      return Effect.match(encodeError(shape, failure.value), { onFailure: died, onSuccess })
     }
     if (Cause.isInterruptedOnly(end.cause)) return Effect.interrupt
-    return Effect.succeed({ status: "failed", error: describeCause(end.cause), result: { _tag: "Defect" } })
+    const ended: BodyEnd = { status: "failed", error: describeCause(end.cause), result: { _tag: "Defect" } }
+    // A body that is stopped, or replayed for what it did, has its end already.
+    const isTold = branch.stopReason === undefined && run.silent === undefined
+    return isTold
+      ? Effect.as(logDefect(run, `the body of workflow '${shape.name}'`, end.cause), ended)
+      : Effect.succeed(ended)
   })
 }
+
+const encodeSuccess = (
+  { name, success: schema }: { readonly name: string; readonly success: AnySchema },
+  success: unknown
+): Effect.Effect<unknown, ValueRefused> =>
+  encodeAs(schema, success, () => ({
+    value: `the success that the body of workflow '${name}' gave`,
+    advice: "Mend what it gives, or what `success` declares"
+  }))
+
+const encodeError = (
+  { error: schema, name }: { readonly name: string; readonly error: AnySchema },
+  error: unknown
+): Effect.Effect<unknown, ValueRefused> =>
+  encodeAs(schema, error, () => ({
+    value: `the error that the body of workflow '${name}' failed with (${describeFailure(error)})`,
+    advice: "Declare it in the workflow's `error`, or handle it in the body"
+  }))
+
+const died = (defect: ValueRefused): BodyEnd => ({
+  status: "failed",
+  error: describeCause(Cause.die(defect)),
+  result: { _tag: "Defect" }
+})
 
 const completed = (value: unknown): BodyEnd => ({
   status: "completed",

@@ -4,7 +4,9 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { textOf } from "../action/UserFunction.ts"
 import { digestOf, keyDigest } from "../engine/Continue.ts"
 import { createUnclaimed } from "../engine/CreateRun.ts"
 import { Engine } from "../engine/Engine.ts"
@@ -16,9 +18,10 @@ import { RunId, type RunRecord } from "../persistence/Records.ts"
 import { shownText } from "../persistence/Redaction.ts"
 import type { Texts } from "../workflow/Definition.ts"
 import { joined, type Secrets } from "../workflow/Secrets.ts"
-import { type AnySchema, encode } from "./Codec.ts"
+import type { AnySchema } from "./Codec.ts"
 import { secretsIn } from "./PayloadSecrets.ts"
 import type { Shape } from "./Shape.ts"
+import { encodePayload } from "./ValueRefused.ts"
 import { definitionKey } from "./WorkflowEnd.ts"
 
 /** The idempotency key is taken by a run with another payload. */
@@ -73,7 +76,8 @@ export const start = <P extends AnySchema, S extends AnySchema, E extends AnySch
   partsOf: PartsOf<X>
 ): Effect.Effect<RunId, IdempotencyConflict | PersistenceError | X, Persistence | R> =>
   Effect.gen(function* () {
-    const encoded = yield* encode(shape.payload, payload)
+    const encoded = yield* encodePayload(shape.payload, payload, () => `for a run of workflow '${shape.name}'`)
+    const idempotencyKey = yield* keyOf(shape, payload)
     const { stepTimeout } = yield* EngineConfig
     const { definition, inputs, secrets: declared, title } = yield* partsOf(encoded)
     const secrets = joined(declared, secretsIn(payload))
@@ -85,7 +89,7 @@ export const start = <P extends AnySchema, S extends AnySchema, E extends AnySch
       inputs,
       payload: encoded,
       createdAt: yield* Clock.currentTimeMillis,
-      idempotencyKey: shape.idempotencyKey?.(payload) ?? null,
+      idempotencyKey,
       settings: {
         ...defaultSettings(stepTimeout),
         runTimeout: shape.timeout,
@@ -99,6 +103,18 @@ export const start = <P extends AnySchema, S extends AnySchema, E extends AnySch
       return Effect.flatMap(isFor(run, encoded), (same) => (same ? Effect.succeed(run) : Effect.fail(conflict)))
     })
   })
+
+/** Null: the workflow makes none, and each start is a run of its own. */
+const keyOf = <P extends AnySchema>(
+  { idempotencyKey: key, name }: Pick<Shape<P, AnySchema, AnySchema>, "idempotencyKey" | "name">,
+  payload: P["Type"]
+): Effect.Effect<string | null> =>
+  key === undefined
+    ? Effect.succeed(null)
+    : Either.match(
+        textOf(`the \`idempotencyKey\` of workflow '${name}'`, () => key(payload)),
+        { onLeft: (message) => Effect.die(new Error(message)), onRight: (text) => Effect.succeed(text) }
+      )
 
 /** Whether a run's idempotency key stands for this payload, as it is after JSON has kept it. */
 const isFor = (run: RunId, encoded: unknown): Effect.Effect<boolean, PersistenceError, Persistence> =>

@@ -1,6 +1,8 @@
 /**
  * JSON values as steps give them.
  */
+import * as Either from "effect/Either"
+
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | JsonObject
 
 export interface JsonObject {
@@ -21,6 +23,45 @@ export const parse = (text: string): Json | undefined => {
     return JSON.parse(text) as Json
   } catch {
     return undefined
+  }
+}
+
+/** Whether JSON gives a value back as it is. */
+export const isKept = (value: unknown, depth = 0): boolean => {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true
+    case "number":
+      return Number.isFinite(value)
+    case "object":
+      return value === null || (depth < maxDepth && isKeptObject(value, depth + 1))
+    default:
+      return false
+  }
+}
+
+/** Deeper ones, and those that hold themselves, are left to JSON. */
+const maxDepth = 500
+
+const isKeptObject = (value: object, depth: number): boolean => {
+  if (Array.isArray(value)) return value.every((element) => isKept(element, depth))
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return false
+  return Object.values(value).every((element) => isKept(element, depth))
+}
+
+/** A value as JSON gives it back, or why it cannot. */
+export const afterJson = (value: unknown): Either.Either<Json, string> => {
+  if (typeof value === "function" || typeof value === "symbol") return Either.left(`it is a ${typeof value}`)
+  try {
+    const text: string | undefined = JSON.stringify(value)
+    // SAFETY: what JSON.parse gives is JSON.
+    return Either.right(text === undefined ? null : (JSON.parse(text) as Json))
+  } catch (thrown) {
+    // Of a value that holds itself it names the whole way round, in lines.
+    const [why = "it has no JSON"] = thrown instanceof Error ? thrown.message.split("\n", 1) : []
+    return Either.left(why)
   }
 }
 

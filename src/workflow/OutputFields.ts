@@ -70,6 +70,13 @@ const checkFields = (fields: ReadonlyArray<Field>, value: unknown, path: string,
 
 const key = (name: string): string => (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name) ? name : JSON.stringify(name))
 
+/** A place within a value, as `lines[0].cents`; empty: the value itself. */
+export const place = (path: ReadonlyArray<PropertyKey>): string =>
+  path.reduce<string>((at, part) => {
+    if (typeof part === "number") return `${at}[${part}]`
+    return at === "" ? key(String(part)) : `${at}.${key(String(part))}`
+  }, "")
+
 const checkType = (type: FieldType, value: unknown, path: string, found: Array<Mismatch>): void => {
   if (type._tag === "Object" && type.fields !== undefined) {
     checkFields(type.fields, value, path, found)

@@ -51,7 +51,7 @@ const cases: ReadonlyArray<readonly [sql: string, read: Reading, message: string
   [
     `UPDATE steps SET data = json_set(data, '$.attempts', json('[{"number":1}]'))`,
     (store) => store.load(id),
-    "table steps, row A /gate#1: attempts.0."
+    "table steps, row A /gate#1: attempts[0]."
   ],
   [
     "UPDATE steps SET data = '{'",

@@ -155,7 +155,7 @@ describe("a call of a typed action", () => {
       const { step } = yield* run(text, supplied)
       expect(step("/review").attempts).toHaveLength(1)
       expect(step("/review").error).toContain("action 'review' does not take what it is given")
-      expect(step("/review").error).toContain('["tags"]')
+      expect(step("/review").error).toContain('tags: Expected ReadonlyArray<string>, actual "none"')
       expect(step("/lacking").error).toBe("action 'lacking' needs 'cents', which nothing gives")
       expect(step("/odd").error).toContain("action 'odd' takes ReadonlyArray<Int>, which no .wf file can give")
       expect(seen).toEqual([])

@@ -133,7 +133,7 @@ describe("a .wf file as a typed workflow", () => {
       )
       expect(other).toMatchObject({ _tag: "WorkflowFailed", status: "failed" })
       expect(other.message).toContain("the last output of workflow 'check' is not its success")
-      expect(other.message).toContain('["receipt"]')
+      expect(other.message).toContain("receipt: is missing")
       expect(broken.message).toContain("a: exit code 3")
     })
   )

@@ -5,8 +5,9 @@
  * beside the columns that queries need; all are checked (`Guard`) rather than decoded.
  */
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { problemsOf } from "../../workflow/SchemaProblems.ts"
 import type { RunPatch } from "../Journal.ts"
 import type { StoredDefinition } from "../Persistence.ts"
 import type { EngineId, InboxRow, RunId } from "../Records.ts"
@@ -222,9 +223,9 @@ export const runId = (id: unknown): RunId => String(id) as RunId
 const engineId = (id: unknown): EngineId => String(id) as EngineId
 
 /** The first problem, with where it is; not the whole type. */
-const reasonOf = (error: ParseResult.ParseError): string => {
-  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return issue === undefined ? "it has the wrong shape" : `${issue.path.map(String).join(".")}: ${issue.message}`
+const reasonOf = (error: ParseError): string => {
+  const [problem = "it has the wrong shape"] = problemsOf(error)
+  return problem
 }
 
 const parse = (table: string, key: string, column: string, text: unknown): unknown => {
