@@ -1,7 +1,8 @@
 /**
  * How much of an action may go on at once, and how often it may begin: across all runs of one engine.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
+import { problemOfTime } from "./TryOptions.ts"
 
 /**
  * `K`: what a key is made of. An attempt waits before it does anything: its timeout counts from its turn on. One that
@@ -25,10 +26,7 @@ export const problemOf = ({ concurrency, perKey, rate }: FlowLimits<never>): str
   }
   if (rate === undefined) return undefined
   if (!isCount(rate.limit)) return "`rate.limit` has to be an integer of at least 1"
-  const interval = Duration.decodeUnknown(rate.interval)
-  const millis = interval._tag === "Some" ? Duration.toMillis(interval.value) : 0
-  if (millis > 0 && Number.isFinite(millis)) return undefined
-  return '`rate.interval` has to be a time above 0, such as "1 minute"'
+  return problemOfTime("rate.interval", rate.interval)
 }
 
 const isCount = (value: unknown): boolean => typeof value === "number" && Number.isSafeInteger(value) && value >= 1

@@ -4,7 +4,7 @@
  * Results and typed errors are journaled encoded, and come back typed after a restart (spec/engine.md, "call").
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -22,6 +22,7 @@ import {
 } from "../action/TypedAction.ts"
 import { textKeys, payloadKeys } from "../workflow/Payload.ts"
 import { type FlowLimits, problemOf } from "../action/FlowLimits.ts"
+import { checked, checkedTime, problemOfRetry } from "../action/TryOptions.ts"
 import { turnOf } from "../engine/FlowControl.ts"
 import type { RunContext } from "../engine/RunContext.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "../engine/Step.ts"
@@ -156,7 +157,8 @@ export interface ActionOptions<
 type TimedOut<T> = [T] extends [never] ? never : ActionTimedOut
 
 /**
- * Declares an action: its name, and the schemas of what it takes, gives and fails with.
+ * Declares an action: its name, and the schemas of what it takes, gives and fails with. Throws a `RangeError` where
+ * `retry`, `timeout`, `heartbeat` or `limits` cannot have the value that they are given.
  *
  * ```ts
  * const Charge = Action.make("charge", {
@@ -182,7 +184,7 @@ export const make = <
 ): Action<Name, P, S, E, TimedOut<T | H>> => {
   type Service = Handler<Name, P["Type"], S["Type"], E["Type"]>
   const tag = Context.GenericTag<Service, ActionService>(contextKey(name))
-  const millis = (input: Duration.DurationInput | undefined) => (input === undefined ? null : Duration.toMillis(input))
+  const whose = `action '${name}'`
   const { payload } = options
   // SAFETY: the defaults of the type parameters are these very schemas.
   const success = (options.success ?? Schema.Void) as S
@@ -203,10 +205,10 @@ export const make = <
     markers: options.markers,
     summary: options.summary,
     idempotencyKey: options.idempotencyKey,
-    retry: options.retry ?? { times: 0 },
-    timeout: millis(options.timeout),
-    heartbeat: millis(options.heartbeat),
-    limits: checkedLimits(name, options.limits),
+    retry: checkedRetry(whose, options.retry ?? { times: 0 }),
+    timeout: checkedTime(whose, "timeout", options.timeout),
+    heartbeat: checkedTime(whose, "heartbeat", options.heartbeat),
+    limits: checkedLimits(whose, options.limits),
     tag,
     toLayer: <R>(handler: (payload: P["Type"], attempt: ActionAttempt) => Effect.Effect<S["Type"], E["Type"], R>) =>
       Layer.scoped(
@@ -232,11 +234,11 @@ export const make = <
 
 const same = (value: never): never => value
 
-const checkedLimits = <K>(name: string, limits: FlowLimits<K> | undefined): FlowLimits<K> | undefined => {
-  const problem = limits === undefined ? undefined : problemOf(limits)
-  if (problem !== undefined) throw new RangeError(`action '${name}', limits: ${problem}`)
-  return limits
-}
+const checkedLimits = <K>(whose: string, limits: FlowLimits<K> | undefined): FlowLimits<K> | undefined =>
+  checked(`${whose}, limits`, limits, limits === undefined ? undefined : problemOf(limits))
+
+const checkedRetry = (whose: string, retry: RetryOptions): RetryOptions =>
+  checked(`${whose}, retry`, retry, problemOfRetry({ ...retry }))
 
 /**
  * Runs an action as a journaled step of the workflow: once it has completed, its result is the record's. Its path is

@@ -7,7 +7,7 @@
  */
 import { resolve } from "node:path"
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import { ActionNotFound } from "../action/Action.ts"
 import { builtins } from "../action/ProjectNames.ts"
 import { SchemaUnavailable, WorkflowUnavailable } from "../action/Resolvers.ts"
+import { checkedTime } from "../action/TryOptions.ts"
 import { collision, type Declared, factsOf, type HandlersOf, suppliedIn, withSupplied } from "../action/TypedAction.ts"
 import { Engine } from "../engine/Engine.ts"
 import { Definitions } from "../engine/interpreter/Definitions.ts"
@@ -93,7 +94,7 @@ export const fromFile = <P extends AnySchema, A extends Declared, S extends AnyS
     success: (options.success ?? Schema.Void) as S,
     error: Schema.Never,
     idempotencyKey: options.idempotencyKey,
-    timeout: options.timeout === undefined ? null : Duration.toMillis(options.timeout)
+    timeout: checkedTime(`workflow '${nameOf(path)}'`, "timeout", options.timeout)
   }
   const definition = readOnce({ file: path, actions: options.actions, takes: payloadKeys(payload.ast) })
   const partsOf = partsInFile(shape.name, definition)

@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { checkedTime } from "../action/TryOptions.ts"
 import type { Branch } from "../engine/Branch.ts"
 import { gate as gateStep } from "../engine/Gate.ts"
 import type { GateAnswer, StepRecord } from "../persistence/Records.ts"
@@ -45,7 +46,8 @@ export class GateTimedOut extends Schema.TaggedError<GateTimedOut>()("GateTimedO
 type Waiting<K extends string, A> = Effect.Effect<Approval<K, A>, GateRejected | GateTimedOut, WorkflowRun>
 
 /**
- * Declares a gate: `Workflow.gate` waits at it, and a workflow's `answer` answers it.
+ * Declares a gate: `Workflow.gate` waits at it, and a workflow's `answer` answers it. Throws a `RangeError` where `timeout`
+ * is no time above 0.
  *
  * ```ts
  * const Release = Workflow.makeGate("release", {
@@ -57,12 +59,15 @@ type Waiting<K extends string, A> = Effect.Effect<Approval<K, A>, GateRejected |
 export const makeGate = <const K extends string = never, A extends AnySchema = typeof Schema.Void>(
   name: string,
   options: GateOptions<K, A> = {}
-): Gate<K, A> => ({
-  ...options,
-  name,
-  // SAFETY: the default of the type parameter is this very schema.
-  answer: (options.answer ?? Schema.Void) as A
-})
+): Gate<K, A> => {
+  checkedTime(`gate '${name}'`, "timeout", options.timeout)
+  return {
+    ...options,
+    name,
+    // SAFETY: the default of the type parameter is this very schema.
+    answer: (options.answer ?? Schema.Void) as A
+  }
+}
 
 /**
  * Waits until the gate is approved; the run may be let go meanwhile, and costs nothing then.

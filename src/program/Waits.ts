@@ -24,6 +24,12 @@ const sleepFor = (until: (now: number) => number): Effect.Effect<void, never, Wo
 /** No signal came in time. */
 export class SignalTimedOut extends Schema.TaggedError<SignalTimedOut>()("SignalTimedOut", { signal: Schema.String }) {}
 
+/** What waiting for a signal fails with; without a time it does not. */
+type TimedOut<T> = [T] extends [never] ? never : SignalTimedOut
+
+// SAFETY: a wait times out where it has a time, and T is its type then.
+const late = <T>(signal: string) => Effect.fail(new SignalTimedOut({ signal }) as TimedOut<T>)
+
 export interface Signal<P extends AnySchema> {
   readonly name: string
   readonly payload: P
@@ -34,12 +40,12 @@ export const signal = <P extends AnySchema>(name: string, payload: P): Signal<P>
 
 /**
  * Takes the oldest signal of this name that the run has not taken; waits for one if there is none. One that was sent
- * early is kept. Fails with `SignalTimedOut` when a `timeout` passes first.
+ * early is kept. Fails with `SignalTimedOut` when a `timeout` passes first, and without one not at all.
  */
-export const awaitSignal = <P extends AnySchema>(
+export const awaitSignal = <P extends AnySchema, T extends Duration.DurationInput = never>(
   signal: Signal<P>,
-  options: { readonly timeout?: Duration.DurationInput } = {}
-): Effect.Effect<P["Type"], SignalTimedOut, WorkflowRun> =>
+  options: { readonly timeout?: T } = {}
+): Effect.Effect<P["Type"], TimedOut<T>, WorkflowRun> =>
   Effect.gen(function* () {
     const { name } = signal
     const branch = yield* currentBranch(name)
@@ -58,7 +64,10 @@ export const awaitSignal = <P extends AnySchema>(
       }
     })
     yield* unlessCancelled(row)
-    if (row.status === "timed_out") return yield* new SignalTimedOut({ signal: name })
+    if (row.status === "timed_out") {
+      if (timeout === undefined) return yield* run.misfit(`the wait for ${row.path} timed out, and has no timeout now`)
+      return yield* late<T>(name)
+    }
     const unreadable = (error: { readonly message: string }) =>
       run.misfit(`signal '${name}' carries a value that its schema cannot read: ${error.message}`)
     return yield* Effect.catchAll(decode(signal.payload, row.value), unreadable)

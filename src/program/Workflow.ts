@@ -5,11 +5,12 @@
  * Neighbours: `Action` (steps), `Branches` (concurrency), `Gates`, `Waits`, `Children`, `Compensation`, `Patches`,
  * `Continuing`; `Handles` asks for runs, `Register` runs them in an engine.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { checkedTime } from "../action/TryOptions.ts"
 import type { Engine } from "../engine/Engine.ts"
 import type { Persistence } from "../persistence/Persistence.ts"
 import type { AnySchema } from "./Codec.ts"
@@ -85,7 +86,8 @@ export interface WorkflowOptions<P extends AnySchema, S extends AnySchema, E ext
 }
 
 /**
- * Declares a workflow: its name, and the schemas of what it takes, gives and fails with.
+ * Declares a workflow: its name, and the schemas of what it takes, gives and fails with. Throws a `RangeError` where
+ * `timeout` is no time above 0.
  *
  * ```ts
  * const Order = Workflow.make("order", { payload: Schema.Struct({ id: Schema.String }) })
@@ -109,7 +111,7 @@ export const make = <
     success: (options.success ?? Schema.Void) as S,
     error: (options.error ?? Schema.Never) as E, // SAFETY: as above
     idempotencyKey: options.idempotencyKey,
-    timeout: options.timeout === undefined ? null : Duration.toMillis(options.timeout)
+    timeout: checkedTime(`workflow '${name}'`, "timeout", options.timeout)
   }
   const partsOf = partsInCode(shape)
   return {

@@ -1,6 +1,7 @@
 /** What an action says of itself, and that one name is one action. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -66,6 +67,63 @@ describe("an action's idempotency key", () => {
       expect(keys).toEqual([`${id}/ship`])
     })
   )
+})
+
+describe("what an action is declared with", () => {
+  const declared = (
+    options: Partial<Action.ActionOptions<typeof Schema.Void, typeof Schema.Void, typeof Schema.Never>>
+  ) => Action.make("send", { payload: Schema.Void, ...options })
+  const time = (option: string) => `action 'send': \`${option}\` has to be a time above 0, such as "1 minute"`
+  const times = "action 'send', retry: `times` has to be an integer of at least 0"
+  const delay = "action 'send', retry: `delay` has to be a time of at least 0, such as \"1 second\""
+  // SAFETY: what only the compiler keeps a program from.
+  const unchecked = (value: unknown) => value as never
+
+  it.each([
+    [{ retry: { times: -1 } }, times],
+    [{ retry: { times: 1.5 } }, times],
+    [{ retry: { times: Number.NaN } }, times],
+    [{ retry: { times: Number.POSITIVE_INFINITY } }, times],
+    [{ retry: unchecked({}) }, times],
+    [{ retry: { times: 1, delay: unchecked("later") } }, delay],
+    [{ retry: { times: 1, delay: "-1 second" as const } }, delay],
+    [{ retry: { times: 1, delay: -5 } }, delay],
+    [{ retry: { times: 1, delay: Number.NaN } }, delay],
+    [{ retry: { times: 1, delay: Number.POSITIVE_INFINITY } }, delay],
+    [{ retry: { times: 1, exponential: unchecked("yes") } }, "action 'send', retry: `exponential` is true or false"],
+    [{ timeout: unchecked("soon") }, time("timeout")],
+    [{ timeout: unchecked("-1 second") }, time("timeout")],
+    [{ timeout: unchecked(0) }, time("timeout")],
+    [{ timeout: unchecked(Number.NaN) }, time("timeout")],
+    [{ timeout: unchecked([-1, 0]) }, time("timeout")],
+    [{ heartbeat: unchecked("x") }, time("heartbeat")],
+    [{ heartbeat: unchecked("Infinity") }, time("heartbeat")]
+  ])("is refused where it could not be kept: %j", (options, message) => {
+    expect(() => declared(options)).toThrow(new RangeError(message))
+  })
+
+  it("is taken in whatever way a time can be said", () => {
+    const Send = Action.make("send", {
+      payload: Schema.Void,
+      retry: { times: 0, delay: 0, exponential: false },
+      timeout: "1.5 seconds",
+      heartbeat: Duration.minutes(1)
+    })
+    expect(Send).toMatchObject({ timeout: 1_500, heartbeat: 60_000 })
+  })
+
+  it("is refused in the same way of workflows and gates", () => {
+    const late = 'has to be a time above 0, such as "1 minute"'
+    expect(() => Workflow.make("order", { payload: Schema.Void, timeout: unchecked("soon") })).toThrow(
+      new RangeError(`workflow 'order': \`timeout\` ${late}`)
+    )
+    expect(() => Workflow.fromFile("flows/order.wf", { actions: [], payload: Schema.Void, timeout: -1 })).toThrow(
+      new RangeError(`workflow 'order': \`timeout\` ${late}`)
+    )
+    expect(() => Workflow.makeGate("ask", { timeout: Number.POSITIVE_INFINITY })).toThrow(
+      new RangeError(`gate 'ask': \`timeout\` ${late}`)
+    )
+  })
 })
 
 describe("an action without a time of its own", () => {

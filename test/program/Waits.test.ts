@@ -7,7 +7,7 @@ import { EngineConfig } from "../../src/engine/EngineConfig.ts"
 import { resume } from "../../src/engine/Resume.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
-import type { RunId } from "../../src/persistence/Records.ts"
+import type { RunId, RunRecord } from "../../src/persistence/Records.ts"
 import * as Workflow from "../../src/program/Workflow.ts"
 import { intercept, type Interceptor } from "../../src/testing/CrashPoints.ts"
 import { withVirtualClock } from "../../src/testing/VirtualClock.ts"
@@ -25,6 +25,9 @@ const letGo = (run: RunId) =>
       until: (record) => record.status === "waiting" && record.owner === null
     })
   )
+
+const until = (store: typeof Persistence.Service, is: (record: RunRecord) => boolean) => (run: RunId) =>
+  Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), store.get(run)), { until: (record) => is(record) })
 
 const Go = Workflow.signal("go", Schema.Struct({ n: Schema.Int }))
 
@@ -131,6 +134,28 @@ describe("a signal", () => {
       const late = Late.toLayer(() => Effect.asVoid(Workflow.awaitSignal(Go, { timeout: "20 millis" })))
       const error = yield* Effect.flip(Effect.provide(Late.execute(undefined), engine(service, late)))
       expect(error).toEqual(new Workflow.SignalTimedOut({ signal: "go" }))
+    })
+  )
+})
+
+describe("a wait for a signal that has timed out", () => {
+  const Late = Workflow.make("late", { payload: Schema.Void })
+  const nap = Workflow.sleep("1 hour")
+
+  it.live("parks the run where the code gives it no time any more: its types know of no such error", () =>
+    Effect.gen(function* () {
+      const { service } = yield* MemoryPersistence.make()
+      const inTime = Effect.catchTag(Workflow.awaitSignal(Go, { timeout: "20 millis" }), "SignalTimedOut", () => nap)
+      const before = Late.toLayer(() => Effect.asVoid(inTime))
+      const asleep = until(
+        service,
+        ({ blockedOn, owner }) => owner === null && blockedOn.some(({ _tag }) => _tag === "sleep")
+      )
+      const run = yield* Effect.provide(Effect.tap(Late.start(), asleep), engine(service, before))
+      const after = Late.toLayer(() => Effect.asVoid(Workflow.awaitSignal(Go)))
+      const parked = until(service, ({ status }) => status === "needs_resume")
+      yield* Effect.provide(Effect.zipRight(resume(run), parked(run)), engine(service, after))
+      expect((yield* service.get(run)).error).toBe("the wait for /go timed out, and has no timeout now")
     })
   )
 })

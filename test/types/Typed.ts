@@ -242,7 +242,18 @@ export const rejected = Order.answer(run, Release, { approved: false, feedback: 
 
 const Go = Workflow.signal("go", Schema.Struct({ n: Schema.Int }))
 const went = Workflow.awaitSignal(Go)
-is<Same<Effect.Effect.Success<typeof went>, { readonly n: number }>>()
+is<Same<typeof went, Effect.Effect<{ readonly n: number }, never, Workflow.WorkflowRun>>>()
+const wentInTime = Workflow.awaitSignal(Go, { timeout: "1 day" })
+is<Same<Effect.Effect.Success<typeof wentInTime>, { readonly n: number }>>()
+is<Same<Effect.Effect.Error<typeof wentInTime>, Workflow.SignalTimedOut>>()
+const maybeInTime = Workflow.awaitSignal(Go, {} as { readonly timeout?: number })
+is<Same<Effect.Effect.Error<typeof maybeInTime>, Workflow.SignalTimedOut>>()
+const noTime = Workflow.awaitSignal(Go, {})
+is<Same<Effect.Effect.Error<typeof noTime>, never>>()
+// @ts-expect-error: there is no time that could pass
+export const neverLate = Effect.catchTag(Workflow.awaitSignal(Go), "SignalTimedOut", Effect.die)
+// @ts-expect-error: that is no time
+export const wrongTime = Workflow.awaitSignal(Go, { timeout: { days: "x" } })
 // @ts-expect-error: n is a number
 export const wrongSignal = Order.signal(run, Go, { n: "1" })
 

@@ -20,8 +20,7 @@ const order = Order.toLayer(({ items }) =>
   }).pipe(
     Effect.catchTags({
       GateRejected: Effect.die,
-      GateTimedOut: Effect.die,
-      SignalTimedOut: Effect.die
+      GateTimedOut: Effect.die
     })
   )
 )
