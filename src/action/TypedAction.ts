@@ -24,6 +24,8 @@ export interface ActionFacts extends Declaration {
   readonly takes: PayloadKeys
   /** The names of texts in what it gives, which become variables; undefined: any. */
   readonly gives: ReadonlyArray<string> | undefined
+  /** The names of what it gives that is no text, and no variable for that. */
+  readonly keeps: ReadonlyArray<string>
 }
 
 /** A declared action, of whatever types. `H`: the service that its layer supplies. */

@@ -20,7 +20,7 @@ import {
   supplying,
   TypeId
 } from "../action/TypedAction.ts"
-import { textKeys, payloadKeys } from "../workflow/Payload.ts"
+import { otherKeys, payloadKeys, textKeys } from "../workflow/Payload.ts"
 import { type FlowLimits, problemOf } from "../action/FlowLimits.ts"
 import { checked, checkedTime, problemOfRetry } from "../action/TryOptions.ts"
 import { turnOf } from "../engine/FlowControl.ts"
@@ -193,6 +193,7 @@ export const make = <
     name,
     takes: payloadKeys(payload.ast),
     gives: textKeys(success.ast),
+    keeps: otherKeys(success.ast),
     schemas: [payload.ast, success.ast, error.ast]
   }
   const action: Action<Name, P, S, E, TimedOut<T | H>> = {

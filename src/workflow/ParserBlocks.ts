@@ -64,7 +64,7 @@ export const readOptions = (
       entries.push(readBlockEntry(cursor))
     } else if (cursor.kind() === Kind.Identifier && isNodeKeyword(cursor.text())) return false
     else {
-      const entry = readEntryWithoutEquals(cursor)
+      const entry = readEntryWithoutEquals(cursor, inputs === "inputs" ? inputs : undefined)
       if (entry === undefined) expectOption(cursor)
       else entries.push(entry)
     }

@@ -1,6 +1,7 @@
 /** Values and `key = value` as written, before anyone has said what shape an option wants. */
 import { Kind, stringValue } from "./Lexer.ts"
 import { type Cursor, isNodeKeyword, Mark, shown } from "./ParserCursor.ts"
+import { nearest } from "./Suggest.ts"
 
 export interface Scalar {
   readonly kind: "scalar"
@@ -86,22 +87,25 @@ export const readBlockEntry = (cursor: Cursor): Entry => {
 
 /**
  * An option whose `=` is missing: `env { … }`, `retries 3`. Reports it and takes the value; gives undefined, and
- * leaves the cursor, if no value follows.
+ * leaves the cursor, if no value follows. A word near to that of a `block` that may stand here is taken for it.
  */
-export const readEntryWithoutEquals = (cursor: Cursor): Entry | undefined => {
+export const readEntryWithoutEquals = (cursor: Cursor, block?: string): Entry | undefined => {
   const next = cursor.kind(1)
   const isMap = next === Kind.LeftBrace
   const isValue = isMap || next === Kind.LeftBracket || next === Kind.String || isNumber(next)
   if (!isWordKind(cursor.kind()) || !isValue) return undefined
   const word = cursor.text()
+  const meant = isMap && block !== undefined ? nearest(word, [block]) : undefined
+  const written = isMap ? `write \`${word} = { … }\`` : `write \`${word} = …\``
   cursor.report({
     code: "missing-equals",
     message: `\`=\` is missing after ${shown(word)}`,
     start: cursor.start(),
     end: cursor.end(),
-    hint: isMap ? `write \`${word} = { … }\`` : `write \`${word} = …\``
+    hint: meant === undefined ? written : `did you mean \`${meant} { … }\`?`
   })
-  return { ...readBlockEntry(cursor), block: false }
+  const entry = readBlockEntry(cursor)
+  return meant === undefined ? { ...entry, block: false } : { ...entry, key: meant }
 }
 
 const isNumber = (kind: number): boolean => kind === Kind.Integer || kind === Kind.Duration

@@ -10,6 +10,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as Json from "./Json.ts"
+import { problemText } from "./SchemaProblems.ts"
 
 /** A key that a payload has, as it is encoded. */
 export interface PayloadKey {
@@ -19,11 +20,16 @@ export interface PayloadKey {
 
 /** The keys of an object, or why texts cannot make the payload. */
 export type PayloadKeys =
-  | { readonly _tag: "Keys"; readonly keys: ReadonlyArray<PayloadKey> }
+  | {
+      readonly _tag: "Keys"
+      readonly keys: ReadonlyArray<PayloadKey>
+      /** What is wrong with a text for a key; undefined: nothing, as far as the key alone can tell. */
+      readonly problemOf: (key: string, text: string) => string | undefined
+    }
   | { readonly _tag: "NoObject"; readonly wanted: string }
 
 interface Field extends PayloadKey {
-  /** Encoded, of each member of a union that has the key. */
+  /** Of each member of a union that has the key. */
   readonly types: ReadonlyArray<AST.AST>
 }
 
@@ -31,8 +37,40 @@ interface Field extends PayloadKey {
 export const payloadKeys = (schema: AST.AST): PayloadKeys => {
   const fields = fieldsOf(AST.encodedAST(schema))
   if (fields === undefined) return { _tag: "NoObject", wanted: String(schema) }
-  return { _tag: "Keys", keys: fields.map(({ name, required }) => ({ name, required })) }
+  return {
+    _tag: "Keys",
+    keys: fields.map(({ name, required }) => ({ name, required })),
+    problemOf: (key, text) => problemOf(schema, key, text)
+  }
 }
+
+/** Read as `payloadOf` does, then by the key's own schema with all that it asks of a value. */
+const problemOf = (schema: AST.AST, key: string, text: string): string | undefined => {
+  const of = (ast: AST.AST) => fieldsOf(ast)?.find(({ name }) => name === key)
+  const encoded = of(AST.encodedAST(schema))
+  const types = of(schema)?.types ?? []
+  if (encoded === undefined || types.length === 0 || (!encoded.required && isNothing(encoded.types, text))) {
+    return undefined
+  }
+  const value = valueOf(encoded.types, text)
+  const problems = types.map((type) => problemWith(type, value))
+  return problems.includes(undefined) ? undefined : problems[0]
+}
+
+/** Undefined also where only a run can tell: what has to be awaited, or throws. */
+const problemWith = (type: AST.AST, value: unknown): string | undefined => {
+  try {
+    const decoded = Schema.decodeUnknown(Schema.make<unknown>(type))(value)
+    if (!Either.isEither(decoded) || Either.isRight(decoded)) return undefined
+    return ParseResult.isParseError(decoded.left) ? problemText(decoded.left) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The keys of a success that are no texts: what later steps see in its output, and not as variables. */
+export const otherKeys = (schema: AST.AST): ReadonlyArray<string> =>
+  (fieldsOf(AST.encodedAST(schema)) ?? []).filter(({ types }) => !types.some(mayBeText)).map(({ name }) => name)
 
 /** The keys of a success that are texts: what becomes a variable of later steps. Undefined where that cannot be told. */
 export const textKeys = (schema: AST.AST): ReadonlyArray<string> | undefined => {
@@ -42,20 +80,23 @@ export const textKeys = (schema: AST.AST): ReadonlyArray<string> | undefined => 
   return fields.filter(({ types }) => types.some(mayBeText)).map(({ name }) => name)
 }
 
-/** Undefined where it is no object. */
-const fieldsOf = (encoded: AST.AST): ReadonlyArray<Field> | undefined => {
-  switch (encoded._tag) {
+/** Of the side that is read, each key with its whole schema; undefined where it is no object. */
+const fieldsOf = (schema: AST.AST): ReadonlyArray<Field> | undefined => {
+  switch (schema._tag) {
     case "VoidKeyword":
     case "UndefinedKeyword":
       return []
     case "TypeLiteral":
-      return encoded.propertySignatures.flatMap(({ isOptional, name, type }) =>
+      return schema.propertySignatures.flatMap(({ isOptional, name, type }) =>
         typeof name === "string" ? [{ name, required: !isOptional && !isUndefined(type), types: [type] }] : []
       )
     case "Suspend":
-      return fieldsOf(encoded.f())
+      return fieldsOf(schema.f())
+    case "Transformation":
+    case "Refinement":
+      return fieldsOf(schema.from)
     case "Union":
-      return ofUnion(encoded.types.map(fieldsOf))
+      return ofUnion(schema.types.map(fieldsOf))
     default:
       return undefined
   }

@@ -7,11 +7,19 @@ import * as ParseResult from "effect/ParseResult"
 import { place } from "./OutputFields.ts"
 
 /** Each place of a refused value with what is wrong there, as `lines[0].cents: Expected number, actual "1"`. */
-export const problemsOf = (error: ParseResult.ParseError): ReadonlyArray<string> =>
-  ParseResult.ArrayFormatter.formatErrorSync(error).map(({ message, path }) => {
-    const at = place(path)
-    return at === "" ? brief(message) : `${at}: ${brief(message)}`
-  })
+export const problemsOf = (error: ParseResult.ParseError): ReadonlyArray<string> => {
+  const found = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ message, path }) => ({
+    message,
+    at: place(path)
+  }))
+  // A key that may be left out is given: what else it may be is the problem.
+  const told = found.filter(
+    ({ at, message }) => !(isAbsence(message) && found.some((other) => other.at === at && !isAbsence(other.message)))
+  )
+  return told.map(({ at, message }) => (at === "" ? brief(message) : `${at}: ${brief(message)}`))
+}
+
+const isAbsence = (message: string): boolean => message.startsWith("Expected undefined, actual ")
 
 /** The same as one text; no problem is left out in silence. */
 export const problemText = (error: ParseResult.ParseError): string => {

@@ -10,6 +10,7 @@ export const semanticCodes = {
   "input-undeclared": "a call gives an input that the called workflow does not declare (warning)",
   "order-unsupported": "`ordered = true` with a provider that knows no order",
   "payload-missing": "an action in code needs a value that nothing gives",
+  "payload-refused": "an action or a workflow in code does not take a value that is written out",
   "payload-shape": "an action or a workflow in code takes what texts by name cannot make",
   "provider-refusal": "the provider rejects the scope or the filter",
   "provider-warning": "what the provider has to say about the scope or the filter (warning)",

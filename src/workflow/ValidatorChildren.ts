@@ -16,7 +16,7 @@ import * as Template from "./Template.ts"
 import { notExecutableHint } from "./ValidatorFiles.ts"
 import { isBuiltin, builtins } from "./Variables.ts"
 import type { ProviderInfo } from "./ValidatorHost.ts"
-import { keysOf } from "./ValidatorPayload.ts"
+import { checkTexts, keysOf, noVariable } from "./ValidatorPayload.ts"
 import { type ReferenceNode } from "./ValidatorReferences.ts"
 import { listed, shown, type Subject, suggestion } from "./ValidatorReport.ts"
 import type { Scope } from "./ValidatorScope.ts"
@@ -86,7 +86,8 @@ const checkChild = (subject: Subject, node: ReferenceNode, place: { node: object
         suggestion(node.workflow, host.workflowNames())
       )
     case "Code":
-      return checkGiven(subject, node, node.workflow, keysOf(subject, `the workflow ${name}`, lookup.takes, place))
+      checkGiven(subject, node, node.workflow, keysOf(subject, `the workflow ${name}`, lookup.takes, place))
+      return checkTexts(subject, `the workflow ${name}`, lookup.takes, node, node.inputs)
     case "Broken":
       return subject.error("workflow-broken", `the workflow ${name} cannot be loaded: ${lookup.error}`, place)
     case "Found":
@@ -121,7 +122,7 @@ const checkNames = (subject: Subject, node: ReferenceNode, inputs: Texts | undef
     for (const { name } of Template.names(text)) {
       if (own.includes(name) || isBuiltin(name) || scope.hasVariable(name)) continue
       const candidates = [...own, ...scope.variables, ...builtins.map(({ name }) => name)]
-      const hint = suggestion(name, candidates, "it would be handed on as it is written")
+      const hint = noVariable(scope, name) ?? suggestion(name, candidates, "it would be handed on as it is written")
       const message = `nothing provides ${shown(`{{${name}}}`)}`
       subject.warning("unknown-variable", message, { node, option: `inputs.${input}` }, hint)
     }

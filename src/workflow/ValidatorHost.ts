@@ -49,6 +49,8 @@ export interface TypedActionInfo {
   readonly takes: PayloadKeys
   /** The names of texts in what it gives, which become variables; undefined: any. */
   readonly gives: ReadonlyArray<string> | undefined
+  /** The names of what it gives that is no text, and no variable for that. */
+  readonly keeps: ReadonlyArray<string>
 }
 
 type Values = Readonly<Record<string, Value>>

@@ -16,6 +16,8 @@ import type { Host } from "./ValidatorHost.ts"
 export class Scope {
   readonly steps = new Set<string>()
   readonly variables = new Set<string>()
+  /** What steps gave that is no text, by its name: the step. It is no variable. */
+  readonly others = new Map<string, string>()
   /** A workflow that cannot be read is called: it may have produced any step. */
   anyStep = false
   /** A step without a schema may have given any text. */
@@ -32,6 +34,7 @@ export class Scope {
   add(other: Scope): void {
     for (const step of other.steps) this.steps.add(step)
     for (const variable of other.variables) this.variables.add(variable)
+    for (const [name, step] of other.others) this.others.set(name, step)
     this.anyStep ||= other.anyStep
     this.anyVariable ||= other.anyVariable
   }
@@ -101,9 +104,10 @@ export class Producer {
 
   /** Whether it is known what an action in code gives; then its texts are added. */
   private typed(scope: Scope, action: ActionRef): boolean {
-    const gives = action._tag === "Name" ? this.host.typedAction?.(action.name)?.gives : undefined
-    for (const name of gives ?? []) scope.variables.add(name)
-    return gives !== undefined
+    const info = action._tag === "Name" ? this.host.typedAction?.(action.name) : undefined
+    for (const name of info?.gives ?? []) scope.variables.add(name)
+    for (const name of info?.keeps ?? []) scope.others.set(name, actionStepKey(action))
+    return info?.gives !== undefined
   }
 
   /** The result of an on_fail action stays visible under its own name. */

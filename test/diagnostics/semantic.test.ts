@@ -137,6 +137,31 @@ const pages: Readonly<Record<string, readonly [text: string, world: World]>> = {
       code: { pack: Schema.Struct({ order: Schema.String, parcels: Schema.Int }), count: Schema.Int }
     }
   ],
+  "values for actions in code": [
+    `workflow main {
+  inputs { file, limit default = "5" }
+  call review { inputs { limit = many, strict = maybe } }
+  call review { inputs = { limit = 0, strict = true, tags = "[1]" } }
+  call review { inputs { limit = "{{limit}}", strict = false } }
+  call measure
+  call workflow pack { inputs { order = "{{findings}}", parcels = some } }
+}`,
+    {
+      typed: {
+        review: [
+          Schema.Struct({
+            file: Schema.String,
+            strict: Schema.Boolean,
+            limit: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { default: () => 10 }),
+            tags: Schema.optional(Schema.Array(Schema.String))
+          }),
+          Schema.Struct({ findings: Schema.Int, summary: Schema.String })
+        ],
+        measure: [Schema.Struct({ findings: Schema.Int, summary: Schema.String })]
+      },
+      code: { pack: Schema.Struct({ order: Schema.String, parcels: Schema.Int }) }
+    }
+  ],
   "scripts, schemas and snippets": [
     `workflow main {
   script lost { run = "ci/lost.sh" }

@@ -42,6 +42,8 @@ const cases: Readonly<Record<string, string>> = {
   "an option in the wrong place":
     'workflow deploy {\n  title = "x"\n  retries = 2\n  do {\n    call a\n    output = "x"\n  }\n  always {\n    retries = 2\n    call b\n  }\n}\n',
   "env without equals": 'workflow deploy {\n  script s {\n    run = "ls"\n    env {\n      A = "x"\n    }\n  }\n}\n',
+  "inputs of a call, misspelt":
+    "workflow deploy {\n  call build {\n    input { limit = 3 }\n  }\n  call test {\n    input = { limit = 3 }\n  }\n}\n",
   "options without equals or value":
     "workflow deploy {\n  call a {\n    retries 2\n    jitter\n    output =\n    as = \n  }\n}\n",
   "an unknown option":

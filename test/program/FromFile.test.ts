@@ -231,6 +231,25 @@ describe("the layer of a .wf file", () => {
     })
   )
 
+  it.scopedLive("is refused where what is written out for an action's payload is none", () =>
+    Effect.gen(function* () {
+      const text = `workflow check {
+  inputs { file, limit }
+  call review { inputs { limit = many } }
+  call review
+  call fix { inputs { verdict = "{{findings}}" } }
+}`
+      expect(yield* refusal(text)).toEqual([
+        'payload-refused 3 the action `review` does not take `many` as `limit`: Expected number, actual "many"'
+      ])
+      const Count = Action.make("count", { payload: Schema.Struct({ findings: Schema.Int }) })
+      const counting = text.replace(/call fix .*/, "call count").replace("many", "3")
+      expect(yield* refusal(counting, { actions: [Review, Count] })).toEqual([
+        "payload-missing 5 the action `count` needs `findings`, which nothing gives"
+      ])
+    })
+  )
+
   it.scopedLive("is refused where the file calls what nobody gave", () =>
     Effect.gen(function* () {
       const text = `workflow check {

@@ -22,7 +22,7 @@ describe("the keys of a payload", () => {
       d: Schema.UndefinedOr(Schema.String),
       e: Schema.propertySignature(Schema.Date).pipe(Schema.fromKey("when"))
     })
-    expect(payloadKeys(schema.ast)).toEqual({
+    expect(payloadKeys(schema.ast)).toMatchObject({
       _tag: "Keys",
       keys: [
         { name: "a", required: true },
@@ -32,6 +32,40 @@ describe("the keys of a payload", () => {
         { name: "when", required: true }
       ]
     })
+  })
+
+  it("say what is wrong with a text, with all that the key's schema asks for", () => {
+    const schema = Schema.Struct({
+      count: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { default: () => 1 }),
+      at: Schema.propertySignature(Schema.Date).pipe(Schema.fromKey("when")),
+      name: Schema.String,
+      odd: Schema.transform(Schema.String, Schema.String, {
+        strict: true,
+        decode: () => {
+          throw new Error("no")
+        },
+        encode: (text) => text
+      })
+    })
+    const takes = payloadKeys(schema.ast)
+    const problem = (key: string, text: string) => (takes._tag === "Keys" ? takes.problemOf(key, text) : "no keys")
+    expect(problem("count", "many")).toBe('Expected number, actual "many"')
+    expect(problem("count", "1.5")).toBe("Expected an integer, actual 1.5")
+    expect(problem("count", "0")).toBe("Expected a positive number, actual 0")
+    expect(problem("when", "yesterday")).toContain("actual Invalid Date")
+    expect(["3", ""].map((text) => problem("count", text))).toEqual([undefined, undefined])
+    expect(problem("name", "3")).toBeUndefined()
+    expect(problem("at", "no key")).toBeUndefined()
+    expect(problem("odd", "only a run can tell")).toBeUndefined()
+  })
+
+  it("of a union say what is wrong with a text where no member takes it", () => {
+    const takes = payloadKeys(
+      Schema.Union(Schema.Struct({ n: Schema.Int }), Schema.Struct({ n: Schema.Literal("all") })).ast
+    )
+    const problem = (text: string) => (takes._tag === "Keys" ? takes.problemOf("n", text) : "no keys")
+    expect(["3", "all"].map(problem)).toEqual([undefined, undefined])
+    expect(problem("some")).toBe('Expected number, actual "some"')
   })
 
   it("are those of all members of a union, needed where each needs them", () => {
@@ -50,8 +84,8 @@ describe("the keys of a payload", () => {
   })
 
   it("are none where nothing is taken, and cannot be told where it is no object", () => {
-    expect(payloadKeys(Schema.Void.ast)).toEqual({ _tag: "Keys", keys: [] })
-    expect(payloadKeys(Schema.Struct({}).ast)).toEqual({ _tag: "Keys", keys: [] })
+    expect(payloadKeys(Schema.Void.ast)).toMatchObject({ _tag: "Keys", keys: [] })
+    expect(payloadKeys(Schema.Struct({}).ast)).toMatchObject({ _tag: "Keys", keys: [] })
     expect(payloadKeys(Schema.Array(Schema.Int).ast)).toEqual({ _tag: "NoObject", wanted: "ReadonlyArray<Int>" })
     expect(of(Schema.Void, { a: "1" })).toEqual(Either.right(undefined))
   })

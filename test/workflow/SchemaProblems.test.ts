@@ -24,6 +24,13 @@ describe("what a schema says of a value that it refuses", () => {
     expect(problem(Schema.Int, 1.5)).toBe("Expected an integer, actual 1.5")
   })
 
+  it("does not say of a key that may be left out that it is there", () => {
+    expect(problem(Schema.Struct({ n: Schema.optional(Schema.Int) }), { n: "a" })).toBe(
+      'n: Expected number, actual "a"'
+    )
+    expect(problem(Schema.Undefined, 1)).toBe("Expected undefined, actual 1")
+  })
+
   it("shows no part of a value that is too long to be shown whole", () => {
     const text = problem(Schema.Int, "secret".repeat(200))
     expect(text).toBe("Expected number, actual is too long to show")

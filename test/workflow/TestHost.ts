@@ -6,7 +6,7 @@ import { actionStepKey } from "../../src/workflow/Definition.ts"
 import type { Diagnostic } from "../../src/workflow/Diagnostic.ts"
 import { parse as parseSchema } from "../../src/workflow/OutputSchemaYaml.ts"
 import { type ParsedFile, parse } from "../../src/workflow/Parser.ts"
-import { payloadKeys, textKeys } from "../../src/workflow/Payload.ts"
+import { payloadKeys, textKeys, otherKeys } from "../../src/workflow/Payload.ts"
 import { validate } from "../../src/workflow/Validator.ts"
 import type { Host, ProviderInfo, ScriptLookup } from "../../src/workflow/ValidatorHost.ts"
 
@@ -56,7 +56,7 @@ export const hostOf = (world: World): Host => {
         : { _tag: "Missing", searched: ["agents/", ".claude/agents/"], candidates: world.actions },
     typedAction: (name) => {
       const [payload, success = Schema.Void] = world.typed?.[name] ?? []
-      return payload && { takes: payloadKeys(payload.ast), gives: textKeys(success.ast) }
+      return payload && { takes: payloadKeys(payload.ast), gives: textKeys(success.ast), keeps: otherKeys(success.ast) }
     },
     provider: (name) => providers.get(name),
     providerNames: () => [...providers.keys()],
