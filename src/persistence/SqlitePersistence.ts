@@ -186,10 +186,15 @@ export const layerReadOnly = (
   )
 
 /** SQLite has names that are no paths; two connections cannot share what they name. */
-const pathOf = (filename: string): Effect.Effect<string, PersistenceError> =>
-  filename === "" || filename === ":memory:" || filename.startsWith("file:")
-    ? Effect.fail(failure("Other", `${JSON.stringify(filename)} is no path of a file`))
-    : Effect.sync(() => NodePath.resolve(filename))
+const pathOf = (filename: string): Effect.Effect<string, PersistenceError> => {
+  if (filename !== "" && filename !== ":memory:" && !filename.startsWith("file:")) {
+    return Effect.sync(() => NodePath.resolve(filename))
+  }
+  const advice = filename.startsWith("file:")
+    ? "give the path itself"
+    : "give a path; a program that keeps its runs in memory provides MemoryPersistence.layer"
+  return Effect.fail(failure("Other", `${JSON.stringify(filename)} is no path of a file: ${advice}`))
+}
 
 /** Two microseconds a time, between batches: on the writer's connection, where own writes do not count. */
 const poll = (

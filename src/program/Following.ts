@@ -17,7 +17,7 @@ import { type BlockedOn, isEnded, RunId, type RunRecord } from "../persistence/R
 import type { AnySchema } from "./Codec.ts"
 import type { Shape } from "./Shape.ts"
 import { warnOfStandstill } from "./StandstillWarnings.ts"
-import { endOf, type RunFailed } from "./WorkflowEnd.ts"
+import { type CompensationFailed, endOf, type WorkflowFailed } from "./WorkflowEnd.ts"
 
 /** A run, by its id or by the idempotency key that it was started with. */
 export type RunTarget = RunId | { readonly idempotencyKey: string }
@@ -44,7 +44,7 @@ export type RunState<A, E> =
   /** `needs_resume`: it does not go on by itself. */
   | { readonly _tag: "Parked"; readonly run: RunId; readonly reason: string }
   | { readonly _tag: "Completed"; readonly run: RunId; readonly value: A }
-  | { readonly _tag: "Failed"; readonly run: RunId; readonly error: E | RunFailed }
+  | { readonly _tag: "Failed"; readonly run: RunId; readonly error: E | WorkflowFailed | CompensationFailed }
   | { readonly _tag: "Cancelled"; readonly run: RunId; readonly reason: string }
 
 type AnyShape = Shape<AnySchema, AnySchema, AnySchema>

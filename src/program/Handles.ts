@@ -33,7 +33,9 @@ import { type Create, createHere, createInStore, type IdempotencyConflict, type 
 import { warnOfStart } from "./StandstillWarnings.ts"
 import type { Signal } from "./Waits.ts"
 import { encodePayload } from "./ValueRefused.ts"
-import { endOf, type RunFailed } from "./WorkflowEnd.ts"
+import { type CompensationFailed, endOf, type WorkflowFailed } from "./WorkflowEnd.ts"
+
+// Unions are written out where they reach a program's types: the compiler shows an alias, which no `catchTag` takes.
 
 type Unknown = RunNotFound | RunOfOtherWorkflow | PersistenceError
 
@@ -50,12 +52,18 @@ export interface Handle<P extends AnySchema, S extends AnySchema, E extends AnyS
    */
   readonly execute: (
     payload: P["Type"]
-  ) => Effect.Effect<S["Type"], E["Type"] | RunFailed | IdempotencyConflict | PersistenceError | X, R>
+  ) => Effect.Effect<
+    S["Type"],
+    E["Type"] | WorkflowFailed | CompensationFailed | IdempotencyConflict | PersistenceError | X,
+    R
+  >
   /**
    * Waits for a run's typed end, wherever it runs; also beyond runs that continued as new. A warning says of a run that
    * is parked, or that nobody here or elsewhere can begin with, why it stands still.
    */
-  readonly await: (target: RunTarget) => Effect.Effect<S["Type"], E["Type"] | RunFailed | Unknown, R>
+  readonly await: (
+    target: RunTarget
+  ) => Effect.Effect<S["Type"], E["Type"] | WorkflowFailed | CompensationFailed | Unknown, R>
   /** How a run is doing at this moment; none if there is no such run. */
   readonly poll: (
     target: RunTarget

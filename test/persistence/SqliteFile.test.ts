@@ -34,6 +34,14 @@ const edit = (filename: string, sql: string): void => {
 }
 
 describe("opening a database", () => {
+  it.effect("is refused for a name that is no path, with what to give instead", () =>
+    Effect.gen(function* () {
+      expect((yield* refused(":memory:")).message).toContain('":memory:" is no path of a file: give a path; a program')
+      expect((yield* refused(":memory:")).message).toContain("MemoryPersistence.layer")
+      expect((yield* refused("file:runs.db")).message).toContain('"file:runs.db" is no path of a file: give the path')
+    })
+  )
+
   it.scoped("creates it and its folder for the user alone, with its journal", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder((it) => it)

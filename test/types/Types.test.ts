@@ -79,6 +79,19 @@ describe("a program that lacks the layer of an action", () => {
   }, 120_000)
 })
 
+describe("what a run may fail with", () => {
+  it("is shown by its tags, which is what a program catches", async () => {
+    const unhandled = program("Layer.merge(charge, ship)").replace(
+      "export const all",
+      "export const safe: Effect.Effect<void> = Effect.provide(Order.execute(1), main)\nexport const all"
+    )
+    const output = await compile("unhandled", unhandled)
+    expect(output).toContain("WorkflowFailed")
+    expect(output).toContain("CompensationFailed")
+    expect(output).not.toContain("RunFailed")
+  }, 120_000)
+})
+
 describe("an example that lacks the layer of one of its actions", () => {
   const filesOf = (example: string): Readonly<Record<string, string>> => {
     const folder = join(root, "examples", example)
