@@ -14,6 +14,15 @@ export const andThen = <A, E, R, B, E2, R2>(
   return exit !== undefined && Exit.isSuccess(exit) ? then(exit.value) : Effect.flatMap(effect, then)
 }
 
+/** As `Effect.mapError`, of an effect that may have succeeded already. */
+export const orFail = <A, E, R, E2>(
+  effect: Effect.Effect<A, E, R>,
+  error: (error: E) => E2
+): Effect.Effect<A, E2, R> => {
+  const exit = settled(effect)
+  return exit !== undefined && Exit.isSuccess(exit) ? Effect.succeed(exit.value) : Effect.mapError(effect, error)
+}
+
 /** The exit of an effect that has its result; undefined: it has to be run. */
 export const settled = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined => {
   const known: unknown = effect

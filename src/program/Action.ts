@@ -3,9 +3,11 @@
  *
  * Results and typed errors are journaled encoded, and come back typed after a restart (spec/engine.md, "call").
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -25,6 +27,7 @@ import { type FlowLimits, problemOf } from "../action/FlowLimits.ts"
 import { checked, checkedTime, problemOfRetry } from "../action/TryOptions.ts"
 import { turnOf } from "../engine/FlowControl.ts"
 import type { RunContext } from "../engine/RunContext.ts"
+import { andThen } from "../engine/Settled.ts"
 import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "../engine/Step.ts"
 import { noResult, type RunId, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { type AnySchema, decode, type Unfit } from "./Codec.ts"
@@ -281,8 +284,8 @@ export const call = <
       failedAs: "failed",
       turn: turnOf(action.name, action.limits, () => payload),
       attempt: (attempt) =>
-        Effect.flatMap(readPayload(action, encoded), (decoded) =>
-          Effect.flatMap(keyFor(action, decoded), (key) =>
+        andThen(readPayload(action, encoded), (decoded) =>
+          andThen(keyFor(action, decoded), (key) =>
             runHandler(action, attempt, () => handle(decoded, attemptOf(attempt, key)))
           )
         )
@@ -308,17 +311,21 @@ const runHandler = (
   attempt: Attempt,
   handle: () => Effect.Effect<unknown, unknown, Scope.Scope>
 ): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> =>
-  Effect.suspend(handle).pipe(
-    Effect.tapDefect((cause) =>
-      logDefect(attempt.run, `the handler of action '${action.name}'`, cause, { step: attempt.spec.path })
-    ),
-    Effect.matchEffect({
-      onSuccess: (success) => Effect.map(encodeSuccess(action, success), (value) => ({ result: noResult, value })),
-      onFailure: (error) =>
-        Effect.flatMap(encodeError(action, error), (value) =>
-          Effect.fail({ message: describeFailure(error), value: { error: value } })
-        )
-    })
+  Effect.matchCauseEffect(Effect.suspend(handle), {
+    onSuccess: (success) => Effect.map(encodeSuccess(action, success), (value) => ({ result: noResult, value })),
+    onFailure: (cause) =>
+      Either.match(Cause.failureOrCause(cause), {
+        onLeft: (error) => failedTyped(action, error),
+        onRight: (defect) => Effect.zipRight(tellDefect(action, attempt, defect), Effect.failCause(defect))
+      })
+  })
+
+const tellDefect = ({ name }: Ends, { run, spec }: Attempt, cause: Cause.Cause<never>): Effect.Effect<void> =>
+  Cause.isDie(cause) ? logDefect(run, `the handler of action '${name}'`, cause, { step: spec.path }) : Effect.void
+
+const failedTyped = (action: Ends, error: unknown): Effect.Effect<never, AttemptFailure> =>
+  Effect.flatMap(encodeError(action, error), (value) =>
+    Effect.fail({ message: describeFailure(error), value: { error: value } })
   )
 
 const outcomeOf = <Name extends string, S extends AnySchema, E extends AnySchema, X extends ActionTimedOut>(

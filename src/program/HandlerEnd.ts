@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { ActionFailed } from "../action/Action.ts"
 import { textOf, threw } from "../action/UserFunction.ts"
+import { orFail } from "../engine/Settled.ts"
 import { type AnySchema, decode } from "./Codec.ts"
 import { encodeAs, type ValueRefused } from "./ValueRefused.ts"
 import { describeFailure } from "./WorkflowEnd.ts"
@@ -33,7 +34,7 @@ export const readPayload = <P extends AnySchema>(
   { name, payload: schema }: { readonly name: string; readonly payload: P },
   encoded: unknown
 ): Effect.Effect<P["Type"], ActionFailed> =>
-  Effect.mapError(decode(schema, encoded), ({ message }) =>
+  orFail(decode(schema, encoded), ({ message }) =>
     permanent(`the payload of action '${name}' is encoded by its schema to what it does not read: ${message}`)
   )
 
@@ -42,7 +43,7 @@ export const encodeSuccess = (
   { name, success: schema }: { readonly name: string; readonly success: AnySchema },
   success: unknown
 ): Effect.Effect<unknown, ActionFailed> =>
-  Effect.mapError(
+  orFail(
     encodeAs(schema, success, () => ({ value: `the success that action '${name}' gave`, advice: successAdvice })),
     ({ message }) => permanent(message)
   )

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { orFail } from "../engine/Settled.ts"
 import { type AnySchema, tryEncode } from "./Codec.ts"
 
 /** A schema refuses the value that it was declared for. A defect of a body, a handler or whoever calls a handle. */
@@ -25,7 +26,7 @@ export type About = Pick<ValueRefused, "value" | "advice">
 
 /** A value as the journal keeps it, or why it cannot. */
 export const encodeAs = (schema: AnySchema, value: unknown, about: () => About): Effect.Effect<unknown, ValueRefused> =>
-  Effect.mapError(tryEncode(schema, value), ({ message }) => new ValueRefused({ ...about(), problem: message }))
+  orFail(tryEncode(schema, value), ({ message }) => new ValueRefused({ ...about(), problem: message }))
 
 /** The same where the types say that it fits: dies. */
 export const encodePayload = (schema: AnySchema, value: unknown, whose: () => string): Effect.Effect<unknown> =>
