@@ -32,7 +32,7 @@ import { type Attempt, type AttemptFailure, type AttemptSuccess, step } from "..
 import { noResult, type RunId, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import { type AnySchema, decode, type Unfit } from "./Codec.ts"
 import { executorOf, retryDelay } from "./ActionExecutor.ts"
-import { logDefect } from "./Defects.ts"
+import { logAttemptDefect } from "./Defects.ts"
 import { encodeError, encodeSuccess, keyFor, readPayload } from "./HandlerEnd.ts"
 import { InFlight } from "./InFlight.ts"
 import { encodePayload } from "./ValueRefused.ts"
@@ -320,8 +320,8 @@ const runHandler = (
       })
   })
 
-const tellDefect = ({ name }: Ends, { run, spec }: Attempt, cause: Cause.Cause<never>): Effect.Effect<void> =>
-  Cause.isDie(cause) ? logDefect(run, `the handler of action '${name}'`, cause, { step: spec.path }) : Effect.void
+const tellDefect = ({ name }: Ends, attempt: Attempt, cause: Cause.Cause<never>): Effect.Effect<void> =>
+  Cause.isDie(cause) ? logAttemptDefect(attempt, `the handler of action '${name}'`, cause) : Effect.void
 
 const failedTyped = (action: Ends, error: unknown): Effect.Effect<never, AttemptFailure> =>
   Effect.flatMap(encodeError(action, error), (value) =>

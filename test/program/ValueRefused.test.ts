@@ -242,7 +242,7 @@ describe("a defect", () => {
 
   it.live("of a handler, and of an undo, is logged with its stack, and its step", () =>
     Effect.gen(function* () {
-      const Die = Action.make("die", { payload: Schema.Void })
+      const Die = Action.make("die", { payload: Schema.Void, retry: { times: 1 } })
       const body = Effect.gen(function* () {
         yield* Workflow.withCompensation(Effect.void, () => Effect.sync(boom))
         yield* Action.call(Die, undefined)
@@ -252,9 +252,10 @@ describe("a defect", () => {
         body,
         Die.toLayer(() => Effect.sync(boom))
       )
-      const of = (what: string) => logs.find((log) => log.startsWith(`ERROR ${what} died: Error: boom\n    at `))
-      expect(of("/die the handler of action 'die'")).toContain("ValueRefused.test.ts")
-      expect(of("- the undo /undo")).toContain("ValueRefused.test.ts")
+      const of = (what: string) => logs.find((log) => log.startsWith(`${what} died: Error: boom\n    at `))
+      expect(of("WARN /die the handler of action 'die'")).toContain("ValueRefused.test.ts")
+      expect(of("ERROR /die the handler of action 'die'")).toContain("ValueRefused.test.ts")
+      expect(of("ERROR - the undo /undo")).toContain("ValueRefused.test.ts")
     })
   )
 
