@@ -54,6 +54,20 @@ describe("typed actions of a configuration", () => {
     expect(stdout).toContain('Declined: { "reason": "2000 cents" }')
   })
 
+  it("are checked by `validate`: what is written out and is no payload has a position, and does not run", async () => {
+    const wrong = 'workflow wrong {\n  call charge { inputs { order = "o", cents = many } }\n}\n'
+    const here = place({ "millrace.config.ts": config, "workflows/wrong.wf": wrong })
+    const { code, stderr, stdout } = await here.run(["validate", "wrong"])
+    expect(code).toBe(2)
+    expect(stdout + stderr).toContain("workflows/wrong.wf:2:47")
+    const refused = 'the action `charge` does not take `many` as `cents`: Expected number, actual "many"'
+    expect(stdout + stderr).toContain(`error[payload-refused]: ${refused}`)
+    const run = await here.run(["run", "wrong"])
+    expect(run.code).not.toBe(0)
+    expect(run.stdout + run.stderr).toContain(refused)
+    expect((await here.run(["runs"])).stdout).not.toContain("wrong")
+  })
+
   it("are checked by `validate`: what they need and nothing gives has a position", async () => {
     const here = at()
     expect(await here.run(["validate", "order"])).toMatchObject({ code: 0 })
