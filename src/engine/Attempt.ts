@@ -4,9 +4,11 @@
  * - S2 An attempt that was interrupted and left behind, or has ended, can report nothing any more.
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { ProcessIdentity } from "../action/Action.ts"
 import type { Change } from "../persistence/Journal.ts"
 import type { AttemptRecord, StepRecord } from "../persistence/Records.ts"
+import * as Json from "../workflow/Json.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StepSpec } from "./StepSpec.ts"
 
@@ -23,6 +25,7 @@ export interface AttemptOwner {
 export class Attempt {
   closed = false
   abandoned = false
+  #isTold = false
   #silence: (() => void) | undefined
   #recordedAt = Number.NEGATIVE_INFINITY
 
@@ -76,18 +79,27 @@ export class Attempt {
     return deadline === null ? undefined : deadline - this.run.now()
   }
 
+  /** Details that JSON cannot keep are left out, with a warning: they are no reason to fail. */
   heartbeat(details?: unknown): Effect.Effect<void> {
-    return Effect.sync(() => {
-      if (this.closed) return
-      this.watch()
-      const now = this.run.now()
-      // Also what is not written now reaches the next attempt: it is written with this one's end.
-      this.owner.updateAttempt({ heartbeatAt: now, heartbeat: details ?? null })
-      if (now - this.#recordedAt < this.run.settings.heartbeatInterval) return
-      this.#recordedAt = now
-      const event = { ...this.run.about(this.step), attempt: this.number, details: details ?? null }
-      this.run.put(this.step, [{ _tag: "StepHeartbeat", ...event }])
+    return Effect.suspend(() => {
+      if (this.closed) return Effect.void
+      const kept = Json.kept(details ?? null)
+      this.#report(Either.getOrElse(kept, () => null))
+      if (Either.isRight(kept) || this.#isTold) return Effect.void
+      this.#isTold = true
+      return this.warn(`the details of its heartbeat are left out, since JSON cannot keep them: ${kept.left}`)
     })
+  }
+
+  #report(heartbeat: unknown): void {
+    this.watch()
+    const now = this.run.now()
+    // Also what is not written now reaches the next attempt: it is written with this one's end.
+    this.owner.updateAttempt({ heartbeatAt: now, heartbeat })
+    if (now - this.#recordedAt < this.run.settings.heartbeatInterval) return
+    this.#recordedAt = now
+    const event = { ...this.run.about(this.step), attempt: this.number, details: heartbeat }
+    this.run.put(this.step, [{ _tag: "StepHeartbeat", ...event }])
   }
 
   /** (Re)starts the time of silence that is allowed. */

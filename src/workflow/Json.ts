@@ -65,6 +65,10 @@ export const afterJson = (value: unknown): Either.Either<Json, string> => {
   }
 }
 
+/** A value itself where JSON gives it back as it is; else what it gives, or why nothing. */
+export const kept = (value: unknown): Either.Either<unknown, string> =>
+  isKept(value) ? Either.right(value) : afterJson(value)
+
 /** What a value is, in a sentence: `a text`, `a list`, `null`, … */
 export const kind = (value: unknown): string => {
   if (value === undefined) return "nothing"

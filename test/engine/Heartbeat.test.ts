@@ -56,6 +56,27 @@ describe("a step's heartbeat", () => {
     })
   )
 
+  it.scoped("leaves out details that JSON cannot keep, with one warning, and counts all the same", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const a: Executor = (call) =>
+        Effect.suspend(() => {
+          calls += 1
+          return Effect.as(Effect.all([call.heartbeat({ at: 5n }), call.heartbeat(() => 1)]), {})
+        })
+      const end = yield* Effect.gen(function* () {
+        const watched = yield* watch
+        return yield* awaitEnd(yield* start("workflow w { call a }"), watched)
+      }).pipe(Effect.provide(layerOf({ actions: { a }, settings: calm })))
+      expect([end.run.status, calls]).toEqual(["completed", 1])
+      expect(end.step("/a").attempts[0]).toMatchObject({ outcome: "completed", heartbeat: null })
+      expect(end.step("/a").attempts[0]?.heartbeatAt).not.toBeNull()
+      expect(end.events.filter(isEvent("StepWarning")).map(({ message }) => message)).toEqual([
+        "the details of its heartbeat are left out, since JSON cannot keep them: Do not know how to serialize a BigInt"
+      ])
+    })
+  )
+
   it.scoped("ends the step timed out when it was the last attempt", () =>
     Effect.gen(function* () {
       const { execute, beat } = reporting()
