@@ -87,10 +87,10 @@ export class Awaited {
     })
   }
 
-  /** What is known here begins as soon as there is room. */
-  #standstillOf(record: RunRecord): Standstill | undefined {
-    const standstill = standstillOf(record)
-    return standstill?._tag === "NotBegun" && this.options.accepts(record) ? undefined : standstill
+  /** What is known here is taken up as soon as there is room. */
+  #standstillOf(record: RunRecord, now: number): Standstill | undefined {
+    const standstill = standstillOf(record, now)
+    return standstill?._tag === "NotTaken" && this.options.accepts(record) ? undefined : standstill
   }
 
   /** A run has left this engine; with its record, if it ended here. */
@@ -162,7 +162,7 @@ export class Awaited {
       onSuccess: (record) => {
         if (isEnded(record.status)) return this.tell(run, record)
         const now = this.options.clock.unsafeCurrentTimeMillis()
-        const standstill = waiters.lasting(this.#standstillOf(record), now)
+        const standstill = waiters.lasting(this.#standstillOf(record, now), now)
         if (standstill !== undefined && !isSame(standstill, waiters.known)) this.#tell(run, { standstill })
       }
     })

@@ -24,6 +24,8 @@ export interface WaitSpec {
   readonly topics: ReadonlyArray<string>
   /** The message in the inbox that ends the wait before its time, with the value that it brings. */
   readonly find: () => { readonly id: number; readonly value: unknown } | undefined
+  /** Done before each look at what ends the wait: says what is passed over. */
+  readonly look?: Effect.Effect<void>
 }
 
 /** Waits, and gives the wait's row: `completed`, or `timed_out` where a message did not come in time. */
@@ -57,9 +59,12 @@ const untilEnded = (spec: WaitSpec, row: StepRecord): Effect.Effect<void> =>
       return Effect.zipRight(spec.branch.unpaused([blockedOn(run, spec, row)]), untilEnded(spec, row))
     }
     const isOver = () => spec.find() !== undefined || (row.wakeAt !== null && run.now() >= row.wakeAt)
-    if (isOver()) return Effect.void
-    const parked = run.park({ blockedOn: [blockedOn(run, spec, row)], wakeAt: row.wakeAt }, spec.topics, isOver)
-    return Effect.zipRight(parked, untilEnded(spec, row))
+    const wait = Effect.suspend(() => {
+      if (isOver()) return Effect.void
+      const parked = run.park({ blockedOn: [blockedOn(run, spec, row)], wakeAt: row.wakeAt }, spec.topics, isOver)
+      return Effect.zipRight(parked, untilEnded(spec, row))
+    })
+    return spec.look === undefined ? wait : Effect.zipRight(spec.look, wait)
   })
 
 const blockedOn = (run: RunContext, spec: WaitSpec, row: StepRecord): BlockedOn => ({

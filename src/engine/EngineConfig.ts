@@ -4,7 +4,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import { defaultLeaseTtl, type EngineOptions } from "../action/EngineOptions.ts"
+import { defaultLeaseTtl, type EngineOptions, engineOptions } from "../action/EngineOptions.ts"
 
 export interface EngineSettings extends Required<EngineOptions> {
   /** Whether the engine looks for runs that nobody runs; off: only those it was given and their children. */
@@ -44,12 +44,27 @@ export const defaults: EngineSettings = {
 export class EngineConfig extends Context.Reference<EngineConfig>()("millrace/EngineConfig", {
   defaultValue: () => defaults
 }) {
+  /** Throws a `RangeError` where a setting is none, or cannot be. */
   static readonly layerWith = (settings: Partial<EngineSettings>): Layer.Layer<never> =>
     Layer.succeed(EngineConfig, settingsOf(settings))
 }
 
+/** What is wrong with a setting; undefined: nothing. */
+const problemOf = (name: string, value: unknown): string | undefined => {
+  const usual: unknown = Object.hasOwn(defaults, name) ? defaults[name as keyof EngineSettings] : undefined
+  if (usual === undefined) return "there is no such setting"
+  if (typeof usual === "boolean") return typeof value === "boolean" ? undefined : "it is true or false"
+  // A time may be none; what is counted, or comes again and again, may not.
+  const least = name === "stepTimeout" ? 0 : Math.min(1, engineOptions[name as keyof EngineOptions])
+  return typeof value === "number" && value >= least ? undefined : `it has to be a number of at least ${least}`
+}
+
 /** A lease that is short is renewed often enough, also where only its length is given. */
 const settingsOf = (settings: Partial<EngineSettings>): EngineSettings => {
+  for (const [name, value] of Object.entries(settings)) {
+    const problem = value === undefined ? undefined : problemOf(name, value)
+    if (problem !== undefined) throw new RangeError(`EngineConfig: \`${name}: ${String(value)}\`: ${problem}`)
+  }
   const leaseTtl = settings.leaseTtl ?? defaults.leaseTtl
   return { ...defaults, leaseRefresh: Math.min(defaults.leaseRefresh, leaseTtl / 3), ...settings }
 }

@@ -3,29 +3,34 @@
  * signals, a pause) and what time brings is none of it.
  */
 import * as Effect from "effect/Effect"
-import type { RunId, RunRecord } from "../persistence/Records.ts"
+import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import { shownText } from "../persistence/Redaction.ts"
 import { isPaused } from "./Pause.ts"
 
 export type Standstill =
   /** `run`, which is the one that is asked for or one below it, is parked. */
   | { readonly _tag: "Parked"; readonly run: RunId; readonly workflow: string; readonly reason: string }
-  /** No engine has begun with it, though it could have. */
-  | { readonly _tag: "NotBegun"; readonly run: RunId; readonly workflow: string }
+  /** No engine has taken it up, though it could have: it has not begun, or could go on. */
+  | { readonly _tag: "NotTaken"; readonly run: RunId; readonly workflow: string; readonly hasBegun: boolean }
 
-/** Undefined: it goes on, or will. */
-export const standstillOf = (record: RunRecord): Standstill | undefined => {
+/** At a time, ms since the epoch; undefined: it goes on, or will. */
+export const standstillOf = (record: RunRecord, now: number): Standstill | undefined => {
   const { id: run, status, workflow } = record
   const shown = (text: string | null) => shownText(record, text ?? "")
   if (status === "needs_resume") return { _tag: "Parked", run, workflow, reason: shown(record.error) }
   if (status === "waiting") {
     // Only a child that is parked has a reason; its children's are in its own list.
     const below = record.blockedOn.find(({ _tag, prompt }) => _tag === "child" && prompt !== null)
-    if (below === undefined) return undefined
+    if (below === undefined) return notTaken(record, now)
     return { _tag: "Parked", run: below.run, workflow: shown(below.name), reason: shown(below.prompt) }
   }
-  const isFree = status === "pending" && record.owner === null && !isPaused(record)
-  return isFree ? { _tag: "NotBegun", run, workflow } : undefined
+  return notTaken(record, now)
+}
+
+const notTaken = (record: RunRecord, now: number): Standstill | undefined => {
+  const { id: run, owner, readyAt, startedAt, workflow } = record
+  const isFree = owner === null && readyAt !== null && readyAt <= now && !isEnded(record.status) && !isPaused(record)
+  return isFree ? { _tag: "NotTaken", run, workflow, hasBegun: startedAt !== null } : undefined
 }
 
 /** Within this time an engine that has just started takes up what it can run, ms. */
@@ -43,7 +48,12 @@ export const lasting = (): ((seen: Standstill | undefined, now: number) => Stand
 }
 
 export const isSame = (one: Standstill | undefined, other: Standstill | undefined): boolean =>
-  one?._tag === other?._tag && one?.run === other?.run && reasonOf(one) === reasonOf(other)
+  one?._tag === other?._tag &&
+  one?.run === other?.run &&
+  reasonOf(one) === reasonOf(other) &&
+  begun(one) === begun(other)
+
+const begun = (standstill: Standstill | undefined) => standstill?._tag === "NotTaken" && standstill.hasBegun
 
 const reasonOf = (standstill: Standstill | undefined) => (standstill?._tag === "Parked" ? standstill.reason : undefined)
 

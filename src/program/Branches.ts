@@ -120,12 +120,24 @@ const runBlock = (
   Effect.gen(function* () {
     const parent = yield* currentBranch(kind)
     const segment = parent.nextSegment(kind)
-    const keys = new Set(lanes.map((lane) => lane.key))
-    if (keys.size < lanes.length) return yield* Effect.dieMessage(`${kind} has two branches of one key`)
+    const problem = problemOf(lanes, concurrency)
+    if (problem !== undefined) return yield* Effect.dieMessage(`${kind} ${problem}`)
     const scope = parent.child(segment)
     const branches = lanes.map((lane) => ({ ...lane, branch: scope.child(encodeKey(lane.key)) }))
     return yield* new Block(kind, parent, parent.at(segment), branches, concurrency ?? lanes.length).run
   })
+
+/** What is wrong with how a block is called, as the end of a sentence. */
+const problemOf = (lanes: ReadonlyArray<{ readonly key: string }>, concurrency: number | undefined) => {
+  const keys = new Set<string>()
+  for (const { key } of lanes) {
+    if (keys.has(key)) return `has two branches of one key, '${key}'`
+    keys.add(key)
+  }
+  const isLimit =
+    concurrency === undefined || concurrency === Infinity || (Number.isInteger(concurrency) && concurrency > 0)
+  return isLimit ? undefined : `has \`concurrency: ${concurrency}\`, which has to be an integer of at least 1`
+}
 
 /** How the branches of a block ended, and which one decided its end before the others. */
 interface Ends {
@@ -162,7 +174,7 @@ class Block {
     yield* forkJoin({
       parent: this.parent,
       isSettled: known !== undefined && isTerminal(known.status) && known.status !== "cancelled",
-      limit: Math.max(1, this.limit),
+      limit: this.limit,
       next: () => this.#task(this.lanes[next++]),
       ended: (branch, exit) => this.#ended(branch, exit)
     })

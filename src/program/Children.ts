@@ -118,8 +118,9 @@ const succeeded = (workflow: AnyTyped, value: unknown, totals: Totals): Effect.E
   Effect.map(encode(workflow.success, value), (encoded) => ({ result: noResult, value: encoded, totals }))
 
 const failedChild = (workflow: AnyTyped, error: unknown, totals: Totals): Effect.Effect<never, AttemptFailure> => {
-  if (error instanceof WorkflowFailed || error instanceof CompensationFailed)
-    return Effect.fail({ message: error.message, totals })
+  // Whose end it is, the step says.
+  if (error instanceof WorkflowFailed) return Effect.fail({ message: error.reason, totals })
+  if (error instanceof CompensationFailed) return Effect.fail({ message: error.message, totals })
   return Effect.flatMap(encode(workflow.error, error), (encoded) =>
     Effect.fail({ message: describeFailure(error), value: { error: encoded }, totals })
   )

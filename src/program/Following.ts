@@ -72,13 +72,13 @@ export type UntilEnded<R> = (run: RunId, told: Told) => Effect.Effect<RunRecord,
 export const awaitInEngine: UntilEnded<Engine> = (run, told) =>
   Effect.flatMap(Engine, (engine) => engine.await(run, told))
 
-/** Looks again whenever somebody wrote, and every second. That others have not begun with a run yet is as it should be. */
+/** Looks again whenever somebody wrote, and every second. That others have not taken a run up yet is as it should be. */
 export const awaitInStore: UntilEnded<Persistence> = (run, told) =>
   Effect.flatMap(Persistence, (persistence) => {
-    const tell = tellingOnce((standstill) => (standstill._tag === "NotBegun" ? Effect.void : told(standstill)))
+    const tell = tellingOnce((standstill) => (standstill._tag === "NotTaken" ? Effect.void : told(standstill)))
     const lasts = lasting()
     const look = Effect.tap(persistence.get(run), (record) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => tell(lasts(standstillOf(record), now)))
+      Effect.flatMap(Clock.currentTimeMillis, (now) => tell(lasts(standstillOf(record, now), now)))
     )
     return Stream.merge(Stream.tick("1 second"), persistence.changes).pipe(
       Stream.mapEffect(() => look),

@@ -8,7 +8,9 @@ import type { RunId, RunRecord } from "../persistence/Records.ts"
 /** To one who waits for a run. */
 export const warnOfStandstill = (run: RunId, workflow: string, standstill: Standstill): Effect.Effect<void> => {
   const subject = `run ${run} of workflow '${workflow}'`
-  if (standstill._tag === "NotBegun") return warn(run, `${subject} has not begun: ${missing(workflow)}`)
+  if (standstill._tag === "NotTaken") {
+    return warn(run, `${subject} ${standstill.hasBegun ? "could go on" : "has not begun"}: ${missing(workflow)}`)
+  }
   const { reason, run: parked, workflow: of } = standstill
   const who = parked === run ? "it" : `run ${parked} of workflow '${of}' below it`
   return warn(

@@ -96,13 +96,22 @@ export const start = <P extends AnySchema, S extends AnySchema, E extends AnySch
         ...(secrets === undefined ? {} : { secrets })
       }
     })
-    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run, workflow, idempotencyKey: key }) => {
+    const taken = (run: RunId): Effect.Effect<RunId, IdempotencyConflict | PersistenceError, Persistence> => {
       // A key may be made of what is secret.
-      const idempotencyKey = shownText(record, key)
-      const conflict = new IdempotencyConflict({ workflow, idempotencyKey, run })
+      const key = shownText(record, idempotencyKey ?? "")
+      const conflict = new IdempotencyConflict({ workflow: shape.name, idempotencyKey: key, run })
       return Effect.flatMap(isFor(run, encoded), (same) => (same ? Effect.succeed(run) : Effect.fail(conflict)))
-    })
+    }
+    // Looked for, so that no body begins in vain.
+    const known = yield* runOfKey(record)
+    if (known !== undefined) return yield* taken(known.id)
+    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run }) => taken(run))
   })
+
+const runOfKey = ({ idempotencyKey: key, workflow }: RunRecord) =>
+  key === null
+    ? Effect.succeed(undefined)
+    : Effect.flatMap(Persistence, (persistence) => persistence.findByKey(workflow, key))
 
 /** Null: the workflow makes none, and each start is a run of its own. */
 const keyOf = <P extends AnySchema>(

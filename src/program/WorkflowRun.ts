@@ -27,11 +27,11 @@ export class WorkflowRun extends Context.Tag("millrace/WorkflowRun")<
 /** A primitive was called from a fiber that the workflow's own combinators did not fork. A defect. */
 export class UnscopedConcurrency extends Schema.TaggedError<UnscopedConcurrency>()("UnscopedConcurrency", {
   scope: Schema.String,
-  name: Schema.String
+  primitive: Schema.String
 }) {
   override get message() {
     const where = this.scope === "" ? "the body" : this.scope
-    return `'${this.name}' was called below ${where} from a fiber that was forked there; use Workflow.all, race or timeout instead of Effect.all, race, timeout or fork`
+    return `'${this.primitive}' was called below ${where} from a fiber that was forked there; use Workflow.all, race or timeout instead of Effect.all, race, timeout or fork`
   }
 }
 
@@ -58,6 +58,6 @@ export const currentBranch = (name: string): Effect.Effect<Branch, never, Workfl
 export const standingBranch = (name: string): Effect.Effect<Branch> =>
   Effect.flatMap(FiberRef.get(standing), (found) => {
     if (found === undefined) return Effect.dieMessage(`'${name}' was called outside the body of a workflow`)
-    if (found.isForked) return Effect.die(new UnscopedConcurrency({ scope: found.branch.scope, name }))
+    if (found.isForked) return Effect.die(new UnscopedConcurrency({ scope: found.branch.scope, primitive: name }))
     return Effect.succeed(found.branch)
   })

@@ -113,7 +113,18 @@ describe("a pipeline", () => {
       const { service: store } = yield* MemoryPersistence.make()
       const twice = Body.toLayer(() => Workflow.pipeline(["a", "a"], { key: String }, Effect.succeed))
       const error = yield* Effect.flip(Effect.provide(Body.execute(undefined), engine(store, twice)))
-      expect(error.message).toContain("two branches of one key")
+      expect(error.message).toContain("pipeline has two branches of one key, 'a'")
+    })
+  )
+
+  it.live("with a concurrency that is none is a defect that names it", () =>
+    Effect.gen(function* () {
+      const { service: store } = yield* MemoryPersistence.make()
+      for (const concurrency of [0, -1, 1.5, Number.NaN]) {
+        const few = Body.toLayer(() => Workflow.pipeline(["a"], { key: String, concurrency }, Effect.succeed))
+        const error = yield* Effect.flip(Effect.provide(Body.execute(undefined), engine(store, few)))
+        expect(error.message).toContain(`\`concurrency: ${concurrency}\`, which has to be an integer of at least 1`)
+      }
     })
   )
 })

@@ -124,6 +124,24 @@ describe("a run whose workflow this process has no layer for", () => {
   )
 })
 
+describe("a run that could go on", () => {
+  it.live("where this process has no layer for it: who waits is told so, once, and it goes on where there is one", () =>
+    world((store, said) =>
+      Effect.gen(function* () {
+        const run = yield* asleep(store, 20)
+        const waiting = yield* Effect.fork(living(store, other, Nap.await(run)))
+        yield* Effect.sleep("10 seconds")
+        expect(said).toEqual([])
+        yield* Effect.sleep("1 hour")
+        expect(said).toHaveLength(1)
+        expect(said[0]).toContain(`WARN run ${run} of workflow 'nap' could go on: no layer of 'nap' is provided`)
+        expect(yield* living(store, naps, Fiber.join(waiting))).toBe(20)
+        expect(said).toHaveLength(1)
+      })
+    )
+  )
+})
+
 describe("a run that is parked", () => {
   it.live("while somebody waits for it: they are told why, and what lets it go on", () =>
     world((store, said) =>

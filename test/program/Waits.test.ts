@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import { Engine } from "../../src/engine/Engine.ts"
 import { EngineConfig } from "../../src/engine/EngineConfig.ts"
@@ -125,6 +126,39 @@ describe("a signal", () => {
       )
       expect(taken).toEqual([1, 2])
     })
+  )
+
+  it.live(
+    "that the schema cannot read is passed over with a warning, also after a restart, and kept for code that can",
+    () =>
+      Effect.gen(function* () {
+        const { service } = yield* MemoryPersistence.make()
+        const said: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => said.push(`${logLevel.label} ${String(message)}`))
+        const Any = Workflow.signal("go", Schema.Unknown)
+        const Mixed = Workflow.make("wait", { payload: Schema.Void, success: Schema.Unknown })
+        const mixed = Mixed.toLayer(() =>
+          Effect.gen(function* () {
+            const { n } = yield* Workflow.awaitSignal(Go)
+            return [n, yield* Workflow.awaitSignal(Any)]
+          })
+        )
+        const wrong = { _tag: "Signal", name: "go", value: "soon" } as const
+        const run = yield* Effect.provide(
+          Effect.gen(function* () {
+            const run = yield* Mixed.start(undefined)
+            yield* service.send(run, wrong, Date.now())
+            yield* letGo(run)
+            return run
+          }),
+          engine(service, mixed)
+        ).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+        expect(said).toEqual([
+          "WARN a signal 'go' is passed over, and kept: its value cannot be read by the schema of 'go': Expected { readonly n: Int }, actual \"soon\""
+        ])
+        const taken = yield* Effect.provide(Effect.zipRight(send(run, 7), Mixed.await(run)), engine(service, mixed))
+        expect(taken).toEqual([7, "soon"])
+      })
   )
 
   it.live("that does not come in time fails typed", () =>

@@ -145,4 +145,31 @@ describe("a workflow in TypeScript", () => {
       expect(error.message).toContain("use Workflow.all")
     })
   )
+
+  it.live("that is started once more under its key does not begin its body in vain", () =>
+    Effect.gen(function* () {
+      const { service } = yield* MemoryPersistence.make()
+      let begun = 0
+      const Once = Workflow.make("once", { payload: Schema.String, idempotencyKey: (text) => text })
+      const once = Once.toLayer(() =>
+        Effect.zipRight(
+          Effect.sync(() => (begun += 1)),
+          Workflow.uuid
+        )
+      )
+      const services = once.pipe(
+        Layer.provideMerge(Engine.layer),
+        Layer.provideMerge(Layer.succeed(Persistence, service))
+      )
+      yield* Effect.provide(
+        Effect.gen(function* () {
+          const run = yield* Once.start("a")
+          yield* Once.await(run)
+          expect([yield* Once.start("a"), yield* Once.start("a")]).toEqual([run, run])
+        }),
+        services
+      )
+      expect(begun).toBe(1)
+    })
+  )
 })
