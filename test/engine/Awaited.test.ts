@@ -79,9 +79,7 @@ describe("waiting for the end of a run that does not live here", () => {
           const at = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
           expect(seen.map(({ status }) => status)).toEqual(["completed", "completed", "completed"])
           expect(at - (ended.endedAt ?? 0)).toBeLessThanOrEqual(1_000)
-        }).pipe(
-          Effect.provide(virtualLayer({ ...world, settings: { ...world.settings, watchdog: false } }, store))
-        )
+        }).pipe(Effect.provide(virtualLayer({ ...world, settings: { ...world.settings, watchdog: false } }, store)))
       })
     )
   )
