@@ -2,12 +2,12 @@
  * Runs as JSON: `runs --json` and `show --json`. Times are ms since the epoch. The records are those that may be shown
  * (`engine/Runs`).
  */
-import * as Fork from "../engine/Fork.ts"
+import * as Origin from "../engine/Origin.ts"
 import { type ItemRecord, type RunId, type RunRecord, stepId, type StepRecord } from "../persistence/Records.ts"
 
 /** Where a fork comes from; null: the run is none. */
 export const originOf = (steps: ReadonlyArray<StepRecord>): { runId: RunId; path: string } | null => {
-  const origin = Fork.originOf(steps)
+  const origin = Origin.originOf(steps)
   return origin === undefined ? null : { runId: origin.run, path: origin.path }
 }
 

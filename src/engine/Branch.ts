@@ -103,10 +103,15 @@ export class Branch {
     return this.#ahead !== undefined
   }
 
-  /** A row that the code has not come to, although it begins something new, or ends; a stopped branch may leave some. */
-  get missed(): StepRecord | undefined {
+  /** A row that the code has not come to, although it ends; a stopped branch may leave some. */
+  get left(): StepRecord | undefined {
     if (this.#ahead === undefined || this.#ahead.size === 0 || this.stopReason !== undefined) return undefined
     return this.#ahead.values().next().value
+  }
+
+  /** The same, although it begins something new: also behind the blocks around it, which have ended then. */
+  get missed(): StepRecord | undefined {
+    return this.stopReason === undefined ? (this.left ?? this.parent?.missed) : undefined
   }
 
   // ---- where the code is
@@ -124,7 +129,7 @@ export class Branch {
   /** When the phase of the branch began. */
   get #begin(): number {
     const body = isOfBody(this.at("")) ? undefined : this.#row(bodyPath)
-    return body?.endedAt ?? this.run.record.startedAt ?? this.run.record.createdAt
+    return body?.endedAt ?? this.run.body.begun
   }
 
   /**
@@ -135,11 +140,14 @@ export class Branch {
     return this.#isOver || this.#hasRowsAhead
   }
 
+  /** What was cut short did not come to its end with the block around it, or with the body. */
   get #isOver(): boolean {
+    if (this.#stop !== undefined) return false
     const { scope } = this
     // SAFETY: blocks have their row at the path of their scope.
     const row = this.#row(scope === "" ? bodyPath : (scope as StepPath))
-    return (row !== undefined && isTerminal(row.status)) || (this.parent !== undefined && this.parent.#isOver)
+    const hasEnded = row !== undefined && isTerminal(row.status) && row.status !== "cancelled"
+    return hasEnded || (this.parent !== undefined && this.parent.#isOver)
   }
 
   get #hasRowsAhead(): boolean {
@@ -184,13 +192,16 @@ export class Branch {
     return this.run.isPaused && this.stopReason === undefined
   }
 
-  /** Waits while nothing may begin here. `blockedOn`: what the branch waits for besides. */
+  /**
+   * Waits while nothing may begin here. `blockedOn`: what the branch waits for besides. Also where its caller cannot be
+   * interrupted, in a finalizer or an acquisition: nobody could be let go there.
+   */
   unpaused(blockedOn: ReadonlyArray<BlockedOn> = []): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!this.isHeld) return Effect.void
       const wait = { blockedOn: [pausedOn(this.run.id), ...blockedOn], wakeAt: null }
       return Effect.zipRight(
-        this.run.park(wait, [], () => !this.isHeld),
+        Effect.interruptible(this.run.park(wait, [], () => !this.isHeld)),
         this.unpaused(blockedOn)
       )
     })

@@ -7,15 +7,16 @@
  * - V3 A fork is made in one write, with keys of its own.
  * - V4 What a kept step did is the fork's too, to be taken back if the fork fails: where the other run has taken it back,
  *   or is about to, it cannot be kept.
+ * - V5 A body finds in a fork the time and the chance that it had in the other run: it is replayed over what it did then.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+import type { RunJournal } from "../persistence/Journal.ts"
 import type { PersistenceError, PersistenceService, RunNotFound, RunRows } from "../persistence/Persistence.ts"
 import type { ItemRecord, RunContinues, RunRecord, StepRecord, Totals } from "../persistence/Records.ts"
-import { blankStep, isEnded, isTerminal, noResult, noTotals, RunId, StepPath } from "../persistence/Records.ts"
+import { blankStep, isEnded, isTerminal, noResult, noTotals, type RunId, StepPath } from "../persistence/Records.ts"
 import { newRun } from "./NewRun.ts"
+import { bodyOf, type Origin, originOf } from "./Origin.ts"
 import { bodyPath, compensationPath, forkPath, isOfBody, undo } from "./Phases.ts"
 import { isUndone, RunCompensated } from "./Reopen.ts"
 import { firstStep, liveSteps, Selection, type StepNotFound } from "./Selection.ts"
@@ -44,7 +45,7 @@ export const forkOf = (
     const first = yield* firstStep(journal, fromStep)
     const live = liveSteps(journal)
     const again = new Set(new Selection(live, { _tag: "From", step: fromStep }, first).steps)
-    const steps = live.filter((step) => !again.has(step) && isTerminal(step.status))
+    const steps = live.filter((step) => !again.has(step) && isTerminal(step.status) && step.path !== forkPath)
     if (isTakenBack(live, steps)) return yield* new RunCompensated({ run })
     const items = steps.flatMap(({ path }) => [...(journal.items.get(path)?.values() ?? [])])
     const copy = new TreeCopy(persistence, newId)
@@ -68,9 +69,21 @@ export const forkOf = (
       steps,
       copy.below.filter(({ run }) => run.parent?.run === fork.id)
     )
-    const origin = originRow(fork, other.id, first.path, now)
+    const origin = originRow(
+      fork,
+      { run: other.id, path: first.path, body: bodyOf(other, originOf(live)), again: againIn(journal, steps) },
+      now
+    )
     return [{ ...rows, run: { ...fork, totals }, steps: [origin, ...rows.steps] }, ...copy.below]
   })
+
+/** The place of the first row that is done again, in the fork or in the other run before it. */
+const againIn = ({ steps }: RunJournal, kept: ReadonlyArray<StepRecord>): number => {
+  const isKept = new Set(kept)
+  const again = [...steps.values()].filter((step) => !isKept.has(step) && step.path !== forkPath)
+  const places = again.map(({ position }) => position)
+  return Math.min(originOf(steps.values())?.again ?? Number.MAX_VALUE, ...places)
+}
 
 /** V4 */
 const isTakenBack = (live: ReadonlyArray<StepRecord>, kept: ReadonlyArray<StepRecord>): boolean => {
@@ -86,7 +99,7 @@ const isTakenBack = (live: ReadonlyArray<StepRecord>, kept: ReadonlyArray<StepRe
 const isUndo = ({ kind, name, path }: StepRecord): boolean => kind === "value" && name === undo && isOfBody(path)
 
 /** Says where a fork comes from. */
-const originRow = (fork: RunRecord, from: RunId, path: StepPath, now: number): StepRecord => ({
+const originRow = (fork: RunRecord, origin: Origin, now: number): StepRecord => ({
   ...blankStep,
   path: forkPath,
   epoch: fork.epoch,
@@ -99,19 +112,9 @@ const originRow = (fork: RunRecord, from: RunId, path: StepPath, now: number): S
   endedAt: now,
   attempts: [],
   result: noResult,
-  value: { run: from, path },
+  value: origin,
   idempotencyKey: `${fork.id}${forkPath}`
 })
-
-const Origin = Schema.Struct({ run: RunId, path: StepPath })
-
-/** Where a run comes from that is a fork, as its rows say. */
-export const originOf = (steps: ReadonlyArray<StepRecord>): typeof Origin.Type | undefined => {
-  const row = steps.find(({ path }) => path === forkPath)
-  return row === undefined ? undefined : Option.getOrUndefined(decodeOrigin(row.value))
-}
-
-const decodeOrigin = Schema.decodeUnknownOption(Origin)
 
 const sumOf = (steps: ReadonlyArray<StepRecord>, children: ReadonlyArray<RunRows>): Totals => {
   const own = steps.reduce(

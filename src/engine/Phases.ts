@@ -12,6 +12,8 @@ export const alwaysPath = "/@always" as StepPath
 export const deadlinePath = "/@deadline" as StepPath
 /** Where a run comes from that is a fork. */
 export const forkPath = "/@fork" as StepPath
+/** Below it are the answers to `program/Patches`. */
+export const patchedPath = "/@patched" as StepPath
 
 const isBelow = (phase: StepPath) => (path: StepPath) => path.startsWith(`${phase}/`)
 

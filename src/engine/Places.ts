@@ -2,10 +2,12 @@
  * The places of rows in a run: the order in which its program came to them, by which lists and `--from-step` go.
  *
  * A run that is done again keeps rows of earlier epochs. What it comes to for the first time in front of kept rows
- * stands there, at a fraction between its neighbours; what replaces a superseded row has the place of that.
+ * stands there, at a fraction between its neighbours; what replaces a superseded row has the place of that, unless the
+ * program has come to it later this time.
  */
 import type { StepPath, StepRecord } from "../persistence/Records.ts"
 import type { JournalWriter } from "./JournalWriter.ts"
+import { patchedPath } from "./Phases.ts"
 
 /** Of the gap to the next kept row, what one new row takes: thousands of rows find a place in it. */
 const share = 1 / 1024
@@ -46,7 +48,8 @@ export class Places {
   /** Of a new row. What follows the body stands behind it, also behind steps that the body had not come to before. */
   of(path: StepPath): number {
     if (!isOfBody(path)) return this.#next++
-    const place = this.writer.superseded.get(path)?.position ?? this.#free()
+    const before = this.writer.superseded.get(path)?.position
+    const place = before !== undefined && before > this.#passed ? before : this.#free()
     this.#passed = Math.max(this.#passed, place)
     return place
   }
@@ -58,4 +61,5 @@ export class Places {
   }
 }
 
-const isOfBody = (path: StepPath): boolean => !path.startsWith("/@")
+/** A patch has its place where the body first asked for it, although it is answered for the whole run. */
+const isOfBody = (path: StepPath): boolean => !path.startsWith("/@") || path.startsWith(`${patchedPath}/`)

@@ -3,11 +3,13 @@
  * (design.md, "A replay that does not fit").
  *
  * - U1 A branch has one line of control, so that a body which decides by its payload and its rows alone passes each of
- *   them before it begins anything new there, and before it ends.
- * - U2 That does not hold for rows that stand behind others which are done again: the body may take another way now.
+ *   them before it begins anything new there, or in a block that has ended there, and before it ends.
+ * - U2 That does not hold for rows that stand behind others which are done again, here or in the run that this is a fork
+ *   of: the body may take another way now.
  */
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
 import type { JournalWriter } from "./JournalWriter.ts"
+import { originOf } from "./Origin.ts"
 import { undo } from "./Phases.ts"
 
 type Rows = Pick<JournalWriter, "journal" | "live" | "superseded">
@@ -22,7 +24,7 @@ export class RecordedRows {
 
   constructor({ journal, live, superseded }: Rows) {
     const { epoch } = journal.run
-    let again = Number.POSITIVE_INFINITY
+    let again = originOf(live.values())?.again ?? Number.POSITIVE_INFINITY
     for (const { position } of superseded.values()) again = Math.min(again, position)
     for (const row of live.values()) {
       if ((row.epoch === epoch || row.position < again) && !isUndo(row)) this.#add(row)

@@ -28,8 +28,9 @@ import type { Branch } from "./Branch.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { EngineEvent } from "./Events.ts"
 import type { JournalWriter } from "./JournalWriter.ts"
+import { bodyOf, type Origin, originOf } from "./Origin.ts"
 import { pausedOn, withPause } from "./Pause.ts"
-import { isOfBody } from "./Phases.ts"
+import { forkPath, isOfBody } from "./Phases.ts"
 import { Places } from "./Places.ts"
 import { passedOver, RecordedRows } from "./RecordedRows.ts"
 import type { RunHost } from "./RunHost.ts"
@@ -72,6 +73,7 @@ export class RunContext {
   #iteration = 0
   readonly #places: Places
   #recorded: RecordedRows | undefined
+  #origin: Origin | null | undefined
   #held = 0
   readonly #parked = new Set<Parked>()
   readonly #limits = new Map<object, number>()
@@ -149,6 +151,15 @@ export class RunContext {
   /** What was recorded before this execution, when it is first asked for: before the execution records anything. */
   get recorded(): RecordedRows {
     return (this.#recorded ??= new RecordedRows(this.writer))
+  }
+
+  /** What its body's chance is drawn from, and when that began (`Origin`). */
+  get body(): ReturnType<typeof bodyOf> {
+    if (this.#origin === undefined) {
+      const row = this.writer.live.get(forkPath)
+      this.#origin = (row === undefined ? undefined : originOf([row])) ?? null
+    }
+    return bodyOf(this.record, this.#origin ?? undefined)
   }
 
   /** Whether the journal has as many rows as it may have. */

@@ -10,6 +10,7 @@ import type { RunJournal } from "../persistence/Journal.ts"
 import type { StepRecord } from "../persistence/Records.ts"
 import { isUserStep, RunId } from "../persistence/Records.ts"
 import { nearest } from "../workflow/Suggest.ts"
+import { forkPath } from "./Phases.ts"
 
 /** From where a run is done again. */
 export type ReopenMode =
@@ -61,6 +62,8 @@ export class Selection {
   /** Paths of the steps that did not end well, and are done again. */
   readonly #failed: ReadonlySet<string>
   readonly #firstFailure: number
+  /** Paths around the first step and all behind it: a block there is no longer over. */
+  readonly #around = new Set<string>()
 
   constructor(
     private readonly live: ReadonlyArray<StepRecord>,
@@ -74,6 +77,10 @@ export class Selection {
     const failed = live.filter((step) => isUnfinished(step) && !this.#isInsideSucceeded(step))
     this.#failed = new Set(failed.map((step) => step.path))
     this.#firstFailure = failed[0]?.position ?? Number.POSITIVE_INFINITY
+    for (const { path } of first === undefined ? [] : live.filter((step) => step.position >= first.position)) {
+      for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1))
+        this.#around.add(path.slice(0, at))
+    }
   }
 
   get steps(): ReadonlyArray<StepRecord> {
@@ -81,13 +88,15 @@ export class Selection {
   }
 
   #isDoneAgain(step: StepRecord): boolean {
+    // Where a fork comes from is no phase of its own.
+    if (step.path === forkPath) return this.mode._tag === "Restart"
     // The end is decided anew, and always runs again for it.
     if (step.kind === "phase" || step.path.startsWith("/@always/")) return true
     switch (this.mode._tag) {
       case "Restart":
         return true
       case "From":
-        return this.first !== undefined && (isFrom(step, this.first) || this.#isCutShort(step, this.first))
+        return this.first !== undefined && (this.#isFrom(step, this.first) || this.#isCutShort(step, this.first))
       case "Failed":
         return this.#failed.has(step.path) || this.#isOfFailure(step) || this.#isDecidedAfterFailure(step)
     }
@@ -97,10 +106,15 @@ export class Selection {
     return this.#succeededBlocks.some((block) => step.path.startsWith(`${block.path}/`))
   }
 
+  /** The step itself, all behind it, and the blocks around those. */
+  #isFrom(step: StepRecord, first: StepRecord): boolean {
+    return step.position >= first.position || (isBlock(step) && this.#around.has(step.path))
+  }
+
   /** Cancelled with the run, before it was done: not by a block that has ended, and that is kept. */
   #isCutShort(step: StepRecord, first: StepRecord): boolean {
     if (step.status !== "cancelled") return false
-    const isKept = (block: StepRecord) => step.path.startsWith(`${block.path}/`) && !isFrom(block, first)
+    const isKept = (block: StepRecord) => step.path.startsWith(`${block.path}/`) && !this.#isFrom(block, first)
     return !this.#endedBlocks.some(isKept)
   }
 
@@ -116,10 +130,6 @@ export class Selection {
 }
 
 const onFail = "/on_fail"
-
-/** The step itself, all behind it, and the blocks around it, which are no longer over. */
-const isFrom = (step: StepRecord, first: StepRecord): boolean =>
-  step.position >= first.position || (isBlock(step) && first.path.startsWith(`${step.path}/`))
 
 const isBlock = ({ kind }: StepRecord): boolean => kind === "block" || kind === "loop" || kind === "pipeline"
 

@@ -4,7 +4,7 @@
  *
  * - B2 The time is that of the rows which the branch has passed: it stands still between primitives, and needs no row.
  * - B3 To sleep is to sleep durably: `Effect.sleep`, and the delays of `Effect.retry`, are `Workflow.sleep`.
- * - B4 Numbers are drawn from a generator of the branch, seeded with the run and the branch's path.
+ * - B4 Numbers are drawn from a generator of the branch, seeded with the run, in a fork with the other run, and the branch's path.
  * What an action does has the process's own (`RunContext.inProcess`).
  */
 import * as Clock from "effect/Clock"
@@ -29,16 +29,16 @@ export const asBranch = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch
   })
 
 const passedBy = (branch: Branch, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
-  const { missed, run } = branch
-  if (missed === undefined) return Effect.void
+  const { left, run } = branch
+  if (left === undefined) return Effect.void
   const how = Exit.isSuccess(exit) ? "ends" : `ends (${run.shown(describeCause(exit.cause))})`
-  return run.misfit(passedOver(missed, how))
+  return run.misfit(passedOver(left, how))
 }
 
 /** Runs an effect on a branch: its primitives journal there, and time and chance are the branch's. */
 export const onBranch = <A, E, R>(effect: Effect.Effect<A, E, R>, branch: Branch): Effect.Effect<A, E, R> => {
   branch.run.hasOwnServices = true
-  const random = Random.make(`${branch.run.id}${branch.scope}`)
+  const random = Random.make(`${branch.run.body.seed}${branch.scope}`)
   return standingOn(Effect.withRandom(Effect.withClock(effect, new BranchClock(branch)), random), branch)
 }
 

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Branch } from "../engine/Branch.ts"
+import { patchedPath } from "../engine/Phases.ts"
 import { newRow } from "../engine/RunContext.ts"
 import type { StepPath } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
@@ -51,7 +52,7 @@ export const deprecatePatch = (id: string): Effect.Effect<void, never, WorkflowR
   )
 
 // SAFETY: `@` is encoded in keys, so no step has such a path.
-const pathOf = (id: string): StepPath => `/@patched/${encodeKey(id)}` as StepPath
+const pathOf = (id: string): StepPath => `${patchedPath}/${encodeKey(id)}` as StepPath
 
 const answerOf = (branch: Branch, id: string): boolean | undefined => {
   const row = branch.run.row(pathOf(id))

@@ -286,6 +286,11 @@ describe("a deployed branch that does not fit", () => {
       next: Workflow.forEach(["x", "y"], (item) => (item === "x" ? nap : Effect.void), { key: (item) => item }),
       reason: "is recorded as call 'note' (completed), but the workflow"
     },
+    "begins something in a block that is over": {
+      old: Effect.zipRight(Workflow.all({ a: note("a") }), nap),
+      next: Effect.zipRight(Workflow.all({ a: Effect.zipRight(note("a"), note("new")) }), nap),
+      reason: "/sleep is recorded as sleep 'sleep' (begun), but the workflow goes on to call 'note'"
+    },
     "is gone, with what it did": {
       old: Workflow.all({ a: Effect.zipRight(note("a"), nap), b: nap }),
       next: Workflow.all({ b: nap }),
