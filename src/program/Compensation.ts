@@ -20,6 +20,7 @@ import type { Branch } from "../engine/Branch.ts"
 import { awaitWithin } from "../engine/Deadlines.ts"
 import { isOfBody, undo as undoName } from "../engine/Phases.ts"
 import type { Compensated, CompensationBranches } from "../engine/Program.ts"
+import { passedOver } from "../engine/RecordedRows.ts"
 import { fitting, journaled, newRow, type RunContext } from "../engine/RunContext.ts"
 import type { Outcome } from "../engine/RunEnd.ts"
 import { isTerminal, type StepPath, type StepRecord } from "../persistence/Records.ts"
@@ -75,7 +76,7 @@ export const withCompensation: {
       passes.get(branch.root)?.entered()
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.tap(restore(effect), (value) =>
-          Effect.sync(() => done(branch, path, (cause) => provided(undo(value, cause), context)))
+          Effect.suspend(() => done(branch, path, (cause) => provided(undo(value, cause), context)))
         )
       )
     })
@@ -118,11 +119,15 @@ class Pass {
 const passes = new WeakMap<Branch, Pass>()
 
 /** V1. A run that leaves its engine writes nothing any more: whoever goes on with it comes here again. */
-const done = (branch: Branch, path: StepPath, undo: RunUndo): void => {
-  const { run } = branch
-  if (run.silent !== undefined) return
-  const { position } = run.row(path) ?? recordDone(branch, path)
+const done = (branch: Branch, path: StepPath, undo: RunUndo): Effect.Effect<void> => {
+  const { missed, run } = branch
+  if (run.silent !== undefined) return Effect.void
+  const known = run.row(path)
+  // A body that does not fit would say of something that it was done, and the one that does could not find it.
+  if (known === undefined && missed !== undefined) return run.misfit(passedOver(missed, `goes on to '${undoName}'`))
+  const { position } = known ?? recordDone(branch, path)
   passes.get(branch.root)?.found({ path, position, run: undo })
+  return Effect.void
 }
 
 const recordDone = ({ run, iteration }: Branch, path: StepPath): StepRecord => {

@@ -286,6 +286,11 @@ describe("a deployed branch that does not fit", () => {
       next: Workflow.forEach(["x", "y"], (item) => (item === "x" ? nap : Effect.void), { key: (item) => item }),
       reason: "is recorded as call 'note' (completed), but the workflow"
     },
+    "would record something as done": {
+      old: Effect.zipRight(note("a"), nap),
+      next: Effect.zipRight(Effect.void.pipe(Workflow.withCompensation(() => note("undo"))), nap),
+      reason: "/note is recorded as call 'note' (completed), but the workflow goes on to 'undo' without coming to it"
+    },
     "begins something in a block that is over": {
       old: Effect.zipRight(Workflow.all({ a: note("a") }), nap),
       next: Effect.zipRight(Workflow.all({ a: Effect.zipRight(note("a"), note("new")) }), nap),

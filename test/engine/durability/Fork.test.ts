@@ -124,7 +124,7 @@ describe("a fork", () => {
           "/@always/clean",
           "/@always"
         ])
-        expect(second.steps[0]?.value).toEqual({ run: first.id, path: "/b" })
+        expect(second.steps[0]?.value).toMatchObject({ run: first.id, path: "/b" })
       })
     )
   )
@@ -180,7 +180,7 @@ describe("a fork", () => {
         stage.log.length = 0
         const third = yield* forked(second.id, "c")
         expect(stage.done).toEqual(["c", "clean"])
-        expect(third.steps[0]?.value).toEqual({ run: second.id, path: "/c" })
+        expect(third.steps[0]?.value).toMatchObject({ run: second.id, path: "/c" })
         expect(third.outline).toEqual(first.outline)
         expect(third.run.epoch).toBe(3)
       })
