@@ -17,9 +17,12 @@ export const now: Effect.Effect<number, never, WorkflowRun> = Effect.flatMap(cur
   recorded("now", () => branch.run.now())
 )
 
-/** A number from 0 up to 1, drawn at the first execution from the Random service of the engine's programs. */
-export const random: Effect.Effect<number, never, WorkflowRun> = Effect.flatMap(Effect.random, (source) =>
-  recorded("random", () => Effect.runSync(source.next))
+/**
+ * A number from 0 up to 1, drawn at the first execution from the process's Random service: the body's own (B4) has to go
+ * on the same in a replay, which draws nothing here.
+ */
+export const random: Effect.Effect<number, never, WorkflowRun> = Effect.flatMap(currentBranch("random"), ({ run }) =>
+  Effect.flatMap(run.inProcess(Effect.random), (source) => recorded("random", () => Effect.runSync(source.next)))
 )
 
 /** A random UUID, drawn at the first execution. */

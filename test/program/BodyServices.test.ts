@@ -168,6 +168,21 @@ describe("chance in a body", () => {
     })
   )
 
+  it.live("goes on the same behind Workflow.random, which a replay does not draw again", () =>
+    Effect.gen(function* () {
+      const seen: Array<ReadonlyArray<number>> = []
+      const body = Effect.gen(function* () {
+        const drawn = [yield* Random.next, yield* Workflow.random, yield* Random.next]
+        seen.push(drawn)
+        yield* Workflow.sleep("20 seconds")
+      })
+      yield* run(body, 2)
+      expect(seen).toHaveLength(3)
+      for (const draws of seen) expect(draws).toEqual(seen[0])
+      expect(new Set(seen[0]).size).toBe(3)
+    })
+  )
+
   it.live("differs from run to run", () =>
     Effect.gen(function* () {
       const one = yield* run(Random.next)
