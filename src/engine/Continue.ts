@@ -16,7 +16,7 @@ import { newRow, type RunContext } from "./RunContext.ts"
 import type { Outcome } from "./RunEnd.ts"
 
 // SAFETY: `@` is encoded in keys, so no step has this path.
-const continuePath = "/@continue" as StepPath
+export const continuePath = "/@continue" as StepPath
 
 /** Ends the body here, and lets a new run begin with this payload. Interrupts; does nothing if the run is stopped. */
 export const continueAsNew = (branch: Branch, payload: unknown): Effect.Effect<never> =>
@@ -25,6 +25,7 @@ export const continueAsNew = (branch: Branch, payload: unknown): Effect.Effect<n
     Effect.suspend(() => {
       const { missed, run } = branch
       if (missed !== undefined) return run.misfit(passedOver(missed, "continues as new"))
+      run.host.given(run, continuePath, payload)
       if (run.row(continuePath) === undefined && branch.stopReason === undefined) {
         const name = run.record.workflow
         run.put(newRow(run, { path: continuePath, kind: "value", name, status: "completed", value: payload }))

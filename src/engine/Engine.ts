@@ -39,6 +39,7 @@ import { EngineConfig, type EngineSettings } from "./EngineConfig.ts"
 import { type EngineEvent, EventBus, type EventsMissed, type TooManySubscribers } from "./Events.ts"
 import { FlowControl } from "./FlowControl.ts"
 import { GateNotifier, type GateNotifierService } from "./GateNotice.ts"
+import { GivenPayloads, type PayloadListener } from "./GivenPayloads.ts"
 import { HostProcesses, type Processes } from "./Host.ts"
 import { Lease } from "./Lease.ts"
 import { Lookout } from "./Lookout.ts"
@@ -129,6 +130,7 @@ const makeEngine = Effect.gen(function* () {
   const surroundings: Surroundings = {
     runner: yield* ChildRunner,
     secrets: yield* SecretListener,
+    given: yield* GivenPayloads,
     notifier: yield* GateNotifier,
     processes: yield* HostProcesses,
     violated: yield* BrokenInvariant
@@ -147,6 +149,8 @@ interface Surroundings {
   readonly runner: ChildRunnerService
   /** Told of values that are secret. */
   readonly secrets: (values: ReadonlyArray<string>) => void
+  /** Told of what bodies give to their steps. */
+  readonly given: PayloadListener
   readonly notifier: GateNotifierService
   readonly processes: Processes
   readonly violated: (message: string) => void
@@ -172,7 +176,7 @@ class EngineState {
     private readonly clock: Clock.Clock,
     private readonly random: Random.Random,
     private readonly runtime: Runtime.Runtime<never>,
-    { notifier, processes, runner, secrets, violated }: Surroundings
+    { given, notifier, processes, runner, secrets, violated }: Surroundings
   ) {
     const id = EngineId.make(this.#ulid())
     const deadlines = new Deadlines(clock, runtime)
@@ -216,6 +220,7 @@ class EngineState {
     this.#host = {
       settings,
       secrets,
+      given,
       clock,
       deadlines,
       flow: new FlowControl(deadlines),

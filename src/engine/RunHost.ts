@@ -9,6 +9,7 @@ import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
 import type { FlowControl } from "./FlowControl.ts"
 import type { GateNotifierService } from "./GateNotice.ts"
+import type { PayloadListener } from "./GivenPayloads.ts"
 import type { CodeWorkflow } from "./Program.ts"
 import type { RunContext } from "./RunContext.ts"
 import type { StopReason } from "./StopReason.ts"
@@ -46,6 +47,8 @@ export interface RunHost {
   readonly settings: EngineSettings
   /** Told of what a run hides. */
   readonly secrets: (values: ReadonlyArray<string>) => void
+  /** Told of what a body gives to a step. */
+  readonly given: PayloadListener
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
   readonly flow: FlowControl

@@ -271,9 +271,11 @@ export const call = <
     const { run } = branch
     const whose = () => `that workflow '${run.record.workflow}' gives to action '${action.name}'`
     const encoded = yield* encodePayload(action.payload, payload, whose)
+    const path = branch.next(action.name)
+    run.host.given(run, path, encoded)
     const row = yield* step({
       branch,
-      path: branch.next(action.name),
+      path,
       kind: "call",
       name: action.name,
       role: "actor",

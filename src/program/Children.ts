@@ -36,6 +36,7 @@ export const child = <Name extends string, P extends AnySchema, S extends AnySch
     const secrets = secretsIn(payload)
     const path = branch.next(name)
     const { run } = branch
+    run.host.given(run, path, encoded)
     const isNew = run.row(path) === undefined
     const reopen = isNew ? yield* run.inProcess(reopenableChild(run, path)) : undefined
     const recordOf = (attempt: AttemptRecord) =>

@@ -13,6 +13,7 @@ import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
 import type { MemorySnapshot } from "../persistence/MemoryStore.ts"
 import { type Commit, Persistence, type PersistenceService } from "../persistence/Persistence.ts"
 import { isTerminal, type RunRecord, type StepRecord } from "../persistence/Records.ts"
+import { ComparedPayloads, described } from "./ComparedPayloads.ts"
 import { halted } from "./CrashPoints.ts"
 import { nthExecution } from "./BodyGlobals.ts"
 import { loseEngines } from "./ProgramRunner.ts"
@@ -91,8 +92,8 @@ interface NumberedPlace extends Place {
  * yield* checkDeterminism(Order, { payload, setup: () => ({ layer: order.pipe(Layer.provide(actions)) }) })
  * ```
  *
- * Fails with `NotDeterministic`: with the first step that the first execution did not come to, or came to as something
- * else, or with an end that is not the recorded one; with `NotTestable` where the first execution comes to
+ * Fails with `NotDeterministic`: with the first step that the first execution did not come to, came to as something
+ * else, or gave another payload, or with an end that is not the recorded one; with `NotTestable` where the first execution comes to
  * none, or to one that is hardly meant. `setup` is called for each replay.
  */
 export const checkDeterminism = <P>(
@@ -100,10 +101,11 @@ export const checkDeterminism = <P>(
   options: DeterminismOptions<P>
 ): Effect.Effect<DeterminismReport, NotDeterministic | NotTestable> =>
   Effect.gen(function* () {
-    const { end, places, tree } = yield* firstExecution(workflow, options)
+    const payloads = new ComparedPayloads()
+    const { end, places, tree } = yield* firstExecution(workflow, options, payloads)
     const chosen = places.filter(({ write }) => options.only === undefined || write === options.only)
     for (const place of chosen) {
-      const difference = yield* replay(options, place, tree)
+      const difference = yield* replay(options, { place, tree, payloads })
       if (difference === undefined) continue
       const where = `replayed after write ${place.write} (${place.words}):`
       const again = `once more only this: only: ${place.write}`
@@ -112,7 +114,7 @@ export const checkDeterminism = <P>(
     return { replays: chosen.length, end }
   })
 
-const firstExecution = <P>(workflow: TestedWorkflow<P>, options: DeterminismOptions<P>) =>
+const firstExecution = <P>(workflow: TestedWorkflow<P>, options: DeterminismOptions<P>, payloads: ComparedPayloads) =>
   Effect.gen(function* () {
     const { payload, setup } = options
     const settings = { ...staying, ...options.settings }
@@ -121,7 +123,8 @@ const firstExecution = <P>(workflow: TestedWorkflow<P>, options: DeterminismOpti
     const world = worldOf(memory.service, setup())
     const written: Array<Written> = []
     const store = recording(memory, clock, written)
-    const process = { store, clock, settings, execution: nthExecution(0), begin: workflow.start(payload) }
+    const [given, begin] = [payloads.first, workflow.start(payload)]
+    const process = { store, clock, settings, execution: nthExecution(0), given, begin }
     const ended = yield* inProcess(world, process, untilEnded(world))
     if (ended._tag === "Stuck") return yield* new NotTestable({ workflow: workflow.name, reason: ended.why })
     const end = yield* undisturbedEnd(world.store, ended.root, options, world.setup.people)
@@ -170,23 +173,37 @@ const isEndOfStep = (change: Change): boolean =>
 /** Virtual time after which a replay that writes nothing has come to where it waits. */
 const restAfter = "1 hour"
 
+/** Virtual time for the other runs of a replay, once one of them has come to something new that fits. */
+const others = "10 millis"
+
+interface Replay {
+  readonly place: NumberedPlace
+  /** What the first execution came to, and what it gave to its steps. */
+  readonly tree: RunTree
+  readonly payloads: ComparedPayloads
+}
+
 /** What the replay of a journal does that the first execution did not; undefined: nothing. */
-const replay = <P>({ settings, setup }: DeterminismOptions<P>, place: NumberedPlace, tree: RunTree) =>
+const replay = <P>({ settings, setup }: DeterminismOptions<P>, { payloads, place, tree }: Replay) =>
   Effect.gen(function* () {
     const memory = yield* MemoryPersistence.make({ from: place.snapshot })
     const root = yield* rootOf(memory.service)
     if (root === undefined) return undefined
     yield* loseEngines(memory.service)
     const world = worldOf(memory.service, { layer: setup().layer })
-    const found = Deferred.unsafeMake<string | undefined>(FiberId.none)
+    const found = Deferred.unsafeMake<string>(FiberId.none)
+    const fits = Deferred.unsafeMake<void>(FiberId.none)
+    const tell = (difference: string) => Deferred.unsafeDone(found, Effect.succeed(difference))
     const store = comparing(memory.service, tree, (difference) =>
-      Deferred.unsafeDone(found, Effect.succeed(difference))
+      difference === undefined ? Deferred.unsafeDone(fits, Effect.void) : tell(difference)
     )
-    const rest = Effect.as(Effect.sleep(restAfter), undefined)
+    const given = payloads.replayed(tell)
+    const rest = Effect.raceFirst(Effect.sleep(restAfter), Effect.zipRight(Deferred.await(fits), Effect.sleep(others)))
     const clock = new VirtualClock(place.at + 1)
-    const until = Effect.raceFirst(Deferred.await(found), rest)
+    const until = Effect.raceFirst(Deferred.await(found), Effect.as(rest, undefined))
     const execution = nthExecution(place.replay)
-    const difference = yield* inProcess(world, { store, clock, settings, execution, begin: Effect.void }, until)
+    const process = { store, clock, settings, execution, given, begin: Effect.void }
+    const difference = yield* inProcess(world, process, until)
     yield* discard(world)
     return difference
   }).pipe(Effect.orDie)
@@ -245,8 +262,6 @@ const newsDifference = (replayed: Replayed, changes: ReadonlyArray<Change>): str
   }
   return undefined
 }
-
-const described = ({ kind, name, path }: StepRecord): string => `${kind} '${name}' at ${path}`
 
 const stepDifference = (step: StepRecord, replayed: Replayed): string | undefined => {
   const before = replayed.first.find(({ path }) => path === step.path)

@@ -17,6 +17,7 @@ import * as Random from "effect/Random"
 import { newest } from "../engine/Chain.ts"
 import { Engine } from "../engine/Engine.ts"
 import { EngineConfig, type EngineSettings } from "../engine/EngineConfig.ts"
+import { GivenPayloads, type PayloadListener } from "../engine/GivenPayloads.ts"
 import type { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
@@ -112,6 +113,8 @@ export interface ProcessOptions {
   /** What its bodies get from `Date` and `Math.random`. */
   readonly execution: Execution
   readonly settings: Partial<EngineSettings> | undefined
+  /** Told of what its bodies give to their steps; absent: nobody is. */
+  readonly given?: PayloadListener
   /** What the process does first. */
   readonly begin: Effect.Effect<unknown, unknown, Engine | Persistence>
 }
@@ -119,12 +122,13 @@ export interface ProcessOptions {
 /** Runs a process until an effect of the test ends, and abandons it: `until` is on the process's clock. */
 export const inProcess = <A>(world: World, options: ProcessOptions, until: Effect.Effect<A>): Effect.Effect<A> =>
   Effect.gen(function* () {
-    const { begin, settings, store } = options
+    const { begin, given, settings, store } = options
     const config = { ...calm, ...settings }
     const layer = world.setup.layer.pipe(
       Layer.provideMerge(Engine.layer),
       Layer.provideMerge(Layer.merge(Layer.succeed(Persistence, store), noOutputs)),
-      Layer.provide(EngineConfig.layerWith(config))
+      Layer.provide(EngineConfig.layerWith(config)),
+      Layer.provide(given === undefined ? Layer.empty : GivenPayloads.layerWith(given))
     )
     const living = Effect.zipRight(begin, halted).pipe(Effect.provide(layer), Effect.orDie)
     const people = Effect.provideService(actAsPeople(world), Persistence, world.store)

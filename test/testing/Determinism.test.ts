@@ -1,11 +1,15 @@
 /** The kit's replay of users' workflows over their own journals: where a body does something else, it says where. */
 import { describe, expect, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Action, type Records, Workflow } from "millrace"
 import { checkDeterminism, checkResumeEquivalence } from "millrace/testing"
+import { randomUUID } from "node:crypto"
 
 const Charge = Action.make("charge", { payload: Schema.Int, success: Schema.Int })
 const Refund = Action.make("refund", { payload: Schema.Int })
@@ -253,6 +257,128 @@ describe("a body that decides by what is not the workflow's own", { timeout: 60_
       })
       const body = Effect.zipRight(drawing, charged)
       expect((yield* checkDeterminism(Order, { payload: 1, setup: setup(body) })).end.status).toBe("completed")
+    })
+  )
+})
+
+describe("a body that gives its steps what it drew by itself", { timeout: 60_000 }, () => {
+  const requestIds = {
+    "Math.random()": () => String(Math.random()),
+    "new Date()": () => new Date().toISOString(),
+    "randomUUID()": () => randomUUID()
+  }
+  const gave = (what: string) => new RegExp(`it gave ${what} another payload\\n {2}first {2}".+"\\n {2}now {4}".+"\\n`)
+
+  for (const [what, draw] of Object.entries(requestIds)) {
+    it.live(`is found, though it comes to the same steps and the same end: ${what}`, () =>
+      Effect.gen(function* () {
+        const body = Effect.suspend(() => {
+          const request = draw()
+          return Effect.zipRight(Workflow.sleep("1 minute"), Action.call(Ship, request))
+        })
+        const options = { payload: 1, setup: setup(body) }
+        const message = yield* failureOf(checkDeterminism(Order, options))
+        expect(message).toMatch(gave("call 'ship' at /ship"))
+        const [, only = ""] = /only: (\d+)/.exec(message) ?? []
+        const again = yield* failureOf(checkDeterminism(Order, { ...options, only: Number(only) }))
+        expect(again).toMatch(gave("call 'ship' at /ship"))
+      })
+    )
+  }
+
+  it.live("is found where an undo or a branch gets it", () =>
+    Effect.gen(function* () {
+      const undone = Action.call(Charge, 5).pipe(
+        Workflow.withCompensation(() => Action.call(Ship, randomUUID())),
+        Effect.zipRight(Effect.fail("enough"))
+      )
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(undone) }))).toMatch(
+        gave("call 'ship' at .*/ship")
+      )
+      const branches = Workflow.all([Action.call(Charge, 5), Effect.suspend(() => Action.call(Ship, randomUUID()))])
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(branches) }))).toMatch(
+        gave("call 'ship' at .*/ship")
+      )
+    })
+  )
+
+  it.live("is found where a child gets it, or a step of the child", () =>
+    Effect.gen(function* () {
+      const drawn = Effect.sync(() => Math.floor(Math.random() * 1e6))
+      const body = Effect.flatMap(drawn, (n) => Workflow.child(Below, n)).pipe(
+        Effect.as("done"),
+        Effect.mapError(String)
+      )
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: setup(body) }))).toMatch(
+        /it gave workflow 'workflow:below' at \/workflow:below another payload\n {2}first {2}\d+\n {2}now {4}\d+\n/
+      )
+      const Deep = Workflow.make("deep", { payload: Schema.Void })
+      const layer = Layer.merge(
+        Order.toLayer(() => Effect.mapError(Workflow.child(Deep, undefined), String)),
+        Deep.toLayer(() => Effect.flatMap(drawn, (n) => Action.call(Refund, n)))
+      ).pipe(Layer.provide(Refund.toLayer(() => Effect.void)))
+      expect(yield* failureOf(checkDeterminism(Order, { payload: 1, setup: () => ({ layer }) }))).toContain(
+        "it gave call 'refund' at /refund another payload"
+      )
+    })
+  )
+
+  it.live("is found where it continues as new with it", () =>
+    Effect.gen(function* () {
+      const Poll = Workflow.make("poll", { payload: Schema.Struct({ id: Schema.String, left: Schema.Int }) })
+      const polling = (idOf: () => Effect.Effect<string, never, Workflow.WorkflowRun>) =>
+        Poll.toLayer(({ left }) =>
+          Effect.gen(function* () {
+            const id = yield* idOf()
+            yield* Workflow.sleep("1 hour")
+            if (left > 0) yield* Workflow.continueAsNew(Poll, { id, left: left - 1 })
+          })
+        )
+      const check = (layer: ReturnType<typeof polling>) =>
+        checkDeterminism(Poll, { payload: { id: "", left: 2 }, setup: () => ({ layer }) })
+      const message = yield* failureOf(check(polling(() => Effect.sync(() => randomUUID()))))
+      expect(message).toMatch(
+        /it continued as new with another payload\n {2}first {2}\{"id":".+\n {2}now {4}\{"id":".+\n/
+      )
+      yield* check(polling(() => Workflow.uuid))
+    })
+  )
+
+  it.live("is not found where the workflow drew it, or is told the time", () =>
+    Effect.gen(function* () {
+      const text = Effect.gen(function* () {
+        const times = [yield* Workflow.now, yield* Clock.currentTimeMillis, (yield* DateTime.now).epochMillis]
+        return [yield* Workflow.uuid, yield* Workflow.random, yield* Random.next, ...times].join(" ")
+      })
+      const shipped = Effect.flatMap(text, (drawn) => Action.call(Ship, drawn))
+      const body = Effect.gen(function* () {
+        yield* shipped
+        yield* Workflow.sleep("1 hour")
+        const cents = yield* Action.call(Charge, 5).pipe(Workflow.withCompensation(() => shipped))
+        yield* Workflow.all([shipped, shipped])
+        yield* Workflow.race({ a: shipped, b: Workflow.sleep("2 minutes") })
+        yield* Effect.flatMap(Workflow.random, (n) => Workflow.child(Below, Math.floor(n * 100))).pipe(Effect.orDie)
+        yield* Effect.fail(`enough ${cents}`)
+      })
+      const { end, replays } = yield* checkDeterminism(Order, { payload: 1, setup: setup(body) })
+      expect(end.error).toBe("enough 5")
+      expect(replays).toBeGreaterThan(15)
+    })
+  )
+
+  it.live("is told of without what is secret", () =>
+    Effect.gen(function* () {
+      const Login = Action.make("login", {
+        payload: Schema.Struct({ token: Schema.Redacted(Schema.String), at: Schema.String })
+      })
+      const Access = Workflow.make("access", { payload: Schema.Redacted(Schema.String) })
+      const layer = Access.toLayer((token) =>
+        Effect.suspend(() => Action.call(Login, { token, at: randomUUID() }))
+      ).pipe(Layer.provide(Login.toLayer(() => Effect.void)))
+      const options = { payload: Redacted.make("hunter2-hunter2"), setup: () => ({ layer }) }
+      const message = yield* failureOf(checkDeterminism(Access, options))
+      expect(message).toContain("it gave call 'login' at /login another payload")
+      expect(message).not.toContain("hunter2")
     })
   )
 })
