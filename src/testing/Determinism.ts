@@ -127,7 +127,7 @@ const firstExecution = <P>(workflow: TestedWorkflow<P>, options: DeterminismOpti
     const process = { store, clock, settings, execution: nthExecution(0), given, begin }
     const ended = yield* inProcess(world, process, untilEnded(world))
     if (ended._tag === "Stuck") return yield* new NotTestable({ workflow: workflow.name, reason: ended.why })
-    const end = yield* undisturbedEnd(world.store, ended.root, options, world.setup.people)
+    const end = yield* undisturbedEnd(world, ended.root, options)
     const tree = yield* Effect.provideService(readTree(ended.root.id), Persistence, world.store)
     yield* discard(world)
     const places = yield* Effect.forEach(written, placesOf)

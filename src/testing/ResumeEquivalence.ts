@@ -18,6 +18,7 @@ import {
   firstStart,
   type HistoryOptions,
   inProcess,
+  observedIn,
   rootOf,
   staying,
   type TestedWorkflow,
@@ -149,8 +150,7 @@ const withoutCrash = <P>(workflow: TestedWorkflow<P>, options: ResumeOptions<P>)
   Effect.gen(function* () {
     const one = yield* historyOf(workflow, { ...options, settings: { ...staying, ...options.settings } }, [])
     if (typeof one.end === "string") return yield* new NotTestable({ workflow: workflow.name, reason: one.end })
-    const { setup, store } = one.world
-    const end = yield* undisturbedEnd(store, one.end.root, options, setup.people)
+    const end = yield* undisturbedEnd(one.world, one.end.root, options)
     const other = yield* historyOf(workflow, options, [], 1)
     const difference = differenceOf(one.end, other.end)
     // The one that was let go while it waited has the writes of both.
@@ -253,11 +253,11 @@ const liveOnce = <P>(workflow: TestedWorkflow<P>, { payload, settings }: ResumeO
   })
 
 const endOf = (world: World, root: RunRecord): Effect.Effect<End> =>
-  Effect.map(readTree(root.id), (tree) => {
-    const { observe } = world.setup
-    const observed = observe === undefined ? undefined : JSON.stringify(observe())
-    return { root, records: comparableLines(tree), observed }
-  }).pipe(Effect.provideService(Persistence, world.store), Effect.orDie)
+  Effect.map(readTree(root.id), (tree) => ({
+    root,
+    records: comparableLines(tree),
+    observed: observedIn(world)
+  })).pipe(Effect.provideService(Persistence, world.store), Effect.orDie)
 
 const differenceOf = (expected: End, actual: End | string): string | undefined => {
   if (typeof actual === "string") return actual

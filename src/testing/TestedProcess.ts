@@ -6,6 +6,7 @@
  *   no finalizer runs.
  * - People are none of it: they write to the store itself, and what they have done once they do not do again.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,6 +14,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import { newest } from "../engine/Chain.ts"
 import { Engine } from "../engine/Engine.ts"
@@ -21,6 +24,7 @@ import { GivenPayloads, type PayloadListener } from "../engine/GivenPayloads.ts"
 import type { OutputStore } from "../persistence/OutputStore.ts"
 import { Persistence, type PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
+import { describeCause } from "../program/WorkflowEnd.ts"
 import { duringExecution, type Execution } from "./BodyGlobals.ts"
 import { halted } from "./CrashPoints.ts"
 import { noOutputs } from "./ProgramRunner.ts"
@@ -63,6 +67,10 @@ const day = 24 * 3_600_000
 /** ms since the epoch. */
 export const firstStart = Date.UTC(2030, 0, 1)
 
+/** To whoever waits for something outside of the process. */
+export const noRealTime =
+  "the clock of a check is virtual, and goes on to the next deadline while a real timer, request or process is waited for; sleep with `Effect.sleep`, and keep the world in memory"
+
 /** Virtual ms after which a run that has not ended never will. */
 const patience = 60 * day
 
@@ -82,14 +90,23 @@ const calm: Partial<EngineSettings> = {
  */
 export const staying: Partial<EngineSettings> = { linger: 90 * day }
 
+/** Of one of `people`, whose last try failed. */
+export interface Refusal {
+  readonly error: string
+  /** It may have come too early, or too late: with another run it could be taken. */
+  readonly isUntimely: boolean
+}
+
 /** What stands between the processes of one history. */
 export interface World {
   readonly store: PersistenceService
   readonly setup: Setup
   /** Of `setup.people`: how many have done what they do. */
   peopleDone: number
-  /** What whoever comes next tried last, and failed with. */
-  lastRefusal: string | undefined
+  /** Why whoever comes next was not taken; undefined: has not been refused. */
+  refusal: Refusal | undefined
+  /** Whoever comes next is at it. */
+  isActing: boolean
   /** What its processes were. */
   readonly abandoned: Array<Fiber.RuntimeFiber<unknown, unknown>>
 }
@@ -98,7 +115,8 @@ export const worldOf = (store: PersistenceService, setup: Setup): World => ({
   store,
   setup,
   peopleDone: 0,
-  lastRefusal: undefined,
+  refusal: undefined,
+  isActing: false,
   abandoned: []
 })
 
@@ -166,13 +184,26 @@ const actAsPeople = (world: World): Effect.Effect<void, never, Persistence> =>
       const root = yield* Effect.orDie(rootOf(world.store))
       const person = people[world.peopleDone]
       if (root === undefined || person === undefined) continue
+      world.isActing = true
       const done = yield* Effect.exit(person(root.id))
-      world.lastRefusal = Exit.isSuccess(done) ? undefined : String(done.cause)
+      world.isActing = false
+      world.refusal = Exit.isSuccess(done) ? undefined : refusalOf(done.cause, world.refusal)
       if (!Exit.isSuccess(done)) continue
       world.peopleDone += 1
       wait = 50
     }
   })
+
+/** That the run has ended says less than why it did not take the person before. */
+const refusalOf = (cause: Cause.Cause<unknown>, before: Refusal | undefined): Refusal => {
+  const failure = Option.getOrUndefined(Cause.failureOption(cause))
+  const isOver = Predicate.isTagged(failure, "RunAlreadyEnded")
+  if (isOver && before !== undefined) return before
+  return { error: describeCause(cause), isUntimely: isOver || Predicate.isTagged(failure, "NotWaiting") }
+}
+
+/** What the world has come to, as JSON; undefined: `observe` is absent, or gives nothing. */
+export const observedIn = ({ setup: { observe } }: World): string | undefined => JSON.stringify(observe?.())
 
 /** The run that the workflow was started as. */
 export const rootOf = (store: PersistenceService): Effect.Effect<RunRecord | undefined, PersistenceError> =>
@@ -206,12 +237,19 @@ const neverEnded = (world: World, run: RunRecord | undefined): string => {
   const on = blockedOn.map(({ _tag, path }) => `the ${_tag} at ${path}`)
   const waits = on.length === 0 ? "" : `; it waits for ${on.join(", ")}`
   const isAsking = blockedOn.some(({ _tag }) => _tag === "gate" || _tag === "signal")
-  return `the run is ${run?.status ?? "not there"} after 60 days${waits}${isAsking || world.lastRefusal !== undefined ? who(world) : ""}`
+  return `the run is ${run?.status ?? "not there"} after 60 days${waits}${isAsking || world.refusal !== undefined ? who(world) : ""}`
 }
 
+/** Of one of `people` who waits for what does not happen. */
+export const stillActing = ({ peopleDone }: World): string =>
+  `number ${peopleDone + 1} of \`people\` has not come to an end: ${noRealTime}`
+
 /** Why nobody answers. */
-const who = ({ lastRefusal, setup: { people } }: World): string => {
-  if (lastRefusal !== undefined) return `; the next of 'people' still fails: ${lastRefusal}`
+const who = (world: World): string => {
+  const { refusal, setup } = world
+  const { people } = setup
+  if (world.isActing) return `; ${stillActing(world)}`
+  if (refusal !== undefined) return `; the next of 'people' still fails: ${refusal.error}`
   if (people === undefined || people.length === 0)
     return "; nobody answers: that is for `people`, beside the layer in what `setup` gives"
   return `; all ${people.length} of 'people' have done what they do`

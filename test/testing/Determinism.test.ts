@@ -184,6 +184,38 @@ describe("the first execution", { timeout: 60_000 }, () => {
     })
   )
 
+  it.live("is told of with what the world had come to then", () =>
+    Effect.gen(function* () {
+      const shipped: Array<string> = []
+      const observed = setup(charged, shipped)
+      const options = { payload: 1, setup: () => ({ ...observed(), observe: () => ({ calls: shipped }) }) }
+      const { end } = yield* checkDeterminism(Order, options)
+      shipped.push("afterwards")
+      expect(end.observed).toEqual({ calls: ["charge"] })
+      expect((yield* checkDeterminism(Order, { payload: 1, setup: observed })).end.observed).toBeUndefined()
+    })
+  )
+
+  it.live("does not wait for real time: where a handler or one of the people does, that is said", () =>
+    Effect.gen(function* () {
+      const real = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 60_000).unref()))
+      const layer = Order.toLayer(() => Action.call(Charge, 5)).pipe(
+        Layer.provide(Charge.toLayer((cents) => Effect.as(real, cents)))
+      )
+      const slow = yield* failureOf(checkDeterminism(Order, { payload: 1, setup: () => ({ layer }) }))
+      expect(slow).toContain("/charge: timed out after 43200000 ms; the clock of a check is virtual")
+      const wanted = yield* failureOf(
+        checkDeterminism(Order, { payload: 1, setup: () => ({ layer }), end: "completed" })
+      )
+      expect(wanted).toContain("where `end` says completed; the clock of a check is virtual")
+      const asking = setup(Workflow.gate(Release).pipe(Effect.mapError(String)))()
+      const { message } = yield* Effect.flip(
+        checkDeterminism(Order, { payload: 1, setup: () => ({ ...asking, people: [() => real] }) })
+      )
+      expect(message).toContain("number 1 of `people` has not come to an end: the clock of a check is virtual")
+    })
+  )
+
   it.live("dies of what nobody meant, unless that is what is tested", () =>
     Effect.gen(function* () {
       const dying = setup(Effect.die(new Error("a typo")))

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { Action, type Records, Workflow } from "millrace"
+import { Action, type Persistence, type Records, Workflow } from "millrace"
 import { checkResumeEquivalence } from "millrace/testing"
 import { place } from "../cli/support.ts"
 
@@ -73,7 +73,7 @@ describe("a crash at every write of a user's workflow", { timeout: 120_000 }, ()
       const report = yield* checkResumeEquivalence(Order, { payload, setup: () => world(true) })
       expect(report.writes).toBeGreaterThan(10)
       expect(report.histories).toBe(report.writes * 2 + 10)
-      expect(report.end).toEqual({ status: "completed", error: undefined, steps: 5, unanswered: [] })
+      expect(report.end).toEqual({ status: "completed", error: undefined, steps: 5, unanswered: [], observed: 100 })
     })
   )
 
@@ -81,7 +81,8 @@ describe("a crash at every write of a user's workflow", { timeout: 120_000 }, ()
     Effect.gen(function* () {
       const declined = { payload: { id: "o-1", cents: 5_000 }, setup: () => world(true) }
       const { end } = yield* checkResumeEquivalence(Order, declined)
-      expect(end).toEqual({ status: "failed", error: expect.stringContaining("Declined"), steps: 1, unanswered: [] })
+      const error: unknown = expect.stringContaining("Declined")
+      expect(end).toEqual({ status: "failed", error, steps: 1, unanswered: [], observed: 0 })
       const rejecting = () => ({
         ...world(true),
         people: [(run: Records.RunId) => Order.answer(run, Release, { approved: false })]
@@ -180,7 +181,34 @@ describe("a crash at every write of a user's workflow", { timeout: 120_000 }, ()
       expect(alone).toContain("the run is waiting after 60 days; it waits for the signal at /packed")
       const people = [approve, () => Effect.fail("closed today")]
       const refused = yield* failureOf(checkResumeEquivalence(Order, { payload, setup: () => ({ layer, people }) }))
-      expect(refused).toContain("the next of 'people' still fails: Error: closed today")
+      expect(refused).toContain("the next of 'people' still fails: closed today")
+    })
+  )
+
+  it.live("says who of its people is never taken, with what, where the run ends without them", () =>
+    Effect.gen(function* () {
+      const [approve, packed] = world(true).people
+      const check = (...people: ReadonlyArray<(run: Records.RunId) => Effect.Effect<unknown, unknown, Persistence>>) =>
+        checkResumeEquivalence(Order, { payload, setup: () => ({ ...world(true), people }) })
+      const misspelt = (run: Records.RunId) => Order.answer(run, Workflow.makeGate("releas"), { approved: true })
+      expect(yield* failureOf(check(misspelt, packed))).toMatch(
+        /number 1 of `people` tried until the run had ended, and was never taken: NotWaiting: releas .+; nobody else answered gate 'release' at \/release$/
+      )
+      const Wanted = Workflow.makeGate("release", { answer: Schema.Int })
+      const refused = (run: Records.RunId) => Order.answer(run, Wanted, { approved: true, value: 1.5 })
+      expect(yield* failureOf(check(refused))).toMatch(
+        /was never taken: InvalidAnswer: gate 'release' does not take .+1\.5/
+      )
+      expect(yield* failureOf(check(approve, packed, () => Effect.fail("no time")))).toContain(
+        "number 3 of `people` tried until the run had ended, and was never taken: no time"
+      )
+      const setup = () => {
+        let tries = 0
+        const late = (run: Records.RunId): Effect.Effect<unknown, unknown, Persistence> =>
+          tries++ < 3 ? Effect.fail("not yet") : approve(run)
+        return { ...world(true), people: [late, packed] }
+      }
+      expect((yield* checkResumeEquivalence(Order, { payload, setup })).end.status).toBe("completed")
     })
   )
 
