@@ -14,7 +14,8 @@ export class ComparedPayloads {
   /** Of the first execution. A run that is opened again may draw other values than before. */
   readonly first: PayloadListener = (run, path, payload) => {
     const key = keyOf(run, path)
-    if (!this.#first.has(key)) this.#first.set(key, payload)
+    // A body may go on to change what it gave.
+    if (!this.#first.has(key)) this.#first.set(key, structuredClone(payload))
   }
 
   /**

@@ -398,6 +398,22 @@ describe("a body that gives its steps what it drew by itself", { timeout: 60_000
     })
   )
 
+  it.live("is not found where the body goes on to change what it gave", () =>
+    Effect.gen(function* () {
+      const Store = Action.make("store", { payload: Schema.Unknown })
+      const layer = Order.toLayer(() =>
+        Effect.gen(function* () {
+          const seen = [1]
+          yield* Action.call(Store, seen)
+          seen.push(2)
+          yield* Workflow.sleep("1 hour")
+        })
+      ).pipe(Layer.provide(Store.toLayer(() => Effect.void)))
+      const { replays } = yield* checkDeterminism(Order, { payload: 1, setup: () => ({ layer }) })
+      expect(replays).toBeGreaterThan(2)
+    })
+  )
+
   it.live("is told of without what is secret", () =>
     Effect.gen(function* () {
       const Login = Action.make("login", {
