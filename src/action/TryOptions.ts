@@ -1,21 +1,7 @@
 /**
  * How often and how long something is tried, as its declaration says: what is wrong with that is found where it is said.
  */
-import * as Duration from "effect/Duration"
-
-/** A time in ms; undefined where it is none: unreadable, negative, endless. */
-export const millisOf = (input: unknown): number | undefined => {
-  // What Duration reads as 0.
-  if (typeof input === "string" ? input.trim().startsWith("-") : parts(input).some((part) => !(part >= 0))) {
-    return undefined
-  }
-  const duration = Duration.decodeUnknown(input)
-  const millis = duration._tag === "Some" ? Duration.toMillis(duration.value) : undefined
-  return Number.isFinite(millis) ? millis : undefined
-}
-
-const parts = (input: unknown): ReadonlyArray<number | bigint> =>
-  (Array.isArray(input) ? input : [input]).filter((part) => typeof part === "number" || typeof part === "bigint")
+import { millisOf } from "../workflow/Duration.ts"
 
 /** What is wrong with a time that has to be above 0; undefined: nothing. */
 export const problemOfTime = (name: string, input: unknown): string | undefined =>

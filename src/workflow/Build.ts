@@ -15,8 +15,10 @@
  * What options mean, and their defaults: docs/language.md; their names are those of the language, `max_iterations` being
  * `maxIterations`.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { definitionProblem, nodeTitle } from "./BuildProblems.ts"
 import {
   type ActionRef,
   type AlwaysNode,
@@ -42,6 +44,8 @@ import {
   type WhileNode,
   WorkflowDefinition
 } from "./Definition.ts"
+import { millisOf } from "./Duration.ts"
+import { kind } from "./Json.ts"
 
 /** An action by its name, a file below the project's root (`path`), or what has a name: a typed action. */
 export type Action = string | ActionRef | { readonly name: string; readonly _tag?: never }
@@ -91,14 +95,10 @@ export const call: {
   (action: Action, options: BranchOptions): BranchCall
 } = (action: Action, options: CallOptions & Partial<BranchOptions> = {}): PlainCall => {
   const { heartbeat, if: test, maxDelay, onFail, retryDelay, timeout, with: snippets, ...rest } = options
+  const plain: CallNode = { _tag: "Call", action: actionRef(action), ...rest }
   const made: BranchCall = {
-    _tag: "Call",
-    action: actionRef(action),
-    ...rest,
-    ...given(retryDelay, (time) => ({ retryDelay: millis(time) })),
-    ...given(maxDelay, (time) => ({ maxDelay: millis(time) })),
-    ...given(timeout, (time) => ({ timeout: millis(time) })),
-    ...given(heartbeat, (time) => ({ heartbeat: millis(time) })),
+    ...plain,
+    ...times(plain, { retryDelay, maxDelay, timeout, heartbeat }),
     ...given(onFail, (action) => ({ onFail: afterFailure(action) })),
     ...given(snippets, (texts) => ({ with: list(texts) })),
     ...given(test, (test) => ({ if: condition(test) }))
@@ -118,11 +118,14 @@ export const callWorkflow = (
   options: CallWorkflowOptions = {}
 ): CallWorkflowNode => {
   const { onFail, timeout, ...rest } = options
-  return {
+  const made: CallWorkflowNode = {
     _tag: "CallWorkflow",
     workflow: typeof workflow === "string" ? workflow : workflow.name,
-    ...rest,
-    ...given(timeout, (time) => ({ timeout: millis(time) })),
+    ...rest
+  }
+  return {
+    ...made,
+    ...times(made, { timeout }),
     ...given(onFail, (action) => ({ onFail: afterFailure(action) }))
   }
 }
@@ -134,11 +137,10 @@ export interface ScriptOptions extends Pick<ScriptNode, "run" | "env" | "retries
 
 export const script = (name: string, options: ScriptOptions): ScriptNode => {
   const { onFail, timeout, ...rest } = options
+  const made: ScriptNode = { _tag: "Script", name, ...rest }
   return {
-    _tag: "Script",
-    name,
-    ...rest,
-    ...given(timeout, (time) => ({ timeout: millis(time) })),
+    ...made,
+    ...times(made, { timeout }),
     ...given(onFail, (action) => ({ onFail: afterFailure(action) }))
   }
 }
@@ -156,11 +158,10 @@ export interface GateSettings extends Pick<GateNode, "prompt" | "minApprovals" |
 /** `gate NAME`; a quality gate is `qualityGate`. */
 export const gate = (name: string, settings: GateSettings = {}): GateNode => {
   const { options, timeout, ...rest } = settings
+  const made: GateNode = { _tag: "Gate", name, ...rest }
   return {
-    _tag: "Gate",
-    name,
-    ...rest,
-    ...given(timeout, (time) => ({ timeout: millis(time) })),
+    ...made,
+    ...times(made, { timeout }),
     ...given(options, (options) => ({ options: gateOptions(options) }))
   }
 }
@@ -255,8 +256,9 @@ export interface WorkflowOptions
 }
 
 /**
- * A definition, to be run (`WorkflowFiles.start`), checked (`Validator.validate`) or printed. Throws a `ParseError` that
- * names the place where a number is none that the option can have, or a name is empty.
+ * A definition, to be run (`WorkflowFiles.start`), checked (`Validator.validate`) or printed. Throws a `RangeError` where
+ * an option cannot have its value, or a name is empty: which node, which option, what was expected, what was given. The
+ * functions of nodes throw it where a time cannot be read, or is negative.
  */
 export const workflow = (
   name: string,
@@ -264,7 +266,7 @@ export const workflow = (
   body: ReadonlyArray<Exclude<BlockNode, AlwaysNode>>
 ): WorkflowDefinition => {
   const { always = [], inputs = {}, targets = [], trigger = defaults.trigger, ...rest } = options
-  return Schema.validateSync(WorkflowDefinition)({
+  const made: WorkflowDefinition = {
     name,
     ...rest,
     trigger,
@@ -278,8 +280,11 @@ export const workflow = (
     })),
     body,
     always
-  })
+  }
+  return Either.getOrThrowWith(validated(made), (error) => new RangeError(definitionProblem(made, error)))
 }
+
+const validated = Schema.validateEither(WorkflowDefinition)
 
 // ---- what options are made of
 
@@ -298,14 +303,34 @@ const condition = (test: Test): Condition => {
 
 const isDotted = (text: string): text is `${string}.${string}` => text.includes(".")
 
-/** In two at the last dot. */
+/** In two at the last dot; without one there is no step, which `workflow` refuses. */
 const marker = (given: Marker): MarkerCondition => {
   if (typeof given !== "string") return { _tag: "Marker", ...given }
   const dot = given.lastIndexOf(".")
-  return { _tag: "Marker", step: given.slice(0, dot), marker: given.slice(dot + 1) }
+  return { _tag: "Marker", step: given.slice(0, Math.max(dot, 0)), marker: given.slice(dot + 1) }
 }
 
-const millis = (time: Time): number => Duration.toMillis(time)
+/** The times that are given, in ms. */
+const times = <K extends string>(
+  node: Node,
+  given: Readonly<Record<K, Time | undefined>>
+): { readonly [_ in K]?: number } => {
+  const found: { [_ in K]?: number } = {}
+  for (const [option, time] of entries(given)) if (time !== undefined) found[option] = millis(node, option, time)
+  return found
+}
+
+// SAFETY: the keys are those of a literal.
+const entries = <K extends string, A>(record: Readonly<Record<K, A>>) => Object.entries(record) as Array<[K, A]>
+
+const millis = (node: Node, option: string, time: Time): number => {
+  const found = millisOf(time)
+  if (found !== undefined) return found
+  const actual = typeof time === "string" ? JSON.stringify(time) : typeof time === "object" ? kind(time) : String(time)
+  throw new RangeError(
+    `${nodeTitle(node)}: ${option}: Expected a time of at least 0, such as "30 seconds", actual ${actual}`
+  )
+}
 
 const list = (texts: string | ReadonlyArray<string>): ReadonlyArray<string> =>
   typeof texts === "string" ? [texts] : texts

@@ -250,11 +250,70 @@ describe("a definition made in code", () => {
     expect(read(print(built))).toEqual(built)
   })
 
-  it("is refused where an option cannot have the value, with its place", () => {
+  const refusal = (make: () => unknown): string => {
+    try {
+      make()
+    } catch (error) {
+      expect(error).toBeInstanceOf(RangeError)
+      return (error as RangeError).message
+    }
+    throw new Error("it was made")
+  }
+
+  it("is refused where an option cannot have the value, in one line: the node, the option, what it has to be", () => {
     const loop = (maxIterations: number) =>
       Build.workflow("w", {}, [Build.while("a.b", { maxIterations }, [Build.call("a")])])
-    expect(() => loop(0)).toThrow(/maxIterations/)
-    expect(() => Build.workflow("w", {}, [Build.call("")])).toThrow(/name/)
-    expect(() => Build.workflow("w", {}, [Build.call("a", { timeout: 0.5 })])).toThrow(/timeout/)
+    expect(refusal(() => loop(0))).toBe("workflow 'w': while a.b: maxIterations: Expected a positive number, actual 0")
+    expect(refusal(() => Build.workflow("w", {}, [Build.call("a", { retries: -1 })]))).toBe(
+      "workflow 'w': call 'a': retries: Expected a non-negative number, actual -1"
+    )
+    expect(refusal(() => Build.workflow("w", {}, [Build.call("")]))).toContain("call '': action")
+    expect(refusal(() => Build.workflow("w", {}, [Build.call("a", { timeout: 0.5 })]))).toContain(
+      "workflow 'w': call 'a': timeout: Expected an integer, actual 0.5"
+    )
+    expect(refusal(() => Build.workflow("", {}, []))).toBe(`workflow '': name: Expected a non empty string, actual ""`)
+  })
+
+  it("names what stands around the node, in the body and in the workflow's always", () => {
+    const calls = [Build.call("lint"), Build.call("test", { retries: Number.NaN })] as const
+    const inner = Build.if("x", [Build.parallel({}, calls)])
+    expect(refusal(() => Build.workflow("w", {}, [Build.script("fine", { run: "true" }), inner]))).toBe(
+      "workflow 'w': if x: parallel: call 'test': retries: Expected a non-negative number, actual NaN"
+    )
+    const gate = Build.qualityGate({ source: "review", threshold: 101 })
+    expect(refusal(() => Build.workflow("w", { always: [gate] }, []))).toContain(
+      "workflow 'w': always: gate quality_gate: threshold: Expected a number between 0 and 100, actual 101"
+    )
+    const each = Build.foreach("each", { over: "json", workflow: "", maxParallel: 1 })
+    expect(refusal(() => Build.workflow("w", {}, [Build.do({}, [each])]))).toBe(
+      `workflow 'w': do: foreach 'each': workflow: Expected a non empty string, actual ""`
+    )
+    expect(refusal(() => Build.workflow("w", {}, [Build.callWorkflow("", {})]))).toBe(
+      `workflow 'w': call workflow '': workflow: Expected a non empty string, actual ""`
+    )
+  })
+
+  it("is refused where what is given is no node, or no marker", () => {
+    const noNode = { name: "x" } as unknown as ReturnType<typeof Build.always>
+    expect(refusal(() => Build.workflow("w", { always: [noNode] }, []))).toBe(
+      "workflow 'w': always: Expected a node that `Build` makes, actual an object"
+    )
+    const noMarker = "nodot" as "no.dot"
+    expect(refusal(() => Build.workflow("w", {}, [Build.doWhile({ maxIterations: 1 }, [], noMarker)]))).toBe(
+      `workflow 'w': do-while .nodot: condition.step: Expected a non empty string, actual ""`
+    )
+  })
+
+  it("is refused by the node's own function where a time is none", () => {
+    const soon = "soon" as "1 second"
+    expect(refusal(() => Build.call("a", { timeout: soon }))).toBe(
+      `call 'a': timeout: Expected a time of at least 0, such as "30 seconds", actual "soon"`
+    )
+    expect(refusal(() => Build.call("a", { retryDelay: -5 }))).toContain("call 'a': retryDelay: Expected a time")
+    expect(refusal(() => Build.script("s", { run: "true", timeout: Number.NaN }))).toContain("script 's': timeout")
+    expect(refusal(() => Build.gate("g", { timeout: "-1 hour" as "1 hour" }))).toContain("gate 'g': timeout")
+    expect(refusal(() => Build.callWorkflow("c", { timeout: Number.POSITIVE_INFINITY }))).toContain(
+      "call workflow 'c': timeout"
+    )
   })
 })
