@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import type { Totals } from "../persistence/Records.ts"
+import { millisOf } from "../workflow/Duration.ts"
 import { BudgetExceeded } from "./StepFailure.ts"
 
 export interface BudgetLimits {
@@ -18,8 +19,8 @@ export interface BudgetLimits {
   readonly steps?: number
   /** Input, output and cache tokens together, as the executor reports them. */
   readonly tokens?: number
-  /** Dollars, as the executor reports them. */
-  readonly costUsd?: number
+  /** Dollars, as the executor reports them (`step.spent`). */
+  readonly cost_usd?: number
   /** Counts from the start of the program. */
   readonly wallTime?: Duration.DurationInput
 }
@@ -37,12 +38,12 @@ class Ledger {
   ) {}
 
   exceeded(now: number): BudgetExceeded | undefined {
-    const { steps, tokens, costUsd, wallTime } = this.limits
+    const { cost_usd, steps, tokens, wallTime } = this.limits
     const elapsed = now - this.startedAt
     return (
       reached("steps", steps, this.#steps, 1) ??
       reached("tokens", tokens, this.#tokens) ??
-      reached("costUsd", costUsd, this.#costUsd) ??
+      reached("cost_usd", cost_usd, this.#costUsd) ??
       reached("wallTime", wallTime === undefined ? undefined : Duration.toMillis(wallTime), elapsed)
     )
   }
@@ -64,7 +65,7 @@ const tokenCounts = [
   "cache_creation_input_tokens"
 ] as const satisfies ReadonlyArray<keyof Totals>
 
-/** `needed`: what one step surely takes. A ceiling that is no number lets nothing start. */
+/** `needed`: what one step surely takes. */
 const reached = (
   limit: BudgetExceeded["limit"],
   ceiling: number | undefined,
@@ -83,20 +84,31 @@ class Ledgers extends Context.Reference<Ledgers>()("millrace/orchestration/Ledge
 
 /**
  * Puts all steps that an effect runs, in whichever combinators and fibers, under one budget, which starts afresh with
- * each execution of the effect. Budgets nest: a step needs room in all of them.
+ * each execution of the effect. Budgets nest: a step needs room in all of them. Throws a `RangeError` where a ceiling is
+ * no number of at least 0.
  */
 export const budget: {
   (limits: BudgetLimits): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, limits: BudgetLimits): Effect.Effect<A, E, R>
-} = dual(
-  2,
-  <A, E, R>(self: Effect.Effect<A, E, R>, limits: BudgetLimits): Effect.Effect<A, E, R> =>
-    Effect.gen(function* () {
-      const outer = yield* Ledgers
-      const ledger = new Ledger(limits, yield* currentMillis)
-      return yield* Effect.provideService(self, Ledgers, [...outer, ledger])
-    })
-)
+} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, limits: BudgetLimits): Effect.Effect<A, E, R> => {
+  checkCeilings(limits)
+  return Effect.gen(function* () {
+    const outer = yield* Ledgers
+    const ledger = new Ledger(limits, yield* currentMillis)
+    return yield* Effect.provideService(self, Ledgers, [...outer, ledger])
+  })
+})
+
+/** One that is no number would let nothing start, or everything, in silence. */
+const checkCeilings = ({ cost_usd, steps, tokens, wallTime }: BudgetLimits): void => {
+  for (const [name, ceiling] of Object.entries({ steps, tokens, cost_usd })) {
+    if (ceiling === undefined || ceiling >= 0) continue
+    throw new RangeError(`budget: \`${name}\` has to be a number of at least 0, not ${ceiling}`)
+  }
+  if (wallTime !== undefined && millisOf(wallTime) === undefined) {
+    throw new RangeError('budget: `wallTime` has to be a time of at least 0, such as "10 minutes"')
+  }
+}
 
 /** ms on the clock that does not jump; in a body, the workflow's time. */
 const currentMillis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)

@@ -40,7 +40,7 @@ export interface DurableSteps<E, R> {
  *
  * ```ts
  * const outcomes = yield* parallel(specs).pipe(
- *   budget({ costUsd: 5 }),
+ *   budget({ cost_usd: 5 }),
  *   durable({ concurrency: 4, run: (spec) => Action.call(Ask, spec) })
  * )
  * ```

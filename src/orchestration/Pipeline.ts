@@ -20,7 +20,7 @@ export const pipeline = <I>(
   items: ReadonlyArray<I>,
   stages: ReadonlyArray<Stage<I>>
 ): Effect.Effect<ReadonlyArray<Option.Option<StepOutcome>>, never, StepExecutor> => {
-  const one = (item: I, index: number) => within(String(index + 1), chain(item, stages))
+  const one = (item: I, index: number) => within(String(index + 1), chain(item, index, stages))
   const all = Effect.gen(function* () {
     const host = yield* StepHost
     const concurrency = yield* stepLimit
@@ -31,19 +31,20 @@ export const pipeline = <I>(
   )
 }
 
-const chain = <I>(item: I, stages: ReadonlyArray<Stage<I>>) =>
+const chain = <I>(item: I, index: number, stages: ReadonlyArray<Stage<I>>) =>
   Effect.gen(function* () {
     let last = Option.none<StepOutcome>()
     for (const stage of stages) {
       const spec = stage(last, item)
       if (Option.isNone(spec)) return last
       const outcome = yield* runStep(spec.value)
-      if (outcome.failure?._tag === "StepDied") return yield* died(outcome.failure)
+      if (outcome.failure?._tag === "StepDied") return yield* died(index, outcome.failure)
       last = Option.some(outcome)
       if (!outcome.success) return last
     }
     return last
-  }).pipe(Effect.catchAllDefect(died))
+  }).pipe(Effect.catchAllDefect((defect) => died(index, defect)))
 
-const died = (defect: unknown): Effect.Effect<Option.Option<StepOutcome>> =>
-  Effect.as(Effect.logWarning("a pipeline's chain died", defect), Option.none())
+/** Nothing else tells why the item has no outcome. */
+const died = (index: number, defect: unknown): Effect.Effect<Option.Option<StepOutcome>> =>
+  Effect.as(Effect.logWarning(`the chain of item ${index + 1} of a pipeline died`, defect), Option.none())

@@ -32,18 +32,26 @@ export class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedO
 
 /** A budget was used up, so the step was not started. */
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
-  limit: Schema.Literal("steps", "tokens", "costUsd", "wallTime"),
+  limit: Schema.Literal("steps", "tokens", "cost_usd", "wallTime"),
   /** Steps, tokens, dollars, or ms. */
   ceiling: Schema.Number,
   /** In the same unit, when the step asked. */
   spent: Schema.Number
 }) {
   override get message() {
-    return `budget exceeded: ${this.spent} of ${this.ceiling} ${units[this.limit]}`
+    const { digits, unit } = units[this.limit]
+    const shown = (amount: number) => Number(amount.toFixed(digits))
+    return `budget exceeded: ${shown(this.spent)} of ${shown(this.ceiling)} ${unit}`
   }
 }
 
-const units = { steps: "steps", tokens: "tokens", costUsd: "USD", wallTime: "ms" }
+/** Sums of dollars, and times, have digits that mean nothing. */
+const units = {
+  steps: { unit: "steps", digits: 0 },
+  tokens: { unit: "tokens", digits: 0 },
+  cost_usd: { unit: "USD", digits: 6 },
+  wallTime: { unit: "ms", digits: 0 }
+}
 
 export const StepFailure = Schema.Union(StepDied, NoOutcome, StepTimedOut, BudgetExceeded)
 export type StepFailure = typeof StepFailure.Type

@@ -1,4 +1,4 @@
-/** Orchestration as code: combinators over steps, on a `StepExecutor` (spec/orchestration.md). */
+/** Orchestration as code: combinators over steps, on a `StepExecutor` (docs/orchestration.md, spec/orchestration.md). */
 export { EventBus, type EngineEvent, type EventsMissed } from "../engine/Events.ts"
 export { PersistenceError } from "../persistence/Persistence.ts"
 export { RunId, type StepPath, type Totals } from "../persistence/Records.ts"

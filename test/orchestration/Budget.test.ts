@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as fc from "fast-check"
 import {
   budget,
+  BudgetExceeded,
   type BudgetLimits,
   JournalStore,
   loop,
@@ -69,8 +70,8 @@ describe("budget", () => {
     const ran = ["ran", "ran", "BudgetExceeded", "BudgetExceeded"]
     expect(reasons(await under({ tokens: 120 }, spending(usage), 4))).toEqual(ran)
     expect(reasons(await under({ tokens: 61 }, spending(usage), 4))).toEqual(ran)
-    expect(reasons(await under({ costUsd: 0.5 }, spending({ cost_usd: 0.25 }), 4))).toEqual(ran)
-    expect(reasons(await under({ costUsd: 1 }, spending({ cost_usd: 0.5 }, 1, true), 3))).toEqual([
+    expect(reasons(await under({ cost_usd: 0.5 }, spending({ cost_usd: 0.25 }), 4))).toEqual(ran)
+    expect(reasons(await under({ cost_usd: 1 }, spending({ cost_usd: 0.5 }, 1, true), 3))).toEqual([
       "StepDied",
       "StepDied",
       "BudgetExceeded"
@@ -83,14 +84,33 @@ describe("budget", () => {
     expect(reasons(await under({ wallTime: "20 millis" }, spending({}), 3))[2]).toBe("BudgetExceeded")
   })
 
-  it("lets nothing start when a ceiling is zero or no number", async () => {
-    for (const ceiling of [0, -1, Number.NaN]) {
-      for (const limit of ["steps", "tokens", "costUsd"] as const) {
-        const stage = new Stage(1)
-        expect(reasons(await under({ [limit]: ceiling }, stage.layer, 1))).toEqual(["BudgetExceeded"])
-        expect(stage.runs).toEqual([])
-      }
+  it("lets nothing start when a ceiling is zero", async () => {
+    for (const limit of ["steps", "tokens", "cost_usd", "wallTime"] as const) {
+      const stage = new Stage(1)
+      expect(reasons(await under({ [limit]: 0 }, stage.layer, 1))).toEqual(["BudgetExceeded"])
+      expect(stage.runs).toEqual([])
     }
+  })
+
+  it("refuses a ceiling that is negative or no number, where it is set", () => {
+    for (const ceiling of [-1, Number.NaN]) {
+      for (const limit of ["steps", "tokens", "cost_usd"] as const) {
+        expect(() => budget({ [limit]: ceiling })(Effect.void)).toThrow(
+          new RangeError(`budget: \`${limit}\` has to be a number of at least 0, not ${ceiling}`)
+        )
+      }
+      expect(() => budget(Effect.void, { wallTime: ceiling })).toThrow(
+        new RangeError('budget: `wallTime` has to be a time of at least 0, such as "10 minutes"')
+      )
+    }
+  })
+
+  it("shows sums of dollars, and times, without digits that mean nothing", () => {
+    const text = (limit: BudgetExceeded["limit"], ceiling: number, spent: number) =>
+      new BudgetExceeded({ limit, ceiling, spent }).message
+    expect(text("cost_usd", 0.3, 0.1 + 0.2)).toBe("budget exceeded: 0.3 of 0.3 USD")
+    expect(text("cost_usd", 0.00002, 0.000021)).toBe("budget exceeded: 0.000021 of 0.00002 USD")
+    expect(text("wallTime", 70, 90.123456789012)).toBe("budget exceeded: 90 of 70 ms")
   })
 
   it("is shared by a whole program, fibers included, and starts afresh with each execution", async () => {

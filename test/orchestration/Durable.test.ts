@@ -108,7 +108,7 @@ const programs: Readonly<Record<string, Program>> = {
   ),
   "a budget that three of five steps fit in": budget(
     parallel([1, 2, 3, 4, 5].map((n) => step(`s${n}`, `t:${n * 10}`))),
-    { costUsd: 2 }
+    { cost_usd: 2 }
   ),
   "a budget of steps around a pipeline": Effect.map(
     budget(
