@@ -57,13 +57,20 @@ export const done: Promise<void> = Effect.runPromise(Effect.provide(Order.execut
 export const all = [charge, ship]
 `
 
-describe("the page on typed workflows", () => {
-  it("compiles as it is written", async () => {
-    const page = readFileSync(join(root, "docs/typed.md"), "utf8")
-    const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text)
-    expect(blocks.length).toBeGreaterThan(8)
-    expect(await compile("page", blocks.join("\n"))).toBe("")
-  }, 120_000)
+describe("a page that is a program", () => {
+  it.each([
+    { page: "typed", blocks: 15 },
+    { page: "orchestration", blocks: 6 }
+  ])(
+    "compiles as it is written: $page",
+    async ({ blocks, page }) => {
+      const text = readFileSync(join(root, `docs/${page}.md`), "utf8")
+      const found = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block = ""]) => block)
+      expect(found.length).toBeGreaterThanOrEqual(blocks)
+      expect(await compile(page, found.join("\n"))).toBe("")
+    },
+    120_000
+  )
 })
 
 describe("a program that lacks the layer of an action", () => {
