@@ -38,10 +38,11 @@ const howToAnswer = (gates: ReadonlyArray<BlockedOn>, db: string): ReadonlyArray
     const namesakes = gates.filter((other) => other.name === gate.name && other.run === gate.run)
     const names = namesakes.length > 1 ? ` --gate ${gate.path}` : name
     const select = gate.options.length === 0 ? "" : " [--select KEY,…]"
+    const value = gate.asksValue === true ? " --value JSON" : ""
     return [
       `it waits at gate ${inline(gate.name)}${gate.prompt === null ? "" : `: ${inline(gate.prompt)}`}`,
       ...gate.options.map(({ key, text }) => `    ${inline(key)}${key === text ? "" : `: ${inline(text)}`}`),
-      `  ${program()} approve ${gate.run}${names}${select}${db}`,
+      `  ${program()} approve ${gate.run}${names}${value}${select}${db}`,
       `  ${program()} reject ${gate.run}${names} --feedback "…"${db}`
     ]
   })

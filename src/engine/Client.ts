@@ -22,7 +22,8 @@ import {
   isEnded,
   isOfCode,
   RunId,
-  type RunRecord
+  type RunRecord,
+  valueAsked
 } from "../persistence/Records.ts"
 import { shownBlockedOn, shownStepPath, shownText } from "../persistence/Redaction.ts"
 import { newest, sendAlong } from "./Chain.ts"
@@ -187,6 +188,7 @@ const findGates = (run: RunRecord): Effect.Effect<ReadonlyArray<OpenGate>, Persi
           prompt: step.gate?.prompt ?? null,
           options: step.gate?.options ?? [],
           minApprovals: step.gate?.minApprovals ?? 1,
+          ...valueAsked(step.gate ?? {}),
           until: step.wakeAt
         })
       )

@@ -13,7 +13,7 @@ import * as Exit from "effect/Exit"
 import { GateResolverFailed, type GateQuestion, type GateResolver, type GateVerdict } from "../action/GateResolver.ts"
 import type { Change } from "../persistence/Journal.ts"
 import type { BlockedOn, GateAnswer, GateRecord, StepPath, StepRecord } from "../persistence/Records.ts"
-import { isTerminal, noResult } from "../persistence/Records.ts"
+import { isTerminal, noResult, valueAsked } from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 import type { EngineEvent } from "./Events.ts"
 import { telling } from "./GateNotice.ts"
@@ -216,6 +216,7 @@ const blockedOn = (spec: GateSpec, row: StepRecord): BlockedOn => ({
   prompt: spec.gate.prompt,
   options: spec.gate.options,
   minApprovals: spec.gate.minApprovals,
+  ...valueAsked(spec.gate),
   until: row.wakeAt
 })
 

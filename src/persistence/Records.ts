@@ -98,6 +98,9 @@ export const RunSettings = Schema.Struct({
 export type RunSettings = typeof RunSettings.Type
 
 /** What a waiting run waits for. A parent lists each waiting child's gates. */
+/** Whether an approval carries a value: the gate is typed. Absent: no, or nobody said so yet. */
+const asksValue = Schema.optionalWith(Schema.Boolean, { exact: true })
+
 export const BlockedOn = Schema.Struct({
   _tag: Schema.Literal("gate", "sleep", "signal", "child", "paused"),
   run: RunId,
@@ -108,6 +111,7 @@ export const BlockedOn = Schema.Struct({
   prompt: Null(Schema.String),
   options: Schema.Array(Schema.Struct({ key: Schema.String, text: Schema.String })),
   minApprovals: Schema.Number,
+  asksValue,
   /** When the wait ends by itself. */
   until: Null(Time)
 })
@@ -257,6 +261,7 @@ export const GateRecord = Schema.Struct({
   kind: Schema.String,
   prompt: Null(Schema.String),
   minApprovals: Schema.Number,
+  asksValue,
   mode: Schema.String,
   timeout: Schema.Number,
   options: Schema.Array(Schema.Struct({ key: Schema.String, text: Schema.String })),
@@ -265,6 +270,10 @@ export const GateRecord = Schema.Struct({
   answer: Null(GateAnswer)
 })
 export type GateRecord = typeof GateRecord.Type
+
+/** What a gate's row says of the value that it asks for, as who is blocked on it says it. */
+export const valueAsked = ({ asksValue }: Pick<GateRecord, "asksValue">): Pick<BlockedOn, "asksValue"> =>
+  asksValue === undefined ? {} : { asksValue }
 
 /** What a gate has where its row says nothing. */
 export const blankGate = { notifiedAt: null } as const satisfies Partial<GateRecord>

@@ -100,6 +100,7 @@ const waitAt = <K extends string, A extends AnySchema>(gate: Gate<K, A>): Waitin
         kind: "human_approval",
         prompt: gate.prompt ?? null,
         minApprovals: 1,
+        ...(gate.answer.ast._tag === "VoidKeyword" ? {} : { asksValue: true }),
         mode: defaults.gateMode,
         timeout: Duration.toMillis(gate.timeout ?? defaults.gateTimeout),
         options: Object.entries<string>(gate.options ?? {}).map(([key, text]) => ({ key, text }))

@@ -58,6 +58,14 @@ describe("a run of a workflow in code", () => {
     expect(await inProgram(at, end(run))).toMatchObject({ status: "completed", result: { value: 5 } })
   })
 
+  it("says at a typed gate that an approval needs a value", async () => {
+    const { at, run } = await waiting()
+    const { stdout } = await at.run(["show", run])
+    expect(stdout).toContain(
+      `it waits at gate release\n  millrace approve ${run} --value JSON\n  millrace reject ${run} `
+    )
+  })
+
   it("is not taken by resume, which says why, nor by a worker", async () => {
     const { at, goesOn, run } = await waiting()
     expect(await at.run(["resume", run])).toMatchObject({
