@@ -349,14 +349,23 @@ describe("what JSON cannot keep", () => {
       })
   )
 
-  it.live("is seen by the first execution as a replay sees it, where the schema reads both", () =>
-    Effect.gen(function* () {
-      const Give = Action.make("give", { payload: Schema.Void, success: Schema.Unknown })
-      const Look = Workflow.make("look", { payload: Schema.Void, success: Schema.Unknown })
-      const look = Look.toLayer(() => Effect.map(Action.call(Give, undefined), (given) => typeof given))
-      const giving = Give.toLayer(() => Effect.succeed(new Date(0)))
-      const seen = Effect.provide(Look.execute(), engine(yield* store, Layer.provide(look, giving)))
-      expect(yield* seen).toBe("string")
-    })
+  it.live.each([
+    ["a Date is a text", new Date(0), "1970-01-01T00:00:00.000Z"],
+    ["a NaN in it is null", { n: Number.NaN }, { n: null }],
+    ["null as a whole is undefined", null, "undefined"],
+    ["a NaN as a whole is undefined", Number.NaN, "undefined"]
+  ] as const)(
+    "is seen by the first execution as a replay sees it, where the schema reads both: %s",
+    ([, value, seen]) =>
+      Effect.gen(function* () {
+        const Give = Action.make("give", { payload: Schema.Void, success: Schema.Unknown })
+        const Look = Workflow.make("look", { payload: Schema.Void, success: Schema.Unknown })
+        const look = Look.toLayer(() =>
+          Effect.map(Action.call(Give, undefined), (given) => (given === undefined ? "undefined" : given))
+        )
+        const giving = Give.toLayer(() => Effect.succeed(value))
+        const end = Effect.provide(Look.execute(), engine(yield* store, Layer.provide(look, giving)))
+        expect(yield* end).toEqual(seen)
+      })
   )
 })
