@@ -23,7 +23,7 @@ export const Charge = Action.make("charge", {
 export const Refund = Action.make("refund", { payload: Schema.String })
 
 const Reply = Schema.Struct({ carrier: Schema.String })
-export const Release = Workflow.makeGate("release", { prompt: "Send it?", answer: Reply })
+export const Release = Workflow.makeGate("release", { prompt: "Send it?", answer: Reply, timeout: "30 days" })
 
 export const Order = Workflow.make("order", {
   payload: Schema.Struct({ id: Schema.String, cents: Schema.Int }),

@@ -63,6 +63,10 @@ const attempt = (spec: StepSpec, step: RunningStep): Effect.Effect<StepOutcome, 
     const late = (after: number) => Option.some(failedOutcome(spec, new StepTimedOut({ timeout: after })))
     const exit = yield* Effect.exit(timeout === undefined ? run : host.within(run, timeout, () => late(timeout)))
     if (Exit.isInterrupted(exit) && (yield* host.isStopping)) return yield* Effect.interrupt
+    // The outcome has the message alone: where it was thrown is nowhere else.
+    if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) {
+      yield* Effect.logWarning(`step '${spec.taskId}' died`, exit.cause)
+    }
     return outcomeOf(spec, exit)
   })
 

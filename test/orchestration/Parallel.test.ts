@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import * as fc from "fast-check"
 import { NoOutcome, parallel, StepDied, StepExecutor, type StepOutcome } from "../../src/orchestration/index.ts"
-import { arbitraryAct, expected, plain, runCase, Stage, step } from "./support.ts"
+import { arbitraryAct, expected, plain, runCase, Stage, step, withLogged } from "./support.ts"
 
 const one = (run: StepExecutor["Type"]["run"]) =>
   Effect.map(
@@ -89,6 +89,16 @@ describe("parallel", () => {
         )
       )
       expect(yield* finalizer).toMatchObject({ output: "agent 'worker' died: late" })
+    })
+  )
+
+  it.effect("logs what a step threw, with the step's task id: its outcome has the message alone", () =>
+    Effect.gen(function* () {
+      const { logged, value } = yield* withLogged(one(() => Effect.die(new Error("no such model"))))
+      expect(value).toMatchObject({ success: false })
+      expect(logged).toEqual(["step 'a' died", "Error: no such model"])
+      const { logged: none } = yield* withLogged(one(() => Effect.interrupt))
+      expect(none).toEqual([])
     })
   )
 

@@ -1,12 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import * as fc from "fast-check"
 import { pipeline, type Stage as PipelineStage } from "../../src/orchestration/index.ts"
-import { type Act, arbitraryAct, expected, plain, runCase, Stage, step, success } from "./support.ts"
+import { type Act, arbitraryAct, expected, plain, runCase, Stage, step, success, withLogged } from "./support.ts"
 
 /** What the stages do for one item: a step, none, or a throw. */
 type Chain = ReadonlyArray<Act | "none" | "throws">
@@ -122,17 +121,12 @@ describe("pipeline", () => {
 
   it.effect("logs what a stage threw, with the item's number: the chain has no outcome that could tell", () =>
     Effect.gen(function* () {
-      const logged: Array<unknown> = []
-      const logger = Logger.make(({ message }) => void logged.push(...[message].flat().map(String)))
       const stage: PipelineStage<string> = (_, item) => {
         if (item === "y") throw new Error("no prompt for y")
         return Option.none()
       }
-      const outcomes = yield* pipeline(["x", "y"], [stage]).pipe(
-        Effect.provide(new Stage(1).layer),
-        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
-      )
-      expect(outcomes).toEqual([Option.none(), Option.none()])
+      const { logged, value } = yield* withLogged(Effect.provide(pipeline(["x", "y"], [stage]), new Stage(1).layer))
+      expect(value).toEqual([Option.none(), Option.none()])
       expect(logged).toEqual(["the chain of item 2 of a pipeline died", "Error: no prompt for y"])
     })
   )

@@ -1,4 +1,5 @@
 /** An executor whose steps do what a script says, and what it saw of them. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -127,3 +128,15 @@ export class Events {
     return this.all.flatMap((event) => (event._tag === tag ? [event.path] : []))
   }
 }
+
+/** An effect's result, and the texts that were logged meanwhile. */
+export const withLogged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, message }) => {
+      const texts = [message].flat().map(String)
+      logged.push(...texts, ...(Cause.isEmpty(cause) ? [] : [Cause.pretty(cause).split("\n", 1).join("")]))
+    })
+    const silent = Effect.provide(effect, Logger.replace(Logger.defaultLogger, logger))
+    return Effect.map(silent, (value) => ({ logged, value }))
+  })
