@@ -54,7 +54,7 @@ export const crashEverywhere = (
   options: CrashTestOptions = {}
 ): Effect.Effect<CrashReport, PersistenceError> => {
   const subject = "definition" in program ? subjectOf(program) : program
-  return Logger.withMinimumLogLevel(new CrashTest(subject, options).report, LogLevel.Error)
+  return Logger.withMinimumLogLevel(new CrashTest(subject, options).report, LogLevel.Fatal)
 }
 
 const subjectOf = (program: TestProgram): CrashSubject => ({

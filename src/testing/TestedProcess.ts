@@ -161,7 +161,7 @@ export const inProcess = <A>(world: World, options: ProcessOptions, until: Effec
     duringExecution(options.clock, options.execution),
     Effect.withClock(options.clock),
     Effect.withRandom(Random.make("a test")),
-    Logger.withMinimumLogLevel(LogLevel.Error)
+    Logger.withMinimumLogLevel(LogLevel.Fatal)
   )
 
 /** The layers cannot be built, or the run cannot be started. */

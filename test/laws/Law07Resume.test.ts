@@ -115,7 +115,7 @@ const survives = (program: TestProgram, seed: number, isCalm: boolean): Promise<
         { program },
         problems.map((it) => `stopped twice, ${it}`)
       )
-    }).pipe(Logger.withMinimumLogLevel(LogLevel.Error))
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.Fatal))
   )
 
 describe("law 7: a run that is stopped after any write, also twice, and resumed", () => {

@@ -103,7 +103,7 @@ const playing = <R>(settingOf: (store: PersistenceService, note: Note) => Settin
     const { left, tree } = yield* Effect.provide(Effect.scoped(body), layer)
     return { end: endOf(tree), tree, executions, saw: [], left } satisfies Played
   })
-  const quiet = Logger.withMinimumLogLevel(played, LogLevel.Error)
+  const quiet = Logger.withMinimumLogLevel(played, LogLevel.Fatal)
   return Effect.runPromise(withVirtualClock(Effect.withRandom(quiet, steadyRandom())))
 }
 
