@@ -105,13 +105,16 @@ export class Branch {
 
   /** A row that the code has not come to, although it ends; a stopped branch may leave some. */
   get left(): StepRecord | undefined {
-    if (this.#ahead === undefined || this.#ahead.size === 0 || this.stopReason !== undefined) return undefined
-    return this.#ahead.values().next().value
+    return this.stopReason === undefined ? this.#firstAhead : undefined
   }
 
   /** The same, although it begins something new: also behind the blocks around it, which have ended then. */
   get missed(): StepRecord | undefined {
-    return this.stopReason === undefined ? (this.left ?? this.parent?.missed) : undefined
+    return this.stopReason === undefined ? (this.#firstAhead ?? this.parent?.missed) : undefined
+  }
+
+  get #firstAhead(): StepRecord | undefined {
+    return this.#ahead?.values().next().value
   }
 
   // ---- where the code is

@@ -97,10 +97,10 @@ export const RunSettings = Schema.Struct({
 })
 export type RunSettings = typeof RunSettings.Type
 
-/** What a waiting run waits for. A parent lists each waiting child's gates. */
 /** Whether an approval carries a value: the gate is typed. Absent: no, or nobody said so yet. */
 const asksValue = Schema.optionalWith(Schema.Boolean, { exact: true })
 
+/** What a waiting run waits for. A parent lists each waiting child's gates. */
 export const BlockedOn = Schema.Struct({
   _tag: Schema.Literal("gate", "sleep", "signal", "child", "paused"),
   run: RunId,

@@ -96,16 +96,16 @@ export const start = <P extends AnySchema, S extends AnySchema, E extends AnySch
         ...(secrets === undefined ? {} : { secrets })
       }
     })
-    const taken = (run: RunId): Effect.Effect<RunId, IdempotencyConflict | PersistenceError, Persistence> => {
+    const taken = (holder: RunRecord): Effect.Effect<RunId, IdempotencyConflict> => {
+      if (isFor(holder, encoded)) return Effect.succeed(holder.id)
       // A key may be made of what is secret.
       const key = shownText(record, idempotencyKey ?? "")
-      const conflict = new IdempotencyConflict({ workflow: shape.name, idempotencyKey: key, run })
-      return Effect.flatMap(isFor(run, encoded), (same) => (same ? Effect.succeed(run) : Effect.fail(conflict)))
+      return new IdempotencyConflict({ workflow: shape.name, idempotencyKey: key, run: holder.id })
     }
     // Looked for, so that no body begins in vain.
     const known = yield* runOfKey(record)
-    if (known !== undefined) return yield* taken(known.id)
-    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run }) => taken(run))
+    if (known !== undefined) return yield* taken(known)
+    return yield* Effect.catchTag(create(record), "RunAlreadyExists", ({ run }) => Effect.flatMap(runOf(run), taken))
   })
 
 const runOfKey = ({ idempotencyKey: key, workflow }: RunRecord) =>
@@ -125,11 +125,8 @@ const keyOf = <P extends AnySchema>(
         { onLeft: (message) => Effect.die(new Error(message)), onRight: (text) => Effect.succeed(text) }
       )
 
+const runOf = (run: RunId): Effect.Effect<RunRecord, PersistenceError, Persistence> =>
+  Effect.flatMap(Persistence, (persistence) => Effect.catchTag(persistence.get(run), "RunNotFound", Effect.die))
+
 /** Whether a run's idempotency key stands for this payload, as it is after JSON has kept it. */
-const isFor = (run: RunId, encoded: unknown): Effect.Effect<boolean, PersistenceError, Persistence> =>
-  Effect.flatMap(Persistence, (persistence) =>
-    Effect.map(
-      Effect.catchTag(persistence.get(run), "RunNotFound", Effect.die),
-      (record) => keyDigest(record) === digestOf(encoded)
-    )
-  )
+const isFor = (run: RunRecord, encoded: unknown): boolean => keyDigest(run) === digestOf(encoded)
