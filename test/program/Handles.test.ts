@@ -27,14 +27,20 @@ const untilState = (target: Workflow.RunTarget, tag: string) =>
     until: (state) => state._tag === tag
   })
 
+/** A process that executes orders, on a database of its own. */
+const openShop = Effect.gen(function* () {
+  const filename = yield* temporaryDatabase
+  const process = yield* startProcess(shop, filename)
+  yield* process.said("ready")
+  return { filename, process }
+})
+
 describe("a client without an engine", () => {
   it.scopedLive(
     "starts, answers, signals, polls and awaits runs that another process executes",
     () =>
       Effect.gen(function* () {
-        const filename = yield* temporaryDatabase
-        const process = yield* startProcess(shop, filename)
-        yield* process.said("ready")
+        const { filename, process } = yield* openShop
         yield* Effect.gen(function* () {
           const run = yield* Order.client.start({ id: "o-1", items: ["lamp", "books"] })
           const key = { idempotencyKey: "o-1" }
@@ -92,9 +98,7 @@ describe("an engine without a workflow's layer", () => {
     "leaves the runs that it starts to a process that is there and has one, and waits for them",
     () =>
       Effect.gen(function* () {
-        const filename = yield* temporaryDatabase
-        const process = yield* startProcess(shop, filename)
-        yield* process.said("ready")
+        const { filename } = yield* openShop
         yield* Effect.gen(function* () {
           expect(yield* Effect.flip(Order.execute({ id: "o-1", items: ["unicorn"] }))).toEqual(
             new SoldOut({ item: "unicorn" })
