@@ -17,6 +17,7 @@ import { OutputStore } from "./OutputStore.ts"
 import { Persistence, type PersistenceError } from "./Persistence.ts"
 import { sqlite } from "./sql/Dialect.ts"
 import * as GroupCommit from "./sql/GroupCommit.ts"
+import { LogRoom } from "./sql/LogRoom.ts"
 import { readableFile } from "./sql/ReadOnlyFile.ts"
 import {
   checkpoint,
@@ -106,7 +107,8 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
       open({ filename, synchronous, walAutocheckpoint, maxBytes, busyTimeout }),
       (it) => Effect.sync(() => it.close())
     )
-    const connection = new SqliteWriter(database, filename, hooks)
+    const log = synchronous === "FULL" ? yield* LogRoom.make(filename) : undefined
+    const connection = new SqliteWriter(database, filename, hooks, log)
     const reader = yield* makeReader(filename, busyTimeout)
     const hints = yield* PubSub.sliding<void>(1)
     yield* poll(connection, hints, Duration.toMillis(options.pollInterval ?? "100 millis"))

@@ -7,7 +7,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { onTestFinished } from "vitest"
 import { mayMount } from "../persistence/support.ts"
-import { checked, failingDisk, fill, mayFailDisks, memoryDisk } from "./diskSupport.ts"
+import { checked, failingDisk, fill, mayFailDisks, memoryDisk, takeLogRoom } from "./diskSupport.ts"
 import { type Place, place } from "./support.ts"
 import { linesIn, rows, stopped, submitted, until, working } from "./workSupport.ts"
 
@@ -46,6 +46,7 @@ describe.skipIf(!mayMount)("a disk that fills up under a worker", () => {
     await until(allBegan(at))
     // Whoever wants to make it read-only instead is told that it is in use.
     expect(spawnSync("mount", ["-o", "remount,ro", disk]).status).not.toBe(0)
+    takeLogRoom(at, db)
     const makeRoom = fill(disk)
     at.write("go", "")
     const said = await worker.prints("its disk is full")
@@ -67,6 +68,7 @@ describe.skipIf(!mayMount)("a disk that fills up under a worker", () => {
     const worker = await working(at, ["--db", db])
     await submitted(at, "w.wf", inputs, db)
     await until(allBegan(at))
+    takeLogRoom(at, db)
     const makeRoom = fill(disk)
     await worker.prints("is no longer owned by this process")
     at.write("go", "")
@@ -86,6 +88,7 @@ describe.skipIf(!mayFailDisks)("a disk that fails under a worker", () => {
     const worker = await working(at, ["--db", db])
     await submitted(at, "w.wf", inputs, db)
     await until(allBegan(at))
+    takeLogRoom(at, db)
     const recover = disk.refuseWrites()
     at.write("go", "")
     await worker.prints("disk I/O error; trying again")

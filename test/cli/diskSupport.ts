@@ -1,9 +1,10 @@
 /** Disks of their own for a database: small ones, and ones that fail. They need the right to mount. */
 import Database from "better-sqlite3"
 import { execFileSync, spawnSync } from "node:child_process"
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { onTestFinished } from "vitest"
+import { walFrames } from "../../src/testing/WalPrefix.ts"
 import { mayMount } from "../persistence/support.ts"
 import type { Place } from "./support.ts"
 
@@ -32,6 +33,19 @@ export const fill = (disk: string): (() => void) => {
   return () => rmSync(ballast)
 }
 
+/** Takes the room that is kept in the log of a database, so that the next commit needs some of the disk's. */
+export const takeLogRoom = (at: Place, db: string): void => {
+  const database = new Database(at.path(db))
+  try {
+    database.exec("BEGIN IMMEDIATE")
+    const log = at.path(`${db}-wal`)
+    truncateSync(log, walFrames(readFileSync(log)).at(-1)?.end ?? 0)
+    database.exec("ROLLBACK")
+  } finally {
+    database.close()
+  }
+}
+
 /** A disk that can be made to fail. */
 export interface FailingDisk {
   readonly folder: string
@@ -53,7 +67,7 @@ export const failingDisk = (at: Place, name: string): FailingDisk => {
   execFileSync("mkfs.ext4", ["-q", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=0", device])
   const folder = at.path(name)
   mkdirSync(folder)
-  const mount = () => execFileSync("mount", ["-o", "errors=remount-ro", device, folder])
+  const mount = () => execFileSync("mount", ["-o", "errors=remount-ro,discard", device, folder])
   mount()
   unmountAfterwards(folder)
   return {

@@ -7,6 +7,7 @@ import { PersistenceError } from "../Persistence.ts"
 import type { BatchResult, Writer } from "./Batch.ts"
 import { runBatch } from "./Batch.ts"
 import { sqlite } from "./Dialect.ts"
+import type { LogRoom } from "./LogRoom.ts"
 import type { Operation, Row, Statement } from "./Operation.ts"
 import { StatementFailed } from "./Operation.ts"
 import { fullError } from "./SpaceOnDisk.ts"
@@ -40,7 +41,9 @@ export class SqliteWriter {
   constructor(
     private readonly database: Database.Database,
     private readonly filename: string,
-    private readonly hooks: WriteHooks
+    private readonly hooks: WriteHooks,
+    /** Absent where commits are not synced one by one. */
+    private readonly log: LogRoom | undefined
   ) {
     this.version = this.readVersion()
   }
@@ -94,6 +97,7 @@ export class SqliteWriter {
     try {
       const { exits, keep } = this.run(runBatch(writers))
       const end = keep ? "COMMIT" : "ROLLBACK"
+      if (keep) this.log?.extend()
       this.hook(end)
       this.execute({ sql: end, params: [] })
       if (keep) this.hooks.committed?.()

@@ -39,7 +39,8 @@ export const checkLog = (filename: string): void => {
 const firstInLog = (log: string): number | undefined =>
   reading(log, (fd) => {
     const header = bytesAt(fd, 0, logHeaderBytes)
-    if (header === undefined) return undefined
+    // Before its first commit a log may be nothing but the room that is kept in it (`LogRoom`).
+    if (header === undefined || !isLog(header)) return undefined
     const size = frameHeaderBytes + header.readUInt32BE(8)
     const salt = header.subarray(16, 24)
     for (let start = logHeaderBytes; ; start += size) {
@@ -49,6 +50,8 @@ const firstInLog = (log: string): number | undefined =>
       if (count !== undefined) return count
     }
   })
+
+const isLog = (header: Buffer): boolean => (header.readUInt32BE(0) & ~1) === 0x377f0682
 
 /** Of a header that is whole: the count stands in it twice. A loss of power may have left anything. */
 const countOf = (header: Buffer | undefined): number | undefined => {
