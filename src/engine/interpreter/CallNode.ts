@@ -42,42 +42,46 @@ export const callSpec = (
   path: StepPath,
   inherited: Inherited
 ): Effect.Effect<StepSpec> => {
-  const base = {
-    branch,
-    path,
-    kind: "call" as const,
-    name: actionStepKey(node.action),
-    ...triedAs(self, node, undefined),
-    failedAs: node.onFail?._tag === "Continue" ? ("skipped" as const) : ("failed" as const)
-  }
   const row = self.run.row(path)
   // What has ended is returned from the journal, and what is stopped does not begin: neither needs its executor.
   if (branch.stopReason !== undefined || (row !== undefined && isTerminal(row.status))) {
-    return Effect.succeed({ ...base, role: row?.role ?? null, attempt: neverBegins(path) })
+    const work: Work = { role: row?.role ?? null, canCommit: false, turn: undefined, attempt: neverBegins(path) }
+    return Effect.succeed(specOf(self, node, branch, path, undefined, work))
   }
   const found = self.services.executors.find(node.action, self.definition.name, pluginDirsOf(self, node))
-  const specOf = (executor: FoundExecutor): Effect.Effect<StepSpec> =>
-    Effect.succeed({
-      ...base,
-      ...(executor.defaults === undefined ? undefined : triedAs(self, node, executor.defaults)),
-      ...attemptOf(self, node, inherited, executor)
-    })
+  const made = (executor: FoundExecutor): Effect.Effect<StepSpec> =>
+    Effect.succeed(specOf(self, node, branch, path, executor.defaults, workOf(self, node, inherited, executor)))
   const exit = settled(found)
   return exit !== undefined && Exit.isSuccess(exit)
-    ? specOf(exit.value)
-    : Effect.matchEffect(found, { onFailure: ({ message }) => self.run.misfit(message), onSuccess: specOf })
+    ? made(exit.value)
+    : Effect.matchEffect(found, { onFailure: ({ message }) => self.run.misfit(message), onSuccess: made })
 }
 
+/** What of a step its executor is responsible for. */
+type Work = Pick<StepSpec, "role" | "canCommit" | "turn" | "attempt">
+
 /** How often, after which delay and for how long: as the call says, else as its executor does. */
-const triedAs = (
+const specOf = (
   self: CallView,
   node: CallNode | BranchCall,
-  own: StepDefaults | undefined
-): Pick<StepSpec, "retries" | "delay" | "timeout" | "heartbeat"> => ({
+  branch: Branch,
+  path: StepPath,
+  own: StepDefaults | undefined,
+  work: Work
+): StepSpec => ({
+  branch,
+  path,
+  kind: "call",
+  name: actionStepKey(node.action),
+  role: work.role,
+  canCommit: work.canCommit ?? false,
   retries: node.retries ?? own?.retries ?? defaults.retries,
   delay: node.retryDelay !== undefined ? retryDelay(node) : own === undefined ? noDelay : delayOf(own),
   timeout: node.timeout ?? own?.timeout ?? self.run.record.settings.stepTimeout,
-  heartbeat: node.heartbeat ?? own?.heartbeat ?? null
+  turn: work.turn,
+  heartbeat: node.heartbeat ?? own?.heartbeat ?? null,
+  failedAs: node.onFail?._tag === "Continue" ? "skipped" : "failed",
+  attempt: work.attempt
 })
 
 const delayOf =
@@ -93,13 +97,7 @@ const pluginDirsOf = (self: CallView, { pluginDirs = none }: CallNode | BranchCa
 
 const none: ReadonlyArray<never> = []
 
-/** What of a step the executor is responsible for. */
-const attemptOf = (
-  self: CallView,
-  node: CallNode | BranchCall,
-  inherited: Inherited,
-  found: FoundExecutor
-): Pick<StepSpec, "role" | "canCommit" | "turn" | "attempt"> => {
+const workOf = (self: CallView, node: CallNode | BranchCall, inherited: Inherited, found: FoundExecutor): Work => {
   const { inputs, with: snippets = none, pluginDirs = none, maxTurns, as: identity } = node
   const options: Omit<CallOptions, "schema"> = {
     ref: node.action,

@@ -27,6 +27,7 @@ export class UnreadableDefinition extends Schema.TaggedError<UnreadableDefinitio
 
 export class Definitions {
   readonly #stored = new WeakMap<WorkflowDefinition, { readonly key: string; readonly at: number }>()
+  readonly #encodings = new WeakMap<WorkflowDefinition, { readonly key: string; readonly json: string }>()
   readonly #read = new Map<string, WorkflowDefinition>()
 
   constructor(
@@ -43,13 +44,24 @@ export class Definitions {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const known = this.#stored.get(definition)
       if (known !== undefined && Math.abs(now - known.at) < storeAgainAfter) return Effect.succeed(known.key)
-      const json = Schema.encodeSync(Json)(definition)
-      const key = this.prefix + createHash("sha256").update(json).digest("hex")
+      const { json, key } = this.#encoded(definition)
       return Effect.map(this.persistence.storeDefinition({ key, json }, now), () => {
         this.#stored.set(definition, { key, at: now })
         return key
       })
     })
+  }
+
+  /** What is stored here is not read again: runs that begin at once would each do so. */
+  #encoded(definition: WorkflowDefinition): { readonly key: string; readonly json: string } {
+    const known = this.#encodings.get(definition)
+    if (known !== undefined) return known
+    const json = Schema.encodeSync(Json)(definition)
+    const key = this.prefix + createHash("sha256").update(json).digest("hex")
+    if (!this.#read.has(key)) this.#remember(key, Schema.decodeSync(Json)(json))
+    const encoded = { key, json }
+    this.#encodings.set(definition, encoded)
+    return encoded
   }
 
   load(key: string): Effect.Effect<WorkflowDefinition, UnreadableDefinition | PersistenceError> {
