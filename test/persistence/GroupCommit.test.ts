@@ -54,7 +54,7 @@ describe("group commit", () => {
       const after = yield* counts
       expect(after.transactions - before.transactions).toBe(1)
       expect(after.writers - before.writers).toBe(50)
-      expect(after.statements - before.statements).toBe(2 + 50 * 4)
+      expect(after.statements - before.statements).toBe(2 + 50 * 2)
     })
   )
 

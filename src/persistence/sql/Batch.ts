@@ -1,6 +1,7 @@
 /**
- * One transaction for many writers, with a savepoint for each, so that one that fails takes nobody with
- * it, unless what failed is the database itself.
+ * One transaction for many writers, of whom one that fails takes nobody with it, unless what failed is the database
+ * itself. Hardly ever does one fail: so all write as one, and only where one has failed is that undone and done again
+ * with a savepoint for each, which keeps a copy of every page that the next writer changes.
  */
 import * as Exit from "effect/Exit"
 import { PersistenceError } from "../Persistence.ts"
@@ -15,23 +16,26 @@ export interface Writer<A, E> {
   readonly write: (fences: Fences) => Operation<Exit.Exit<A, E | PersistenceError>>
 }
 
-export interface BatchResult {
-  /** Of each writer, in order. */
-  readonly exits: ReadonlyArray<Exit.Exit<unknown, unknown>>
-  /** false: the only writer failed, and what it wrote is to be undone. */
-  readonly keep: boolean
-}
+/** What each writer of a batch comes to, in order. */
+export type Exits = ReadonlyArray<Exit.Exit<unknown, unknown>>
 
-export function* runBatch(writers: ReadonlyArray<Writer<unknown, unknown>>): Operation<BatchResult> {
+export type BatchResult =
+  /** `keep`: false where the only one failed, and what it wrote is to be undone. */
+  | { readonly _tag: "Written"; readonly exits: Exits; readonly keep: boolean }
+  /** One of several failed: all that was written is to be undone, and the batch done again with each apart. */
+  | { readonly _tag: "Again" }
+
+export function* runBatch(writers: ReadonlyArray<Writer<unknown, unknown>>, apart: boolean): Operation<BatchResult> {
   const fences: Fences = new Map()
-  const [only] = writers
-  if (only !== undefined && writers.length === 1) {
-    const exit = yield* attempt(only, fences)
-    return { exits: [exit], keep: Exit.isSuccess(exit) }
-  }
   const exits: Array<Exit.Exit<unknown, unknown>> = []
-  for (const writer of writers) exits.push(yield* isolated(writer, fences))
-  return { exits, keep: true }
+  for (const writer of writers) {
+    const exit = yield* apart ? isolated(writer, fences) : attempt(writer, fences)
+    if (!apart && Exit.isFailure(exit)) {
+      return writers.length === 1 ? { _tag: "Written", exits: [exit], keep: false } : { _tag: "Again" }
+    }
+    exits.push(exit)
+  }
+  return { _tag: "Written", exits, keep: true }
 }
 
 const savepoint: Statement = { sql: "SAVEPOINT writer", params: [] }

@@ -13,12 +13,10 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { PersistenceError } from "../Persistence.ts"
 import type { RunId } from "../Records.ts"
-import type { BatchResult, Writer } from "./Batch.ts"
+import type { Exits, Writer } from "./Batch.ts"
 
 /** Executes all writers in one transaction, at once; a failure means that nothing was written. */
-export type Transact = (
-  writers: ReadonlyArray<Writer<unknown, unknown>>
-) => Effect.Effect<BatchResult["exits"], PersistenceError>
+export type Transact = (writers: ReadonlyArray<Writer<unknown, unknown>>) => Effect.Effect<Exits, PersistenceError>
 
 export interface Request<A, E> extends Writer<A, E> {
   /** A lease, a cancellation or a pause: these go first. */

@@ -4,7 +4,7 @@
 import type Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { PersistenceError } from "../Persistence.ts"
-import type { BatchResult, Writer } from "./Batch.ts"
+import type { Exits, Writer } from "./Batch.ts"
 import { runBatch } from "./Batch.ts"
 import { sqlite } from "./Dialect.ts"
 import type { LogRoom } from "./LogRoom.ts"
@@ -17,7 +17,7 @@ import { errorOf } from "./SqliteFile.ts"
 export interface WriteCounts {
   /** Committed, or rolled back. */
   readonly transactions: number
-  /** BEGIN, COMMIT and savepoints included. */
+  /** BEGIN and COMMIT included. */
   readonly statements: number
   readonly writers: number
 }
@@ -52,9 +52,7 @@ export class SqliteWriter {
     return { ...this.counts }
   }
 
-  readonly transact = (
-    writers: ReadonlyArray<Writer<unknown, unknown>>
-  ): Effect.Effect<BatchResult["exits"], PersistenceError> =>
+  readonly transact = (writers: ReadonlyArray<Writer<unknown, unknown>>): Effect.Effect<Exits, PersistenceError> =>
     Effect.suspend(() => {
       try {
         return Effect.succeed(this.transactNow(writers))
@@ -88,20 +86,26 @@ export class SqliteWriter {
     return Number(this.database.pragma("data_version", { simple: true }))
   }
 
-  private transactNow(writers: ReadonlyArray<Writer<unknown, unknown>>): BatchResult["exits"] {
+  private transactNow(writers: ReadonlyArray<Writer<unknown, unknown>>): Exits {
     this.index = 0
+    this.counts.writers += writers.length
+    return this.transaction(writers, false) ?? this.transaction(writers, true) ?? []
+  }
+
+  /** Undefined: nothing was written, each writer has to be apart. */
+  private transaction(writers: ReadonlyArray<Writer<unknown, unknown>>, apart: boolean): Exits | undefined {
     this.hook(sqlite.begin)
     this.execute({ sql: sqlite.begin, params: [] })
     this.counts.transactions += 1
-    this.counts.writers += writers.length
     try {
-      const { exits, keep } = this.run(runBatch(writers))
+      const result = this.run(runBatch(writers, apart))
+      const keep = result._tag === "Written" && result.keep
       const end = keep ? "COMMIT" : "ROLLBACK"
       if (keep) this.log?.extend()
       this.hook(end)
       this.execute({ sql: end, params: [] })
       if (keep) this.hooks.committed?.()
-      return exits
+      return result._tag === "Written" ? result.exits : undefined
     } catch (cause) {
       this.rollBack()
       throw cause
