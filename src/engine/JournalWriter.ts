@@ -86,7 +86,7 @@ export class JournalWriter {
     for (const step of this.journal.steps.values()) this.#index(step)
   }
 
-  /** The commits that are durable. */
+  /** The commits that count and are durable. */
   get seq(): number {
     return this.#seq
   }
@@ -220,7 +220,7 @@ export class JournalWriter {
         return Effect.void
       }
       this.#created(Exit.void)
-      this.#seq += 1
+      if (Journal.counts(changes)) this.#seq += 1
       // It was durable in time, but what follows it is too late.
       if (!this.options.leaseHolds()) this.#lose({ _tag: "LeaseLost" })
       return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
@@ -307,8 +307,8 @@ export class JournalWriter {
     const live = isSettled ? firstDifference(comparable(durable), comparable(this.journal)) : undefined
     if (live !== undefined) this.options.violated(`I6: run ${run} at commit ${seq}: live state differs: ${live}`)
     const checked = Effect.map(this.options.persistence.load(run), ({ journal }) => {
-      // Opened again by somebody else meanwhile: that is another journal.
-      if (journal.run.seq !== seq) return
+      // Taken up, or opened again, by somebody else meanwhile: that is another journal.
+      if (journal.run.seq !== seq || journal.run.generation !== this.options.generation) return
       const difference = firstDifference(comparable(durable), comparable(journal))
       if (difference !== undefined) this.options.violated(`I6: run ${run} at commit ${seq}: ${difference}`)
     })

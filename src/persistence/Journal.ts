@@ -72,13 +72,20 @@ export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord => {
   return releases(patch.status) ? { ...next, owner: null, readyAt: null } : next
 }
 
+/**
+ * Whether a commit of these changes counts in the run's `seq`. One that only puts rows does not: written twice, because
+ * an answer was lost, they are the same, and a run's record need not be written with each step.
+ */
+export const counts = (changes: ReadonlyArray<Change>): boolean =>
+  changes.some(({ _tag }) => _tag !== "Step" && _tag !== "Item")
+
 /** The record after a commit of these changes. */
 export const committed = (run: RunRecord, changes: ReadonlyArray<Change>): RunRecord => {
   const patched = changes.reduce(
     (record, change) => (change._tag === "Run" ? patchRun(record, change.patch) : record),
     run
   )
-  return { ...patched, seq: run.seq + 1 }
+  return counts(changes) ? { ...patched, seq: run.seq + 1 } : patched
 }
 
 /** Applies a change to a run's own journal; messages, inbox rows and children are other records. */

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type { Change, LoadedRun } from "./Journal.ts"
-import { apply, emptyJournal } from "./Journal.ts"
+import { apply, counts, emptyJournal } from "./Journal.ts"
 import type { MemorySnapshot, MemoryStore, StoredRun } from "./MemoryStore.ts"
 import { definition, namedOutputs, prune, pruneDefinitions, storeDefinition } from "./MemoryPrune.ts"
 import {
@@ -187,7 +187,7 @@ const applyAll = (store: MemoryStore, stored: StoredRun, changes: ReadonlyArray<
     if (change._tag === "Create" && !store.runs.has(change.run.id)) insertRun(store, change.run)
     if (change._tag === "Notify") notify(store, change.run, change.message, change.at)
   }
-  patch(stored, { seq: stored.journal.run.seq + 1 })
+  if (counts(changes)) patch(stored, { seq: stored.journal.run.seq + 1 })
 }
 
 const continueAs = (store: MemoryStore, stored: StoredRun, next: RunRecord): void => {

@@ -98,7 +98,7 @@ export class NotWaiting extends Schema.TaggedError<NotWaiting>()("NotWaiting", {
 export interface Commit {
   readonly run: RunId
   readonly generation: number
-  /** The run's `seq` before this commit; it is one more after it. */
+  /** The run's `seq` before this commit; it is one more after it, if the commit counts (`Journal.counts`). */
   readonly expectedSeq: number
   readonly changes: ReadonlyArray<Change>
 }

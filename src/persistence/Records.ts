@@ -176,7 +176,7 @@ export const RunRecord = Schema.Struct({
   generation: Schema.Number,
   /** 1; raised when an ended run is opened again. */
   epoch: Schema.Number,
-  /** Raised by one by each commit. */
+  /** Raised by one by each commit that counts (`Journal.counts`). */
   seq: Schema.Number,
   /** An unowned run may be claimed from then on; null: only when an inbox row sets it. */
   readyAt: Null(Time),

@@ -96,6 +96,9 @@ export const engineRecord = (id: string, leaseUntil: number): EngineRecord => ({
   leaseUntil
 })
 
+/** A change that makes a commit count (`Journal.counts`). */
+export const iterated = (iteration: number): Change => ({ _tag: "Run", patch: { iteration } })
+
 /** A commit to a run as its record says it stands. */
 export const commitTo = (run: RunRecord, ...changes: ReadonlyArray<Change>): Commit => ({
   run: run.id,

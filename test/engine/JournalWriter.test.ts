@@ -8,7 +8,7 @@ import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { LeaseLost, PersistenceError, type PersistenceService } from "../../src/persistence/Persistence.ts"
 import { givingWay, moments } from "./GivingWay.ts"
 import { crashing } from "../../src/testing/CrashPoints.ts"
-import { engineId, runId, runRecord, stepPath, stepRecord } from "../../src/testing/SampleRecords.ts"
+import { engineId, runId, runRecord, stepPath, stepRecord, iterated } from "../../src/testing/SampleRecords.ts"
 
 const run = runId("A")
 
@@ -43,7 +43,7 @@ describe("the writer of a run's journal", () => {
     Effect.gen(function* () {
       const { seen, store, writer } = yield* writerOn((store) => store)
       writer.append([step("/a")], [warning("one")])
-      writer.append([step("/b")], [warning("two")])
+      writer.append([step("/b"), iterated(1)], [warning("two")])
       expect(seen.events).toEqual([])
       yield* writer.flush
       expect((yield* store.get(run)).seq).toBe(1)
@@ -60,7 +60,7 @@ describe("the writer of a run's journal", () => {
       })
       const { violation, writer } = yield* writerOn(forgetful)
       writer.append([step("/a"), step("/b")])
-      expect(yield* violation).toContain("I6: run A at commit 1: step /a#1: wrote")
+      expect(yield* violation).toContain("I6: run A at commit 0: step /a#1: wrote")
     })
   )
 
@@ -69,11 +69,14 @@ describe("the writer of a run's journal", () => {
       for (const moment of ["refused", "unanswered"] as const) {
         const flaky = (store: PersistenceService) => crashing(store, { at: 1, moment, only: ["commit"] }).service
         const { seen, store, writer } = yield* writerOn(flaky)
-        writer.append([step("/a")])
+        writer.append([step("/a"), iterated(1)])
         yield* writer.flush
         writer.append([step("/b")])
         yield* writer.flush
+        writer.append([iterated(2)])
+        yield* writer.flush
         expect((yield* store.get(run)).seq).toBe(2)
+        expect((yield* store.steps(run)).map((row) => row.path)).toEqual(["/a", "/b"])
         expect(seen.lost).toEqual([])
       }
     })

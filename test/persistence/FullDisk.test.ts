@@ -8,7 +8,7 @@ import * as NodePath from "node:path"
 import { OutputStore } from "../../src/persistence/OutputStore.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
-import { commitTo, engineId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
+import { commitTo, iterated, engineId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
 import { integrityCheck } from "../../src/testing/WalPrefix.ts"
 import { mayMount, smallDisk } from "./support.ts"
 
@@ -38,7 +38,9 @@ describe.skipIf(!mayMount)("a full disk", () => {
       yield* Effect.forEach([a, b], (run) => store.create(run))
       const text = "x".repeat(20_000)
       const write = (run: typeof a, seq: number) =>
-        store.commit(commitTo({ ...run, seq }, { _tag: "Step", step: stepRecord(`/s${seq}`, { error: text }) }))
+        store.commit(
+          commitTo({ ...run, seq }, iterated(seq), { _tag: "Step", step: stepRecord(`/s${seq}`, { error: text }) })
+        )
       let seq = 0
       const both = Effect.suspend(() =>
         Effect.all(

@@ -12,6 +12,7 @@ import type { SqliteOptions } from "../../src/persistence/SqlitePersistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import {
   commitTo,
+  iterated,
   engineId,
   engineRecord,
   itemRecord,
@@ -58,17 +59,22 @@ describe("group commit", () => {
     })
   )
 
-  it.scoped("takes four statements for a commit that is alone: the one that counts it is its own fence", () =>
-    Effect.gen(function* () {
-      const seen: Array<string> = []
-      const { store, counts } = yield* open({ hooks: { statement: (sql) => seen.push(sql.split(" ")[0] ?? "") } })
-      const run = yield* owned(store, "A")
-      const { statements } = yield* counts
-      seen.length = 0
-      yield* store.commit(commitTo(run, step("/one")))
-      expect(seen).toEqual(["BEGIN", "UPDATE", "INSERT", "COMMIT"])
-      expect((yield* counts).statements - statements).toBe(4)
-    })
+  it.scoped(
+    "takes four statements for a commit that is alone: the fence is one of them, and counts it where it counts",
+    () =>
+      Effect.gen(function* () {
+        const seen: Array<string> = []
+        const { store, counts } = yield* open({ hooks: { statement: (sql) => seen.push(sql.split(" ")[0] ?? "") } })
+        const run = yield* owned(store, "A")
+        const { statements } = yield* counts
+        seen.length = 0
+        yield* store.commit(commitTo(run, step("/one")))
+        expect(seen).toEqual(["BEGIN", "SELECT", "INSERT", "COMMIT"])
+        expect((yield* counts).statements - statements).toBe(4)
+        seen.length = 0
+        yield* store.commit(commitTo(run, step("/one"), iterated(1)))
+        expect(seen).toEqual(["BEGIN", "UPDATE", "INSERT", "COMMIT"])
+      })
   )
 
   it.scoped("puts the end of a step and the start of the next, sent in one turn, into one transaction", () =>
@@ -78,7 +84,7 @@ describe("group commit", () => {
       const { transactions } = yield* counts
       const ending = yield* Effect.fork(store.commit(commitTo(run, step("/one"))))
       yield* Effect.yieldNow()
-      yield* store.commit(commitTo({ ...run, seq: 1 }, step("/two")))
+      yield* store.commit(commitTo(run, step("/two")))
       yield* Fiber.join(ending)
       expect((yield* counts).transactions - transactions).toBe(1)
     })
@@ -181,12 +187,14 @@ describe("group commit", () => {
       const run = yield* owned(store, "A")
       armed = true
       expect(yield* Effect.flip(store.commit(commitTo(run, step("/one"))))).toEqual(lost)
+      expect(yield* Effect.flip(store.commit(commitTo(run, iterated(1))))).toEqual(lost)
       armed = false
-      expect(yield* Effect.flip(store.commit(commitTo(run, step("/one"))))).toMatchObject({
+      expect(yield* Effect.flip(store.commit(commitTo(run, iterated(1))))).toMatchObject({
         _tag: "SeqConflict",
         expected: 0,
         actual: 1
       })
+      expect((yield* store.steps(run.id)).map(({ path }) => path)).toEqual(["/one"])
       yield* store.commit(commitTo({ ...run, seq: 1 }, step("/two")))
     })
   )

@@ -7,7 +7,7 @@ import { Persistence } from "../../src/persistence/Persistence.ts"
 import type { SqliteOptions } from "../../src/persistence/SqlitePersistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import { checkpoint } from "../../src/persistence/sql/SpaceOnDisk.ts"
-import { commitTo, engineId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
+import { commitTo, iterated, engineId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
 import { walFrames } from "../../src/testing/WalPrefix.ts"
 import Database from "better-sqlite3"
 import { temporaryDatabase } from "./support.ts"
@@ -23,7 +23,7 @@ const opened = (filename: string, options: Partial<SqliteOptions> = {}) =>
 const commits = (store: typeof Persistence.Service, from: number, to: number) =>
   Effect.forEach(
     Array.from({ length: to - from }, (_, n) => from + n),
-    (seq) => store.commit(commitTo({ ...run, seq }, { _tag: "Step", step: stepRecord(`/s${seq}`) })),
+    (seq) => store.commit(commitTo({ ...run, seq }, iterated(seq), { _tag: "Step", step: stepRecord(`/s${seq}`) })),
     { discard: true }
   )
 

@@ -9,7 +9,7 @@ import { shownBytes } from "../../src/persistence/FileSize.ts"
 import { Persistence, type PersistenceService } from "../../src/persistence/Persistence.ts"
 import type { SqliteOptions } from "../../src/persistence/SqlitePersistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
-import { commitTo, engineId, engineRecord, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
+import { commitTo, iterated, engineId, engineRecord, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
 import { integrityCheck } from "../../src/testing/WalPrefix.ts"
 import { programProcess, temporaryDatabase } from "./support.ts"
 
@@ -124,7 +124,10 @@ describe("the limit of a database", () => {
       yield* store.create(run)
       const write = (seq: number) =>
         store.commit(
-          commitTo({ ...run, seq }, { _tag: "Step", step: stepRecord(`/s${seq}`, { error: "x".repeat(9_000) }) })
+          commitTo({ ...run, seq }, iterated(seq), {
+            _tag: "Step",
+            step: stepRecord(`/s${seq}`, { error: "x".repeat(9_000) })
+          })
         )
       let seq = 0
       let tried = yield* Effect.either(write(seq))

@@ -6,7 +6,15 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
-import { commitTo, engineId, engineRecord, runId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
+import {
+  commitTo,
+  iterated,
+  engineId,
+  engineRecord,
+  runId,
+  runRecord,
+  stepRecord
+} from "../../src/testing/SampleRecords.ts"
 import { integrityCheck } from "../../src/testing/WalPrefix.ts"
 import { programProcess, scriptProcess, temporaryDatabase } from "./support.ts"
 
@@ -27,7 +35,7 @@ describe("processes on one database", () => {
       const run = runRecord("three", { status: "running", owner: engineId("three"), generation: 1 })
       yield* store.create(run)
       for (let seq = 0; seq < count; seq++) {
-        yield* store.commit(commitTo({ ...run, seq }, { _tag: "Step", step: stepRecord(`/s${seq}`) }))
+        yield* store.commit(commitTo({ ...run, seq }, iterated(seq), { _tag: "Step", step: stepRecord(`/s${seq}`) }))
         yield* store.send(runId("shared"), { _tag: "Signal", name: "three", value: seq }, seq)
       }
       for (const other of others) expect(yield* other.exit).toEqual({ code: 0, signal: null, stderr: "" })

@@ -4,7 +4,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
-import { commitTo, engineId, itemRecord, runId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
+import {
+  commitTo,
+  iterated,
+  engineId,
+  itemRecord,
+  runId,
+  runRecord,
+  stepRecord
+} from "../../src/testing/SampleRecords.ts"
 import { copyCut, integrityCheck, walCuts } from "../../src/testing/WalPrefix.ts"
 import { temporaryDatabase } from "./support.ts"
 
@@ -27,7 +35,7 @@ describe("a loss of power", () => {
         for (let seq = 0; seq < commits; seq++) {
           const step = stepRecord(`/s${seq}`, { error: "x".repeat(3_000) })
           const item = itemRecord("/each", `i${seq}`)
-          yield* store.commit(commitTo({ ...run, seq }, { _tag: "Step", step }, { _tag: "Item", item }))
+          yield* store.commit(commitTo({ ...run, seq }, { _tag: "Step", step }, { _tag: "Item", item }, iterated(seq)))
         }
         const cuts = yield* walCuts(filename)
         const seen = new Set<number>()

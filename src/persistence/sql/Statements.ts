@@ -29,6 +29,9 @@ export const prefixEnd = (prefix: string): string => `${prefix}\u{10ffff}`
 export const countCommit = (columns: ReadonlyArray<string>) =>
   `UPDATE runs SET ${columns.map((column) => `${column} = ?, `).join("")}seq = seq + 1
   WHERE id = ? AND generation = ? AND seq = ? AND owner IS NOT NULL`
+/** The same condition, of a commit that does not count. */
+export const selectOwned =
+  "SELECT 1 AS changes FROM runs WHERE id = ? AND generation = ? AND seq = ? AND owner IS NOT NULL"
 export const updateRun = (columns: ReadonlyArray<string>) =>
   `UPDATE runs SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`
 /** Its key is free for the run that goes on from it, which is inserted behind this. */

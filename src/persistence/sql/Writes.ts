@@ -7,7 +7,7 @@
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type { Change, RunPatch } from "../Journal.ts"
-import { committed, releases } from "../Journal.ts"
+import { committed, counts, releases } from "../Journal.ts"
 import type {
   Claim,
   ClaimOptions,
@@ -69,18 +69,23 @@ type Options<K extends keyof PersistenceService> = PersistenceService[K] extends
 export function* commit(fences: Fences, write: Commit): Write<void, LeaseLost | SeqConflict> {
   const { run, generation, expectedSeq, changes } = write
   const columns = patchColumns(changes)
-  const sql = columns.length === 0 ? countCommit : Sql.countCommit(columns.map(([column]) => column))
   const params = [...columns.map(([, value]) => value), run, generation, expectedSeq]
-  const [counted] = yield { sql, params, counts: true }
-  if (counted?.["changes"] !== 1) {
+  const isCounted = counts(changes)
+  const [fenced] = yield isCounted
+    ? { sql: countCommitOf(columns), params, counts: true }
+    : { sql: Sql.selectOwned, params }
+  if (fenced?.["changes"] !== 1) {
     const refused = fenceCommit(yield* readFence(fences, run), write)
     return Exit.fail(refused ?? leaseLost(write))
   }
-  fences.delete(run)
+  if (isCounted) fences.delete(run)
   return yield* applyChanges(fences, run, changes)
 }
 
 const countCommit = Sql.countCommit([])
+
+const countCommitOf = (columns: Columns): string =>
+  columns.length === 0 ? countCommit : Sql.countCommit(columns.map(([column]) => column))
 
 /** The run's `Run` changes as one: the fold of `Journal.patchRun`, which only ever lets go. */
 interface MergedPatch {

@@ -106,7 +106,7 @@ export const chainCases: ReadonlyArray<Case> = [
     yield* store.commit(commitTo(run, { _tag: "Step", step: gateRecord("/gate") }))
     yield* store.send(run.id, { _tag: "Answer", path: stepPath("/gate"), answer: approved }, now)
     const following = next(run)
-    yield* store.commit(commitTo({ ...run, seq: 1 }, ended, { _tag: "Continue", run: following }))
+    yield* store.commit(commitTo(run, ended, { _tag: "Continue", run: following }))
     yield* same((yield* store.load(following.id)).inbox, [])
     yield* same((yield* store.load(run.id)).inbox.length, 1)
   }),

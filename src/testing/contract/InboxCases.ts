@@ -108,7 +108,7 @@ export const inboxCases: ReadonlyArray<Case> = [
     const [row] = (yield* store.load(run.id)).inbox
     yield* same((yield* refusal(store.send(run.id, answer("/gate"), now), "NotWaiting")).answered, true)
     const step = gateRecord("/gate", approved)
-    yield* store.commit(commitTo({ ...run, seq: 1 }, { _tag: "Step", step }, { _tag: "Consume", ids: [row?.id ?? 0] }))
+    yield* store.commit(commitTo(run, { _tag: "Step", step }, { _tag: "Consume", ids: [row?.id ?? 0] }))
     yield* same((yield* refusal(store.send(run.id, answer("/gate"), now), "NotWaiting")).answered, true)
   }),
 

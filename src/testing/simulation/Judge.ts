@@ -5,7 +5,7 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { EngineEvent } from "../../engine/Events.ts"
-import type { Change } from "../../persistence/Journal.ts"
+import { type Change, counts } from "../../persistence/Journal.ts"
 import type { Commit } from "../../persistence/Persistence.ts"
 import { isTerminal } from "../../persistence/Records.ts"
 import type { Execution } from "../TestProgram.ts"
@@ -84,7 +84,7 @@ export class Judge {
     if (known === undefined) return this.options.world.violated(`a commit to ${commit.run}, which was never created`)
     this.#records.before(known, commit)
     this.ledger.apply(known, commit.changes)
-    this.ledger.patch(known, { seq: commit.expectedSeq + 1 })
+    if (counts(commit.changes)) this.ledger.patch(known, { seq: commit.expectedSeq + 1 })
     this.#records.after(known, commit.changes)
     for (const change of commit.changes) this.#count(known, change)
     this.options.changed(known, commit.changes)

@@ -2,7 +2,15 @@
 import * as Effect from "effect/Effect"
 import { Persistence } from "../../../src/persistence/Persistence.ts"
 import * as SqlitePersistence from "../../../src/persistence/SqlitePersistence.ts"
-import { commitTo, engineId, engineRecord, runId, runRecord, stepRecord } from "../../../src/testing/SampleRecords.ts"
+import {
+  commitTo,
+  iterated,
+  engineId,
+  engineRecord,
+  runId,
+  runRecord,
+  stepRecord
+} from "../../../src/testing/SampleRecords.ts"
 
 const [filename = "", name = "", count = "0"] = process.argv.slice(2)
 
@@ -13,7 +21,7 @@ const program = Effect.gen(function* () {
   yield* store.create(run)
   for (let seq = 0; seq < Number(count); seq++) {
     const step = stepRecord(`/s${seq}`, { position: seq })
-    yield* store.commit(commitTo({ ...run, seq }, { _tag: "Step", step }))
+    yield* store.commit(commitTo({ ...run, seq }, { _tag: "Step", step }, iterated(seq)))
     yield* store.send(runId("shared"), { _tag: "Signal", name, value: seq }, seq)
   }
 })
