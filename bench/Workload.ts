@@ -55,7 +55,7 @@ export const median = (values: ReadonlyArray<number>): number => {
 }
 
 /** What runs for so long has been compiled as it will be; ms. */
-const warmFor = 3_000
+const warmFor = 6_000
 
 const warmUp = async (run: () => Promise<Sample>): Promise<void> => {
   const until = performance.now() + warmFor

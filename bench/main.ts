@@ -27,7 +27,9 @@ const { values: options } = parseArgs({
     json: { type: "string" },
     smoke: { type: "boolean", default: false },
     /** Used between processes: measure the one whose name begins so here, and print the result as JSON. */
-    one: { type: "string" }
+    one: { type: "string" },
+    /** And without its yardstick: for a profile. */
+    alone: { type: "boolean", default: false }
   }
 })
 
@@ -39,7 +41,8 @@ const rounds = Number(options.rounds)
 const measureHere = async (name: string): Promise<void> => {
   const workload = workloads.find((it) => it.name.startsWith(name))
   if (workload === undefined) throw new Error(`no workload '${name}'`)
-  const measured = await measure(workload, Math.min(rounds, workload.rounds ?? rounds))
+  const { yardstick: _, ...alone } = workload
+  const measured = await measure(options.alone ? alone : workload, Math.min(rounds, workload.rounds ?? rounds))
   console.log(JSON.stringify(resultOf(workload, measured)))
 }
 

@@ -6,6 +6,8 @@
  * D2 No deadline is too far: the timer is armed anew before Node's limit of 2^31 ms.
  * D3 Deadlines count monotonic time, so a jump of the wall clock neither fires nor delays them.
  * D4 What is armed never fires before `arm` has returned.
+ * D5 After a pause (a blocked event loop, a stopped process) what else was due goes first: an attempt that has reported
+ *   progress in time, by a timer of its own, is not found silent.
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -16,6 +18,9 @@ import * as Runtime from "effect/Runtime"
 
 /** Longest time one timer is armed for. */
 const longestTimer = 2 ** 30
+
+/** Deadlines this close fire by one timer, ms. */
+const together = 1
 
 interface Entry {
   readonly at: number
@@ -88,7 +93,7 @@ export class Deadlines {
     while (this.#heap[0] !== undefined && this.#heap[0].fire === undefined) pop(this.#heap)
     const nearest = this.#heap[0]
     if (nearest === undefined) return
-    this.#armedFor = nearest.at
+    this.#armedFor = Math.max(nearest.at, this.now())
     const delay = Math.min(longestTimer, Math.max(0, Math.ceil(nearest.at - this.now())))
     const sleep = this.clock.sleep(Duration.millis(delay))
     // D4: a clock of tests has slept 0 ms at once.
@@ -100,10 +105,11 @@ export class Deadlines {
   }
 
   #due(): void {
+    // What became due later than the timer was set for is left to the next one.
+    const until = Math.min(this.now(), this.#armedFor + together)
     this.#timer = undefined
     this.#armedFor = Number.POSITIVE_INFINITY
-    const now = this.now()
-    for (let next = this.#heap[0]; next !== undefined && next.at <= now; next = this.#heap[0]) {
+    for (let next = this.#heap[0]; next !== undefined && next.at <= until; next = this.#heap[0]) {
       pop(this.#heap)
       const fire = next.fire
       next.fire = undefined

@@ -17,12 +17,11 @@ import { cancelRow } from "./Step.ts"
  * that ends the phase.
  */
 export const endLeftovers = (branch: Branch, isInside: (path: StepPath) => boolean): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    Effect.forEach(openRows(branch.run, isInside), (row) => endWork(branch, row), {
-      concurrency: "unbounded",
-      discard: true
-    })
-  )
+  Effect.suspend(() => {
+    const open = openRows(branch.run, isInside)
+    if (open.length === 0) return Effect.void
+    return Effect.forEach(open, (row) => endWork(branch, row), { concurrency: "unbounded", discard: true })
+  })
 
 /** Records all open rows as cancelled. */
 export const closeRows = (run: RunContext, isInside: (path: StepPath) => boolean, why: string): void => {

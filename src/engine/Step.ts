@@ -149,9 +149,10 @@ class StepRun implements AttemptOwner {
 
   /** Brings the row to a running attempt whose commit is on its way: a new one, or the one that was lost. */
   #prepare(): Effect.Effect<void> | undefined {
-    if (this.#isNew || this.#run.announced.delete(this.row.path)) {
+    const isAnnounced = this.#run.announced.delete(this.row.path)
+    if (this.#isNew || isAnnounced) {
       if (this.row.status === "pending") this.#begin(1)
-      else this.#start()
+      else this.#start(isAnnounced)
       return undefined
     }
     if (this.row.status === "pending") return Effect.sync(() => this.#begin(1))
@@ -178,8 +179,8 @@ class StepRun implements AttemptOwner {
     this.#start()
   }
 
-  /** Appends the row of the attempt that begins, with what is dispatched in the same commit. */
-  #start(): void {
+  /** Appends the row of the attempt that begins, unless a block has, with what is dispatched in the same commit. */
+  #start(isAnnounced = false): void {
     const dispatch = this.spec.dispatch?.(this.row, this.attempt)
     if (dispatch !== undefined) {
       this.updateAttempt(dispatch.attempt)
@@ -187,10 +188,8 @@ class StepRun implements AttemptOwner {
     }
     this.#dispatched = dispatch
     const event = { ...this.#run.about(this.row), kind: this.row.kind, attempt: this.attempt.number }
-    this.#run.append(
-      [{ _tag: "Step", step: this.row }, ...(dispatch?.changes ?? [])],
-      [{ _tag: "StepStarted", ...event }]
-    )
+    const row: ReadonlyArray<Change> = isAnnounced && dispatch === undefined ? [] : [{ _tag: "Step", step: this.row }]
+    this.#run.append(dispatch === undefined ? row : [...row, ...dispatch.changes], [{ _tag: "StepStarted", ...event }])
   }
 
   #attemptOnce(): Effect.Effect<StepRecord> {

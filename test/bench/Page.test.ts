@@ -21,3 +21,11 @@ it("a section written twice is there once", () => {
   const page = withSection("", "bench", "## One")
   expect(withSection(page, "bench", "## One")).toBe(page)
 })
+
+it("what is written by hand stays, between the two", () => {
+  const hand = "<!-- written by hand -->\n\n## Why\n\n<!-- end of by hand -->"
+  const page = withSection(withSection(hand, "bench:peers", "## Two"), "bench", "## One")
+  expect(page).toContain(hand)
+  expect(page.indexOf("## One")).toBeLessThan(page.indexOf("## Why"))
+  expect(page.indexOf("## Why")).toBeLessThan(page.indexOf("## Two"))
+})

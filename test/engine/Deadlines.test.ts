@@ -58,6 +58,21 @@ describe("deadlines", () => {
     })
   )
 
+  it.live("let what else was due go first after a pause (D5)", () =>
+    Effect.gen(function* () {
+      const deadlines = yield* make
+      const fired: Array<string> = []
+      deadlines.arm(10, () => fired.push("10"))
+      const silent = deadlines.arm(60, () => fired.push("silent"))
+      deadlines.arm(70, () => fired.push("70"))
+      setTimeout(silent, 30)
+      const until = performance.now() + 120
+      while (performance.now() < until);
+      yield* Effect.sleep(50)
+      expect(fired).toEqual(["10", "70"])
+    })
+  )
+
   it.effect("may lie further away than a timer of Node's reaches", () =>
     Effect.gen(function* () {
       const deadlines = yield* make

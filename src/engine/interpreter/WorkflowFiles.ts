@@ -74,15 +74,19 @@ const make = (options: WorkflowFilesOptions) =>
     const definitions = new Definitions(persistence)
     const outputs = yield* OutputStore
     const context = yield* Effect.context<Supplies>()
-    const own: RunPlace = { supplies: context, scriptRoots: options.scriptRoots ?? [] }
+    const partsOf = ({ scriptRoots, supplies }: RunPlace) => {
+      const all = Context.merge(context, supplies)
+      return { services: { ...suppliesOf(all), outputs, scriptRoots, definitions }, all }
+    }
+    const own = partsOf({ supplies: context, scriptRoots: options.scriptRoots ?? [] })
     yield* engine.register({
       accepts: (run) => isDefinitionKey(run.definition),
       knows: options.knows,
       definitions: [definitionPrefix],
       make: (run) => {
-        const { scriptRoots, supplies } = options.placeOf?.(run.record) ?? own
-        const all = Context.merge(context, supplies)
-        return makeProgram(run, { ...suppliesOf(all), outputs, scriptRoots, definitions }, all)
+        const place = options.placeOf?.(run.record)
+        const { all, services } = place === undefined ? own : partsOf(place)
+        return makeProgram(run, services, all)
       }
     })
     const { newRunId, settings } = engine

@@ -5,7 +5,7 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { EngineEvent } from "../../engine/Events.ts"
-import { type Change, counts } from "../../persistence/Journal.ts"
+import { apply, type Change, counts, emptyJournal, type RunJournal } from "../../persistence/Journal.ts"
 import type { Commit } from "../../persistence/Persistence.ts"
 import { isTerminal } from "../../persistence/Records.ts"
 import type { Execution } from "../TestProgram.ts"
@@ -82,6 +82,7 @@ export class Judge {
   #committed(commit: Commit): void {
     const known = this.ledger.get(commit.run)
     if (known === undefined) return this.options.world.violated(`a commit to ${commit.run}, which was never created`)
+    if (isRepeated(known.journal, commit.changes)) return
     this.#records.before(known, commit)
     this.ledger.apply(known, commit.changes)
     if (counts(commit.changes)) this.ledger.patch(known, { seq: commit.expectedSeq + 1 })
@@ -174,4 +175,17 @@ const describeChange = (ledger: Ledger, change: Change): string => {
     case "Notify":
       return `tells ${ledger.nameOf(change.run)} ${change.message._tag}`
   }
+}
+
+/** A commit that does not count, sent again since its answer was lost: all that it puts is there. */
+const isRepeated = (journal: RunJournal, changes: ReadonlyArray<Change>): boolean => {
+  if (changes.length === 0 || counts(changes)) return false
+  const put = emptyJournal(journal.run)
+  for (const change of changes) apply(put, change)
+  return (
+    [...put.steps].every(([key, step]) => journal.steps.get(key) === step) &&
+    [...put.items].every(([path, items]) =>
+      [...items].every(([key, item]) => journal.items.get(path)?.get(key) === item)
+    )
+  )
 }

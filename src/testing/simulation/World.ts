@@ -13,6 +13,8 @@ export interface WorldTimer extends Timer {
   /** Whose clock it is; undefined: the world's own. */
   readonly process: SimulatedProcess | undefined
   readonly fire: () => void
+  /** It was due while its process was frozen. */
+  isLate: boolean
 }
 
 /** Wall-clock time at the beginning, ms. */
@@ -70,7 +72,13 @@ export class World {
 
   /** Fires after some ms, unless the returned function is called before. */
   after(delay: number, fire: () => void, process?: SimulatedProcess): () => void {
-    const timer: WorldTimer = { at: this.#now + Math.max(0, delay), order: this.random.next(), process, fire }
+    const timer: WorldTimer = {
+      at: this.#now + Math.max(0, delay),
+      order: this.random.next(),
+      process,
+      fire,
+      isLate: false
+    }
     this.#timers.add(timer)
     return () => {
       this.#timers.remove(timer)
@@ -78,8 +86,12 @@ export class World {
     }
   }
 
-  /** Puts a timer back that a process could not take when it was due. */
+  /**
+   * Puts a timer back that a process could not take when it was due. It overtakes nothing: as in Node, what one makes go
+   * on does so before the next.
+   */
   restore(timer: WorldTimer): void {
+    timer.isLate = true
     this.#timers.add(timer)
   }
 
@@ -87,7 +99,7 @@ export class World {
   step(): boolean {
     const next = this.#timers.next
     const ready = this.#processes.filter((process) => process.isReady)
-    const isDue = next !== undefined && next.at <= this.#now
+    const isDue = next !== undefined && next.at <= this.#now && !next.isLate
     if (ready.length > 0 && !(isDue && !this.isInOrder && this.random.chance(overtaking))) {
       this.#steps += 1
       const chosen = ready[this.random.between(0, ready.length - 1)]
