@@ -37,15 +37,20 @@ export interface BedOptions {
 
 export type BedServices = Engine | WorkflowFiles | Persistence | SqliteStats
 
-/** A folder that is there for as long as `use` takes. */
-export const inFolder = async <A>(use: (folder: string) => Promise<A>): Promise<A> => {
+/**
+ * A folder of its own. It goes when the process ends: a disk that is told of room that was given back is busy for a
+ * while, in the time of whoever is measured next.
+ */
+export const inFolder = <A>(use: (folder: string) => Promise<A>): Promise<A> => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-bench-"))
-  try {
-    return await use(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  folders.push(folder)
+  return use(folder)
 }
+
+const folders: Array<string> = []
+process.once("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
 
 /** Runs an effect on an engine, with all of it built before and closed after. */
 export const onBed = <A, E>(options: BedOptions, use: Effect.Effect<A, E, BedServices>): Promise<A> =>

@@ -58,7 +58,8 @@ export class Definitions {
     if (known !== undefined) return known
     const json = Schema.encodeSync(Json)(definition)
     const key = this.prefix + createHash("sha256").update(json).digest("hex")
-    if (!this.#read.has(key)) this.#remember(key, Schema.decodeSync(Json)(json))
+    const read: typeof WorkflowDefinition.Encoded = JSON.parse(json)
+    if (!this.#read.has(key)) this.#remember(key, read)
     const encoded = { key, json }
     this.#encodings.set(definition, encoded)
     return encoded
