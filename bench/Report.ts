@@ -102,7 +102,7 @@ export const wrongWrites = ({ writes }: Workload, { commits, statements }: Sampl
 
 /** With as many places as say something. */
 export const number = (value: number): string =>
-  value >= 1_000 ? Math.round(value).toLocaleString("en-US") : value >= 100 ? value.toFixed(0) : value.toPrecision(2)
+  value >= 1_000 ? Math.round(value).toLocaleString("en-US") : value >= 99.5 ? value.toFixed(0) : value.toPrecision(2)
 
 const optional = (value: number | null, suffix = ""): string => (value === null ? "" : `${number(value)}${suffix}`)
 
