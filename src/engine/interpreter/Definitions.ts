@@ -25,9 +25,16 @@ export class UnreadableDefinition extends Schema.TaggedError<UnreadableDefinitio
   }
 }
 
+/** A definition as it is stored. */
+interface Encoded {
+  readonly key: string
+  readonly json: string
+  /** When it last was, here; ms since the epoch. */
+  storedAt: number | undefined
+}
+
 export class Definitions {
-  readonly #stored = new WeakMap<WorkflowDefinition, { readonly key: string; readonly at: number }>()
-  readonly #encodings = new WeakMap<WorkflowDefinition, { readonly key: string; readonly json: string }>()
+  readonly #encoded = new WeakMap<WorkflowDefinition, Encoded>()
   readonly #read = new Map<string, WorkflowDefinition>()
 
   constructor(
@@ -42,26 +49,24 @@ export class Definitions {
    */
   store(definition: WorkflowDefinition): Effect.Effect<string, PersistenceError> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const known = this.#stored.get(definition)
-      if (known !== undefined && Math.abs(now - known.at) < storeAgainAfter) return Effect.succeed(known.key)
-      const { json, key } = this.#encoded(definition)
+      const known = this.#encoded.get(definition) ?? this.#encode(definition)
+      const { json, key, storedAt } = known
+      if (storedAt !== undefined && Math.abs(now - storedAt) < storeAgainAfter) return Effect.succeed(key)
       return Effect.map(this.persistence.storeDefinition({ key, json }, now), () => {
-        this.#stored.set(definition, { key, at: now })
+        known.storedAt = now
         return key
       })
     })
   }
 
   /** What is stored here is not read again: runs that begin at once would each do so. */
-  #encoded(definition: WorkflowDefinition): { readonly key: string; readonly json: string } {
-    const known = this.#encodings.get(definition)
-    if (known !== undefined) return known
+  #encode(definition: WorkflowDefinition): Encoded {
     const json = Schema.encodeSync(Json)(definition)
     const key = this.prefix + createHash("sha256").update(json).digest("hex")
     const read: typeof WorkflowDefinition.Encoded = JSON.parse(json)
     if (!this.#read.has(key)) this.#remember(key, read)
-    const encoded = { key, json }
-    this.#encodings.set(definition, encoded)
+    const encoded: Encoded = { key, json, storedAt: undefined }
+    this.#encoded.set(definition, encoded)
     return encoded
   }
 
