@@ -23,8 +23,8 @@ const timedRuns = (
   durability: Durability,
   runs: ReadonlyArray<ReturnType<typeof runOf>>,
   concurrency: "unbounded" | 1 = "unbounded"
-): Promise<Sample> => {
-  return onBed(
+): Promise<Sample> =>
+  onBed(
     { durability },
     Effect.gen(function* () {
       const { counts } = yield* SqliteStats
@@ -47,7 +47,6 @@ const timedRuns = (
       }
     })
   )
-}
 
 type OnDisk = Exclude<Durability, "memory">
 
@@ -61,7 +60,7 @@ const sequential = (durability: Durability, steps: number, yardstick: OnDisk, ra
   unit: "steps",
   count: steps,
   target: ratio === undefined ? undefined : { _tag: "AtLeast", ratio },
-  // A step's end and the start of the next are one commit: BEGIN, the commit's count, two rows, COMMIT. The definition
+  // A step's end and the start of the next are one commit: BEGIN, its fence, two rows, COMMIT. The definition
   // is stored before it, the run created with its first step, and its end joins the last step's.
   ...(durability === "memory" ? {} : { writes: { commits: steps + 2, statements: 5 * steps + 7 } }),
   run: () => timedRuns(durability, [runOf(steps)]),

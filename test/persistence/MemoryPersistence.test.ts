@@ -2,7 +2,15 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { persistenceContract } from "../../src/testing/PersistenceContract.ts"
-import { commitTo, engineId, itemRecord, runId, runRecord, stepRecord } from "../../src/testing/SampleRecords.ts"
+import {
+  commitTo,
+  iterated,
+  engineId,
+  itemRecord,
+  runId,
+  runRecord,
+  stepRecord
+} from "../../src/testing/SampleRecords.ts"
 
 persistenceContract({ describe, it }, "memory", () => MemoryPersistence.layer)
 
@@ -20,16 +28,18 @@ describe("a memory store", () => {
       yield* memory.service.create(run)
       const { generation } = yield* memory.service.claim(run.id, { engine: engineId("ann"), now: 1 })
       const owned = { ...run, generation }
-      yield* memory.service.commit(commitTo(owned, { _tag: "Item", item: itemRecord("/each", "a") }))
+      yield* memory.service.commit(commitTo(owned, iterated(1), { _tag: "Item", item: itemRecord("/each", "a") }))
       const snapshot = memory.snapshot()
       const step = { _tag: "Step", step: stepRecord("/one") } as const
-      yield* memory.service.commit(commitTo(owned, step))
+      yield* memory.service.commit(commitTo({ ...owned, seq: 1 }, iterated(2), step))
 
       const copies = yield* Effect.all([
         MemoryPersistence.make({ from: snapshot }),
         MemoryPersistence.make({ from: snapshot })
       ])
-      yield* copies[0].service.commit(commitTo(owned, { _tag: "Item", item: itemRecord("/each", "b") }))
+      yield* copies[0].service.commit(
+        commitTo({ ...owned, seq: 1 }, iterated(2), { _tag: "Item", item: itemRecord("/each", "b") })
+      )
       const sizes = yield* Effect.forEach([memory, ...copies], ({ service }) =>
         Effect.map(service.load(run.id), ({ journal }) => [
           journal.run.seq,
@@ -38,9 +48,9 @@ describe("a memory store", () => {
         ])
       )
       expect(sizes).toEqual([
-        [0, 1, ["a"]],
-        [0, 0, ["a", "b"]],
-        [0, 0, ["a"]]
+        [2, 1, ["a"]],
+        [2, 0, ["a", "b"]],
+        [1, 0, ["a"]]
       ])
     })
   )

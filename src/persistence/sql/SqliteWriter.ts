@@ -87,13 +87,13 @@ export class SqliteWriter {
   }
 
   private transactNow(writers: ReadonlyArray<Writer<unknown, unknown>>): Exits {
-    this.index = 0
     this.counts.writers += writers.length
     return this.transaction(writers, false) ?? this.transaction(writers, true) ?? []
   }
 
   /** Undefined: nothing was written, each writer has to be apart. */
   private transaction(writers: ReadonlyArray<Writer<unknown, unknown>>, apart: boolean): Exits | undefined {
+    this.index = 0
     this.hook(sqlite.begin)
     this.execute({ sql: sqlite.begin, params: [] })
     this.counts.transactions += 1
