@@ -13,9 +13,17 @@ import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 
-/** Forks an effect that has run up to its first wait when this succeeds; interruptible or not as its parent is. */
-export const forkNow = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
-  Effect.map(Effect.runtime<R>(), (runtime) => Runtime.runFork(runtime, effect))
+/**
+ * Forks an effect that has run up to its first wait when this succeeds; interruptible or not as its parent is. `within`:
+ * its context, from its parent's.
+ */
+export const forkNow = <A, E, R, R2>(
+  effect: Effect.Effect<A, E, R>,
+  within: (own: Context.Context<R2>) => Context.Context<R>
+): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R2> =>
+  Effect.map(Effect.runtime<R2>(), ({ context, runtimeFlags, fiberRefs }) =>
+    Runtime.runFork(Runtime.make({ context: within(context), runtimeFlags, fiberRefs }), effect)
+  )
 
 /**
  * Forks an effect that gets a Scope of its own, closed when it ends. It is interruptible, inherits what a forked fiber

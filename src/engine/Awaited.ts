@@ -9,15 +9,15 @@
  * - X4 Who waits for a run that stands still (`Standstill`) is told why, once, and goes on waiting.
  */
 import type * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
+import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import type { PersistenceError, PersistenceService, RunNotFound } from "../persistence/Persistence.ts"
 import { isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { Nudge } from "./Nudge.ts"
+import { Once } from "./Once.ts"
 import { isSame, lasting, type Standstill, standstillOf, type Told, tellingOnce } from "./Standstill.ts"
 
 export interface AwaitedOptions {
@@ -36,7 +36,7 @@ type News = { readonly ended: RunRecord } | { readonly standstill: Standstill } 
 
 /** Those who wait for one run. */
 interface Waiters {
-  readonly told: Deferred.Deferred<News>
+  readonly told: Once<News>
   count: number
   /** It does not live here. */
   isElsewhere: boolean
@@ -62,7 +62,10 @@ export class Awaited {
 
   /** Waits until a run ends. `told`: X4. */
   end(run: RunId, told: Told = () => Effect.void): Effect.Effect<RunRecord, RunNotFound | PersistenceError> {
-    return Effect.suspend(() => this.#end(run, tellingOnce(told), undefined))
+    // Mostly it ends where it is: nothing else is asked, and nobody need tell.
+    return Effect.flatMap(this.options.untilGone(run), (ended) =>
+      ended === undefined ? this.#end(run, tellingOnce(told), undefined) : Effect.succeed(ended)
+    )
   }
 
   #end(
@@ -102,7 +105,7 @@ export class Awaited {
     const waiters = this.#runs.get(run)
     if (waiters === undefined) return
     this.#runs.delete(run)
-    Deferred.unsafeDone(waiters.told, Effect.succeed(news))
+    waiters.told.done(Exit.succeed(news))
   }
 
   #join(run: RunId, known: Standstill | undefined): Waiters {
@@ -133,7 +136,7 @@ export class Awaited {
         this.#isWatched = true
         Runtime.runFork(this.options.runtime)(this.#watch)
       }
-      return Deferred.await(waiters.told)
+      return waiters.told.await
     })
   }
 
@@ -170,7 +173,7 @@ export class Awaited {
 }
 
 const newWaiters = (known: Standstill | undefined): Waiters => ({
-  told: Deferred.unsafeMake(FiberId.none),
+  told: new Once(),
   count: 0,
   isElsewhere: false,
   known,

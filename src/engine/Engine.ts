@@ -16,6 +16,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { PCGRandom } from "effect/Utils"
 import {
   type Claim,
   Persistence,
@@ -135,7 +136,9 @@ const makeEngine = Effect.gen(function* () {
     processes: yield* HostProcesses,
     violated: yield* BrokenInvariant
   }
-  const engine = new EngineState(persistence, settings, clock, random, runtime, surroundings)
+  const seed = random.nextIntBetween(0, 2 ** 32)
+  const seeds = yield* Effect.all([seed, seed, seed, seed])
+  const engine = new EngineState(persistence, settings, clock, random, seeds, runtime, surroundings)
   yield* engine.lease.renew
   yield* Effect.forkScoped(engine.lease.keep)
   yield* Effect.forkScoped(engine.lookout.listen)
@@ -156,6 +159,9 @@ interface Surroundings {
   readonly violated: (message: string) => void
 }
 
+/** Four of 32 bits. */
+type Seeds = readonly [number, number, number, number]
+
 class EngineState {
   readonly id: EngineId
   readonly lease: Lease
@@ -168,16 +174,20 @@ class EngineState {
   readonly #deadlines: Deadlines
   readonly #host: RunHost
   readonly #awaited: Awaited
+  /** Of ids: drawing from a service would take a fiber each time. */
+  readonly #chance: PCGRandom
   readonly #broken = Deferred.unsafeMake<never, PersistenceError>(FiberId.none)
 
   constructor(
     private readonly persistence: PersistenceService,
     private readonly settings: EngineSettings,
     private readonly clock: Clock.Clock,
-    private readonly random: Random.Random,
+    random: Random.Random,
+    seeds: Seeds,
     private readonly runtime: Runtime.Runtime<never>,
     { given, notifier, processes, runner, secrets, violated }: Surroundings
   ) {
+    this.#chance = new PCGRandom(...seeds)
     const id = EngineId.make(this.#ulid())
     const deadlines = new Deadlines(clock, runtime)
     const failed = (error: PersistenceError) => this.#failed(error)
@@ -282,7 +292,7 @@ class EngineState {
   }
 
   #ulid(): string {
-    return ulid(this.clock.unsafeCurrentTimeMillis(), () => Effect.runSync(this.random.next))
+    return ulid(this.clock.unsafeCurrentTimeMillis(), () => this.#chance.number())
   }
 
   // ---- programs
@@ -319,7 +329,9 @@ class EngineState {
 
   #begin(run: RunRecord): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
     this.lookout.give(run.id)
-    return Effect.mapError(this.residents.begin(run), shownError(run))
+    return Effect.catchAll(this.residents.begin(run), (error) =>
+      error._tag === "RunNotFound" ? Effect.die(error) : Effect.fail(shownError(run)(error))
+    )
   }
 
   /** What is there from the start is created by itself. */

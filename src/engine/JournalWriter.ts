@@ -240,14 +240,14 @@ export class JournalWriter {
         ? persistence.commit({ run, generation, expectedSeq: this.#seq, changes })
         : persistence.createWith(creation.run, changes)
     })
-    return Effect.flatMap(Effect.exit(commit), (exit) => {
-      if (Exit.isSuccess(exit)) return written
-      const failure = Cause.failureOption(exit.cause)
+    const onFailure = (cause: Cause.Cause<CommitError>): Effect.Effect<SilentReason | undefined> => {
+      const failure = Cause.failureOption(cause)
       if (failure._tag === "Some") return this.#failed(changes, failure.value, unsure, failures)
-      const message = `defect of the store: ${Cause.pretty(exit.cause)}`
+      const message = `defect of the store: ${Cause.pretty(cause)}`
       const error = new PersistenceError({ reason: "Other", message })
       return Effect.succeed({ _tag: "StorageFailed", error })
-    })
+    }
+    return Effect.matchCauseEffect(commit, { onFailure, onSuccess: () => written })
   }
 
   #failed(

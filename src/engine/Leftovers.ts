@@ -13,15 +13,14 @@ import type { RunContext } from "./RunContext.ts"
 import { cancelRow } from "./Step.ts"
 
 /**
- * Ends what open rows stand for: processes and child runs. Their records are then closed by `closeRows`, in the commit
+ * Ends what the rows that are open now stand for: processes and child runs. Their records are then closed by `closeRows`, in the commit
  * that ends the phase.
  */
-export const endLeftovers = (branch: Branch, isInside: (path: StepPath) => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const open = openRows(branch.run, isInside)
-    if (open.length === 0) return Effect.void
-    return Effect.forEach(open, (row) => endWork(branch, row), { concurrency: "unbounded", discard: true })
-  })
+export const endLeftovers = (branch: Branch, isInside: (path: StepPath) => boolean): Effect.Effect<void> => {
+  const open = openRows(branch.run, isInside)
+  if (open.length === 0) return Effect.void
+  return Effect.forEach(open, (row) => endWork(branch, row), { concurrency: "unbounded", discard: true })
+}
 
 /** Records all open rows as cancelled. */
 export const closeRows = (run: RunContext, isInside: (path: StepPath) => boolean, why: string): void => {

@@ -1,6 +1,7 @@
 /**
  * What a run does, as the engine asks for it: `.wf` definitions and code workflows register a source each.
  */
+import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -35,6 +36,8 @@ export interface CompensationBranches {
 
 /** What a run does, made for one residency of it. */
 export interface Program {
+  /** What its effects find around them, beside what the engine gives to all. */
+  readonly context?: Context.Context<never>
   readonly body: (branch: Branch) => Effect.Effect<BodyEnd>
   /**
    * Takes back what the body did, when it failed or was cancelled; gives the outcome that the run then has. `replay` is

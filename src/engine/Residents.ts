@@ -9,9 +9,8 @@
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
+import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { emptyJournal, type LoadedRun } from "../persistence/Journal.ts"
 import {
@@ -28,11 +27,13 @@ import { shownEvents } from "./EventRedaction.ts"
 import type { EventBus } from "./Events.ts"
 import { type Creation, JournalWriter } from "./JournalWriter.ts"
 import type { Lease } from "./Lease.ts"
+import { Once } from "./Once.ts"
 import { isToRest, rest } from "./Pause.ts"
 import type { ProgramSource } from "./Program.ts"
 import { RunContext, type RunHost } from "./RunContext.ts"
 import { parkRun } from "./RunEnd.ts"
 import { RunMain } from "./RunMain.ts"
+import { andThen, made, matchCause, matchError } from "./Settled.ts"
 import { type Crowd, Waiting } from "./Waiting.ts"
 
 export interface Resident {
@@ -50,9 +51,9 @@ interface Slot {
   /** Messages that arrived while the run was being taken up. */
   readonly early: Array<InboxRow>
   /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
-  settled: Deferred.Deferred<void>
+  settled: Once<void>
   /** Done when the run has left: with its record, if it ended here. */
-  readonly gone: Deferred.Deferred<RunRecord | undefined>
+  readonly gone: Once<RunRecord | undefined>
 }
 
 export interface ResidentsOptions {
@@ -133,9 +134,9 @@ export class Residents {
       if (slot === undefined) return this.#isStopping ? Effect.interrupt : this.#enter(run, claim, isAsked)
       const { resident } = slot
       const again = Effect.suspend(() => this.take(run, claim, isAsked))
-      if (resident === undefined && !slot.isLeaving) return Effect.zipRight(Deferred.await(slot.settled), again)
+      if (resident === undefined && !slot.isLeaving) return Effect.zipRight(slot.settled.await, again)
       if (resident === undefined || slot.isLeaving || isEnded(resident.run.record.status)) {
-        return Effect.zipRight(Deferred.await(slot.gone), again)
+        return Effect.zipRight(slot.gone.await, again)
       }
       if (isAsked) resident.run.ask()
       return Effect.void
@@ -164,12 +165,12 @@ export class Residents {
   }
 
   /** Makes a new run of this engine resident; its first commit creates it. Succeeds when that is durable. */
-  begin(record: RunRecord): Effect.Effect<void, RunAlreadyExists | PersistenceError> {
+  begin(record: RunRecord): Effect.Effect<void, RunAlreadyExists | RunNotFound | PersistenceError> {
     return Effect.suspend(() => {
       if (this.#isStopping) return Effect.interrupt
-      const created = Deferred.unsafeMake<void, RunAlreadyExists | PersistenceError>(FiberId.none)
-      const creation: Creation = { run: record, done: (exit) => Deferred.unsafeDone(created, exit) }
-      return Effect.zipRight(this.#enterNew(record, creation), Deferred.await(created))
+      const created = new Once<void, RunAlreadyExists | PersistenceError>()
+      const creation: Creation = { run: record, done: (exit) => created.done(exit) }
+      return andThen(this.#enterNew(record, creation), () => created.await)
     }).pipe(Effect.uninterruptible)
   }
 
@@ -189,12 +190,12 @@ export class Residents {
     )
   }
 
-  #enterNew(record: RunRecord, creation: Creation | undefined): Effect.Effect<void, PersistenceError> {
+  #enterNew(record: RunRecord, creation: Creation | undefined): Effect.Effect<void, RunNotFound | PersistenceError> {
     const slot = this.#newSlot(record.id)
     const claim: Claim = { run: record.id, generation: record.generation }
     const loaded: LoadedRun = { journal: emptyJournal(record), inbox: [] }
-    const settled = this.#settle(slot, claim, loaded, creation !== undefined, creation)
-    return this.#settling(record.id, slot, Effect.catchTag(settled, "RunNotFound", Effect.die))
+    const entered = made(() => this.#settle(slot, claim, loaded, creation !== undefined, creation))
+    return this.#settling(record.id, slot, entered)
   }
 
   #newSlot(run: RunId): Slot {
@@ -202,8 +203,8 @@ export class Residents {
       resident: undefined,
       isLeaving: false,
       early: [],
-      settled: Deferred.unsafeMake(FiberId.none),
-      gone: Deferred.unsafeMake(FiberId.none)
+      settled: new Once(),
+      gone: new Once()
     }
     this.#slots.set(run, slot)
     return slot
@@ -219,15 +220,20 @@ export class Residents {
     return Effect.uninterruptible(this.#settling(run, slot, entered))
   }
 
+  /** To be run where it cannot be interrupted. */
   #settling<E>(run: RunId, slot: Slot, entered: Effect.Effect<void, E>): Effect.Effect<void, E> {
-    const failed = (cause: Cause.Cause<E>) =>
-      Effect.sync(() => {
-        // Whether the claim was made is not known after an error of the store.
-        if (!isRefusal(cause)) this.options.stranded()
-        this.#vacate(run, slot)
-      })
-    const settled = Effect.sync(() => Deferred.unsafeDone(slot.settled, Effect.void))
-    return Effect.ensuring(Effect.onError(entered, failed), settled)
+    const done = () => {
+      slot.settled.done(Exit.void)
+      return Effect.void
+    }
+    const failed = (cause: Cause.Cause<E>) => {
+      // Whether the claim was made is not known after an error of the store.
+      if (!isRefusal(cause)) this.options.stranded()
+      this.#vacate(run, slot)
+      slot.settled.done(Exit.void)
+      return Effect.failCause(cause)
+    }
+    return matchCause(entered, { onFailure: failed, onSuccess: done })
   }
 
   #load(slot: Slot, claim: Claim, isAsked: boolean): Effect.Effect<void, RunNotFound | PersistenceError> {
@@ -241,7 +247,7 @@ export class Residents {
     })
   }
 
-  /** Makes a claimed run resident, or parks it. */
+  /** Makes a claimed run resident, or parks it; begins at once. */
   #settle(
     slot: Slot,
     claim: Claim,
@@ -249,38 +255,39 @@ export class Residents {
     isAsked: boolean,
     creation?: Creation
   ): Effect.Effect<void, RunNotFound | PersistenceError> {
-    return Effect.suspend(() => {
-      const { run: record } = loaded.journal
-      const { leaving, settings, sources } = this.options
-      const run = new RunContext(
-        claim.run,
-        this.#writer(slot, claim, loaded, creation),
-        this.options.host(),
-        loaded.inbox
-      )
-      if (isAsked) run.timesAsked = 1
-      if (record.startedAt === null && run.find("Cancel") !== undefined) return this.#endUnstarted(slot, run)
-      if (isToRest(run)) return this.#rest(slot, claim, run)
-      // One that is to be cancelled makes nothing begin that could kill its process.
-      const isExpected = record.status === "needs_resume" || run.find("Cancel") !== undefined
-      if (record.recoveries > settings.maxRecoveries && !isExpected) {
-        const message = `taken up ${record.recoveries} times without progress: its steps may kill their process`
-        return this.#park(slot, run, message)
+    const { run: record } = loaded.journal
+    const { leaving, settings, sources } = this.options
+    const run = new RunContext(
+      claim.run,
+      this.#writer(slot, claim, loaded, creation),
+      this.options.host(),
+      loaded.inbox
+    )
+    if (isAsked) run.timesAsked = 1
+    if (record.startedAt === null && run.find("Cancel") !== undefined) return this.#endUnstarted(slot, run)
+    if (isToRest(run)) return this.#rest(slot, claim, run)
+    // One that is to be cancelled makes nothing begin that could kill its process.
+    const isExpected = record.status === "needs_resume" || run.find("Cancel") !== undefined
+    if (record.recoveries > settings.maxRecoveries && !isExpected) {
+      const message = `taken up ${record.recoveries} times without progress: its steps may kill their process`
+      return this.#park(slot, run, message)
+    }
+    const source = [...sources].find((source) => source.accepts(record))
+    if (source === undefined) {
+      const wasKnown = [...leaving].some((it) => it.accepts(record))
+      // An engine that knows nothing is not one that lacks something.
+      const isForOthers = wasKnown || (sources.size === 0 && creation === undefined)
+      return isForOthers ? this.#leaveAlone(slot, claim, run) : this.#park(slot, run, unknown(record))
+    }
+    return matchError(source.make(run), {
+      onFailure: (error) =>
+        error._tag === "PersistenceError" && error.transient
+          ? Effect.fail(error)
+          : this.#park(slot, run, error.message),
+      onSuccess: (program) => {
+        this.#reside(slot, new RunMain(run, program), source)
+        return Effect.void
       }
-      const source = [...sources].find((source) => source.accepts(record))
-      if (source === undefined) {
-        const wasKnown = [...leaving].some((it) => it.accepts(record))
-        // An engine that knows nothing is not one that lacks something.
-        const isForOthers = wasKnown || (sources.size === 0 && creation === undefined)
-        return isForOthers ? this.#leaveAlone(slot, claim, run) : this.#park(slot, run, unknown(record))
-      }
-      return Effect.matchEffect(source.make(run), {
-        onFailure: (error) =>
-          error._tag === "PersistenceError" && error.transient
-            ? Effect.fail(error)
-            : this.#park(slot, run, error.message),
-        onSuccess: (program) => Effect.sync(() => this.#reside(slot, new RunMain(run, program), source))
-      })
     })
   }
 
@@ -378,14 +385,17 @@ export class Residents {
     // Stopped before its first commit: it is in no store.
     if (run.writer.isUncreated) run.writer.abandon()
     if (run.silent?._tag === "LeaseLost") this.#publishLoss(run)
-    return Effect.flatMap(this.#release(run), (isReleased) => {
-      if (isReleased) return Effect.sync(() => this.#vacate(run.id, slot, endedRecord(run)))
+    return andThen(this.#release(run), (isReleased) => {
+      if (isReleased) {
+        this.#vacate(run.id, slot, endedRecord(run))
+        return Effect.void
+      }
       // A message came while the run was being let go.
       slot.resident = undefined
       slot.isLeaving = false
-      slot.settled = Deferred.unsafeMake(FiberId.none)
+      slot.settled = new Once()
       const loaded = this.#load(slot, { run: run.id, generation: run.writer.generation }, false)
-      return Effect.catchAll(this.#settling(run.id, slot, loaded), (error) =>
+      return Effect.catchAll(Effect.uninterruptible(this.#settling(run.id, slot, loaded)), (error) =>
         Effect.logWarning(`run ${run.id} could not be taken up again: ${error.message}`)
       )
     })
@@ -423,7 +433,7 @@ export class Residents {
 
   #vacate(run: RunId, slot: Slot, ended?: RunRecord): void {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
-    Deferred.unsafeDone(slot.gone, Effect.succeed(ended))
+    slot.gone.done(Exit.succeed(ended))
     this.options.left(run, ended)
   }
 
@@ -431,7 +441,7 @@ export class Residents {
   untilGone(run: RunId): Effect.Effect<RunRecord | undefined> {
     return Effect.suspend(() => {
       const slot = this.#slots.get(run)
-      return slot === undefined ? Effect.succeed(undefined) : Deferred.await(slot.gone)
+      return slot === undefined ? Effect.succeed(undefined) : slot.gone.await
     })
   }
 
@@ -459,7 +469,7 @@ export class Residents {
   })
 
   #untilSettled(): Effect.Effect<void> {
-    return Effect.forEach([...this.#slots.values()], (slot) => Deferred.await(slot.settled), { discard: true })
+    return Effect.forEach([...this.#slots.values()], (slot) => slot.settled.await, { discard: true })
   }
 
   /** What waits is let go, so that a restart does not touch it; the others are ready at once. */

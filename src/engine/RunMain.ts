@@ -11,6 +11,7 @@
  *   continues as new, or that a silent stop met, has none.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -26,6 +27,7 @@ import { alwaysPath, bodyPath, compensationPath, deadlineOf, isOfAlways, isOfBod
 import type { BodyEnd, Program } from "./Program.ts"
 import { newRow, type RunContext } from "./RunContext.ts"
 import { type Outcome, parkRun, recordEnd } from "./RunEnd.ts"
+import { andThen } from "./Settled.ts"
 import { messageOf } from "./Step.ts"
 import { describe, parseReason, type StopReason } from "./StopReason.ts"
 
@@ -223,18 +225,17 @@ export class RunMain {
 
   /** Decides and records the outcome, in one commit with the end of what the body left open. */
   #endBody(exit: Exit.Exit<BodyEnd>): Effect.Effect<Outcome | undefined> {
-    return Effect.gen(this, function* () {
-      const { run } = this
-      if (run.silent !== undefined) return undefined
-      const reason = this.#body.stopReason
-      const outcome = this.#outcomeOf(exit, reason)
-      yield* endLeftovers(this.#body, isOfBody)
-      if (run.silent !== undefined) return undefined
+    const { run } = this
+    if (run.silent !== undefined) return Effect.succeed(undefined)
+    const reason = this.#body.stopReason
+    const outcome = this.#outcomeOf(exit, reason)
+    return andThen(endLeftovers(this.#body, isOfBody), () => {
+      if (run.silent !== undefined) return Effect.succeed(undefined)
       closeRows(run, isOfBody, reason === undefined ? "the run ended" : describe(reason))
       const { status } = outcome
       run.put(newRow(run, { path: bodyPath, kind: "phase", name: "body", status, value: outcome }))
       this.#phase = "always"
-      return outcome
+      return Effect.succeed(outcome)
     })
   }
 
@@ -259,17 +260,12 @@ export class RunMain {
    * before it leaves the replay to the primitives.
    */
   #fork<A>(effect: Effect.Effect<A>): Effect.Effect<Exit.Exit<A>> {
-    const known = Effect.provideService(effect, RunSecrets, this.run)
-    const run = Effect.suspend(() => (this.#mayBegin ? known : Effect.interrupt))
-    const begun = Effect.zipRight(
-      Effect.withFiberRuntime<void>((fiber) =>
-        Effect.sync(() => {
-          this.#fiber = fiber
-        })
-      ),
-      Effect.interruptible(run)
-    )
-    return Effect.flatMap(forkNow(begun), (fiber) =>
+    const run = Effect.suspend(() => (this.#mayBegin ? effect : Effect.interrupt))
+    const begun = Effect.withFiberRuntime<A>((fiber) => {
+      this.#fiber = fiber
+      return Effect.interruptible(run)
+    })
+    return Effect.flatMap(forkNow(begun, this.#within), (fiber) =>
       Effect.async<Exit.Exit<A>>((resume) =>
         fiber.addObserver((exit) => {
           this.#fiber = undefined
@@ -278,6 +274,11 @@ export class RunMain {
         })
       )
     )
+  }
+
+  readonly #within = (own: Context.Context<never>): Context.Context<never> => {
+    const { context } = this.program
+    return Context.add(context === undefined ? own : Context.merge(own, context), RunSecrets, this.run)
   }
 
   /** A stopped run is replayed first: there is nothing to replay where no primitive has a row. */

@@ -2,6 +2,7 @@
  * Effects that have their result already. Going on from one directly, rather than through the fiber's loop, is what
  * makes a step of instant parts cheap (design.md, "Costs to know").
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
@@ -12,6 +13,40 @@ export const andThen = <A, E, R, B, E2, R2>(
 ): Effect.Effect<B, E | E2, R | R2> => {
   const exit = settled(effect)
   return exit !== undefined && Exit.isSuccess(exit) ? then(exit.value) : Effect.flatMap(effect, then)
+}
+
+/** As `Effect.matchEffect`, at once where the effect has succeeded already. */
+export const matchError = <A, E, R, B, E2, R2, C, E3, R3>(
+  effect: Effect.Effect<A, E, R>,
+  cases: {
+    readonly onFailure: (error: E) => Effect.Effect<B, E2, R2>
+    readonly onSuccess: (value: A) => Effect.Effect<C, E3, R3>
+  }
+): Effect.Effect<B | C, E2 | E3, R | R2 | R3> => {
+  const exit = settled(effect)
+  return exit !== undefined && Exit.isSuccess(exit) ? cases.onSuccess(exit.value) : Effect.matchEffect(effect, cases)
+}
+
+/** As `Effect.matchCauseEffect`, at once where the effect has succeeded already. */
+export const matchCause = <A, E, R, B, E2, R2, C, E3, R3>(
+  effect: Effect.Effect<A, E, R>,
+  cases: {
+    readonly onFailure: (cause: Cause.Cause<E>) => Effect.Effect<B, E2, R2>
+    readonly onSuccess: (value: A) => Effect.Effect<C, E3, R3>
+  }
+): Effect.Effect<B | C, E2 | E3, R | R2 | R3> => {
+  const exit = settled(effect)
+  const isDone = exit !== undefined && Exit.isSuccess(exit)
+  return isDone ? cases.onSuccess(exit.value) : Effect.matchCauseEffect(effect, cases)
+}
+
+/** The effect that a function makes at once; a defect where it throws. */
+export const made = <A, E, R>(make: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  try {
+    return make()
+  } catch (thrown) {
+    return Exit.die(thrown)
+  }
 }
 
 /** As `Effect.mapError`, of an effect that may have succeeded already. */

@@ -12,7 +12,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
 import { killOrphans } from "../action/Process.ts"
 import type { Change } from "../persistence/Journal.ts"
 import {
@@ -37,7 +36,7 @@ import {
   startedRow,
   type StepSpec
 } from "./StepSpec.ts"
-import { andThen, settled } from "./Settled.ts"
+import { andThen, made, settled } from "./Settled.ts"
 import type { StopReason } from "./StopReason.ts"
 import * as RunTotals from "./Totals.ts"
 
@@ -252,7 +251,7 @@ class StepRun implements AttemptOwner {
     const stopped = this.spec.branch.stopReason
     if (stopped !== undefined) return Effect.succeed({ _tag: "Stopped", reason: stopped })
     this.#expired = undefined
-    const work = this.#begun(attempt)
+    const work = made(() => this.spec.attempt(attempt))
     const exit = settled(work)
     if (exit !== undefined) return Effect.succeed(this.#outcomeOf(exit))
     return Effect.flatMap(forkAttempt(work), (fiber) => {
@@ -266,15 +265,6 @@ class StepRun implements AttemptOwner {
     const reason = this.spec.branch.stopReason
     const isStopped = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
     return reason !== undefined && isStopped ? { _tag: "Stopped", reason } : this.#outcomeOf(exit)
-  }
-
-  /** What the attempt does, or its failure if making that threw. */
-  #begun(attempt: Attempt): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> {
-    try {
-      return this.spec.attempt(attempt)
-    } catch (thrown) {
-      return Exit.die(thrown)
-    }
   }
 
   /** Sees to the limits of an attempt that takes its time. */

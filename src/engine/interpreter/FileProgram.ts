@@ -10,6 +10,7 @@ import { shortestSecret } from "../../workflow/SecretForms.ts"
 import { declaredSecrets, tooShort } from "../../workflow/Secrets.ts"
 import { type BodyEnd, type Program, ProgramUnavailable } from "../Program.ts"
 import type { RunContext } from "../RunContext.ts"
+import { andThen, orFail } from "../Settled.ts"
 import { outputOf } from "./ChildOutput.ts"
 import { Interpreter, type Services } from "./Interpreter.ts"
 
@@ -19,30 +20,31 @@ export const makeProgram = (
   services: Services,
   context: Context.Context<never>,
   end: (interpreter: Interpreter) => Effect.Effect<BodyEnd> = (interpreter) => Effect.succeed(endOf(interpreter))
-): Effect.Effect<Program, ProgramUnavailable | PersistenceError> =>
-  services.definitions.load(run.record.definition).pipe(
-    Effect.mapError((error) =>
-      error._tag === "PersistenceError" ? error : new ProgramUnavailable({ message: error.message })
-    ),
-    Effect.tap((definition) => keepSecrets(run, definition)),
-    Effect.map((definition) => {
+): Effect.Effect<Program, ProgramUnavailable | PersistenceError> => {
+  const loaded = orFail(services.definitions.load(run.record.definition), (error) =>
+    error._tag === "PersistenceError" ? error : new ProgramUnavailable({ message: error.message })
+  )
+  return andThen(loaded, (definition) =>
+    andThen(keepSecrets(run, definition), () => {
       const interpreter = new Interpreter(run, services, definition)
-      const body: Program["body"] = (branch) =>
-        Effect.zipRight(
-          Effect.provide(interpreter.body(branch), context),
-          Effect.suspend(() => end(interpreter))
-        )
-      if (definition.always.length === 0) return { body }
-      return { body, always: (branch, status) => Effect.provide(interpreter.always(branch, status), context) }
+      const program: Program = {
+        context,
+        body: (branch) => Effect.flatMap(interpreter.body(branch), () => end(interpreter))
+      }
+      const { length } = definition.always
+      return Effect.succeed(length === 0 ? program : { ...program, always: interpreter.always.bind(interpreter) })
     })
   )
+}
 
 /** What the definition declares counts, whoever made the record. */
 const keepSecrets = (run: RunContext, { inputs: declarations }: WorkflowDefinition): Effect.Effect<void> => {
   const { inputs, startedAt } = run.record
+  const secrets = declaredSecrets(declarations, inputs)
   const told = startedAt === null ? tooShort(declarations, inputs) : []
+  if (secrets === undefined && told.length === 0) return Effect.void
   const warned = Effect.forEach(told, (name) => Effect.logWarning(shortWarning(run, name)), { discard: true })
-  return Effect.zipRight(run.learn(declaredSecrets(declarations, inputs)), warned)
+  return Effect.zipRight(run.learn(secrets), warned)
 }
 
 const shortWarning = ({ record }: RunContext, name: string): string =>

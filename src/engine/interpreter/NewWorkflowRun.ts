@@ -14,7 +14,7 @@ import { nearest } from "../../workflow/Suggest.ts"
 import { createUnclaimed } from "../CreateRun.ts"
 import { EngineConfig } from "../EngineConfig.ts"
 import { defaultSettings, newRun } from "../NewRun.ts"
-import { ulid } from "../Ulid.ts"
+import { newUlid } from "../Ulid.ts"
 import { Definitions } from "./Definitions.ts"
 import { withDefaults } from "./Inputs.ts"
 
@@ -100,11 +100,6 @@ export const makeRecord = (
     })
   })
 
-const newRunId: Effect.Effect<RunId> = Effect.gen(function* () {
-  const random = yield* Effect.random
-  return RunId.make(ulid(yield* Clock.currentTimeMillis, () => Effect.runSync(random.next)))
-})
-
 /** Creates a run for whichever engine knows its workflow and takes it up; without an engine here. */
 export const submit = (
   definition: WorkflowDefinition,
@@ -116,7 +111,7 @@ export const submit = (
     const parts = {
       definitions: new Definitions(persistence),
       provider: yield* RunContextProvider,
-      newRunId,
+      newRunId: Effect.map(newUlid, (id) => RunId.make(id)),
       stepTimeout
     }
     const record = yield* makeRecord(parts, definition, options)
