@@ -39,8 +39,8 @@ export const childRuns = (options: ChildRunsOptions): Children => {
   /** Its record; of one that runs here the store need not be asked. */
   const get = (child: RunId) =>
     Effect.suspend(() => {
-      const live = residents.live(child)
-      return live === undefined ? patiently(persistence.get(child)) : Effect.succeed(live)
+      const known = residents.live(child) ?? residents.takeEnded(child)
+      return known === undefined ? patiently(persistence.get(child)) : Effect.succeed(known)
     })
   /** The newest message seen when a child's record was made: any later one reaches it once it is resident. */
   const seen = new WeakMap<RunRecord, number>()

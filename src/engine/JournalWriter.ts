@@ -204,7 +204,7 @@ export class JournalWriter {
       for (const wake of waiting) wake()
       return Effect.void
     }
-    return changes.length === 0 ? done() : Effect.flatMap(this.#commit(changes), done)
+    return changes.length === 0 ? done() : Effect.flatMap(this.#commit(Journal.withoutReplaced(changes)), done)
   }
 
   #release(): void {

@@ -50,6 +50,8 @@ interface Slot {
   isLeaving: boolean
   /** Messages that arrived while the run was being taken up. */
   readonly early: Array<InboxRow>
+  /** Its children that have ended here while it was. */
+  readonly ended: Set<RunId>
   /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
   settled: Once<void>
   /** Done when the run has left: with its record, if it ended here. */
@@ -79,6 +81,8 @@ export interface ResidentsOptions {
 
 export class Residents {
   readonly #slots = new Map<RunId, Slot>()
+  /** Children that have ended here, until their parents, which live here, ask how. */
+  readonly #ended = new Map<RunId, RunRecord>()
   readonly #crowd: Crowd = { size: 0 }
   #isStopping = false
 
@@ -98,6 +102,15 @@ export class Residents {
     if (slot?.resident === undefined || slot.isLeaving) return undefined
     const { record } = slot.resident.run
     return isEnded(record.status) || record.continuedAs !== null ? undefined : record
+  }
+
+  /** The record of a child that has ended here, once: its parent need not ask the store how. */
+  takeEnded(run: RunId): RunRecord | undefined {
+    const record = this.#ended.get(run)
+    if (record === undefined) return undefined
+    this.#ended.delete(run)
+    if (record.parent !== null) this.#slots.get(record.parent.run)?.ended.delete(run)
+    return record
   }
 
   /** Whether the run is resident, coming or leaving. */
@@ -203,6 +216,7 @@ export class Residents {
       resident: undefined,
       isLeaving: false,
       early: [],
+      ended: new Set(),
       settled: new Once(),
       gone: new Once()
     }
@@ -433,8 +447,18 @@ export class Residents {
 
   #vacate(run: RunId, slot: Slot, ended?: RunRecord): void {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
+    for (const child of slot.ended) this.#ended.delete(child)
+    const parent = ended?.parent
+    if (ended !== undefined && parent) this.#keep(ended, parent.run)
     slot.gone.done(Exit.succeed(ended))
     this.options.left(run, ended)
+  }
+
+  #keep(child: RunRecord, parent: RunId): void {
+    const slot = this.#slots.get(parent)
+    if (slot === undefined) return
+    slot.ended.add(child.id)
+    this.#ended.set(child.id, child)
   }
 
   /** Waits until a run is not here (any longer); its record, if it ended here meanwhile. */

@@ -43,8 +43,8 @@ export type Change =
    */
   | { readonly _tag: "Continue"; readonly run: RunRecord }
   /**
-   * Inserts into another run's inbox and sets its `readyAt` to `at` (now); nothing if that run ended or is gone. What
-   * `isHandedOn` goes to the run that its chain has come to.
+   * Inserts into another run's inbox and, where nobody owns that, sets its `readyAt` to `at` (now); nothing if that run
+   * ended or is gone. What `isHandedOn` goes to the run that its chain has come to.
    */
   | { readonly _tag: "Notify"; readonly run: RunId; readonly message: InboxMessage; readonly at: number }
 
@@ -78,6 +78,25 @@ export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord => {
  */
 export const counts = (changes: ReadonlyArray<Change>): boolean =>
   changes.some(({ _tag }) => _tag !== "Step" && _tag !== "Item")
+
+/** The changes of one commit without the rows that later ones of it replace. */
+export const withoutReplaced = (changes: ReadonlyArray<Change>): ReadonlyArray<Change> => {
+  if (changes.length < 2) return changes
+  const last = new Map<string, Change>()
+  for (const change of changes) {
+    const key = rowKey(change)
+    if (key !== undefined) last.set(key, change)
+  }
+  return changes.filter((change) => {
+    const key = rowKey(change)
+    return key === undefined || last.get(key) === change
+  })
+}
+
+const rowKey = (change: Change): string | undefined => {
+  if (change._tag === "Step") return stepKey(change.step)
+  return change._tag === "Item" ? `${change.item.path} ${change.item.key}` : undefined
+}
 
 /** The record after a commit of these changes. */
 export const committed = (run: RunRecord, changes: ReadonlyArray<Change>): RunRecord => {

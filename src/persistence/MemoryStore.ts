@@ -106,7 +106,8 @@ export const deliver = (store: MemoryStore, target: StoredRun, message: InboxMes
   const row: InboxRow = { id: ++store.lastInbox, run: target.journal.run.id, message, createdAt: at }
   target.inbox.set(row.id, row)
   const { run } = target.journal
-  target.journal.run = { ...run, status: statusAfter(run, message), readyAt: at }
+  // An owner is told by the row, and cannot let the run go without having seen it.
+  if (run.owner === null) target.journal.run = { ...run, status: statusAfter(run, message), readyAt: at }
   return row
 }
 

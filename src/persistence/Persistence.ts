@@ -235,9 +235,9 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
     }) => Effect.Effect<Claim, RunNotFound | SeqConflict | RunAlreadyOwned | PersistenceError>
 
     /**
-     * Inserts into a run's inbox and sets its `readyAt` to now. An `Answer` needs its step to be a live row that waits
-     * and has no answer yet. Several pauses, unpauses or cancels are harmless. A `Cancel` to a parked run that nobody
-     * owns makes it `cancelling`, so that `claimReady` finds it.
+     * Inserts into a run's inbox and, where nobody owns that, sets its `readyAt` to now. An `Answer` needs its step to
+     * be a live row that waits and has no answer yet. Several pauses, unpauses or cancels are harmless. A `Cancel` to a
+     * parked run that nobody owns makes it `cancelling`, so that `claimReady` finds it.
      */
     readonly send: (
       run: RunId,

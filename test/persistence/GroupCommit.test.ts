@@ -220,7 +220,7 @@ describe("group commit", () => {
         expect(yield* Effect.forEach([a.id, b.id], store.load)).toEqual(before)
         expect(yield* Effect.flip(store.get(runId("C")))).toMatchObject({ _tag: "RunNotFound" })
       }
-      expect(failAt).toBe(10)
+      expect(failAt).toBe(9)
       expect((yield* store.get(a.id)).status).toBe("failed")
     })
   )

@@ -224,8 +224,9 @@ function* deliver(fences: Fences, fence: Fence, message: InboxMessage, at: numbe
   const path = "path" in message ? message.path : null
   const row = yield* first(Sql.insertInbox, run, message._tag, path, JSON.stringify(message), at)
   const status = statusAfter(fence, message)
-  if (status === fence.status) yield* query(Sql.wakeRun, at, run)
-  else yield* query(Sql.wakeRunAs, at, status, run)
+  if (status !== fence.status) yield* query(Sql.wakeRunAs, at, status, run)
+  // An owner is told by the row, and cannot let the run go without having seen it.
+  else if (fence.owner === null) yield* query(Sql.wakeRun, at, run)
   writeFence(fences, { ...fence, status })
   return { id: Number(row?.["id"]), run, message, createdAt: at }
 }

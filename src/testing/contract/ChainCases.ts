@@ -93,7 +93,7 @@ export const chainCases: ReadonlyArray<Case> = [
         inbox.map(({ message, run: to }) => [to, message._tag]),
         [[later.id, "Pause"]]
       )
-      yield* same(journal.run.readyAt, now + 5)
+      yield* same(journal.run.readyAt, null)
       yield* same((yield* store.load(run.id)).inbox, [])
       yield* store.commit(commitTo(later, ended))
       yield* store.commit(commitTo({ ...(yield* store.get(runId("P"))) }, told({ _tag: "Unpause" })))

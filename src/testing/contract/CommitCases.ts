@@ -34,7 +34,7 @@ export const commitCases: ReadonlyArray<Case> = [
       commitTo(run, { _tag: "Run", patch }, step("/one"), { _tag: "Item", item }, { _tag: "Consume", ids: [row] })
     )
     const { journal, inbox } = yield* store.load(run.id)
-    yield* same(journal.run, { ...run, ...patch, seq: 1, readyAt: now })
+    yield* same(journal.run, { ...run, ...patch, seq: 1 })
     yield* same(journal.steps, new Map([["/one#1", stepRecord("/one")]]))
     yield* same(journal.items, new Map([[item.path, new Map([[item.key, item]])]]))
     yield* same(inbox, [])
@@ -252,15 +252,24 @@ export const commitCases: ReadonlyArray<Case> = [
 
   requirement("I5: a commit's message to another run is a row that wakes it", function* (store) {
     const run = yield* ownedRun(store, "A")
-    const parent = yield* ownedRun(store, "P")
     const message = { _tag: "ChildEnded", child: run.id, path: stepPath("/call") } as const
-    yield* store.commit(commitTo(run, { _tag: "Notify", run: parent.id, message, at: now }))
-    const { journal, inbox } = yield* store.load(parent.id)
-    yield* same(
-      inbox.map((row) => [row.run, row.message, row.createdAt]),
-      [[parent.id, message, now]]
-    )
-    yield* same([journal.run.readyAt, journal.run.seq], [now, 0])
+    const free = runRecord("F", { status: "waiting", readyAt: null })
+    yield* store.create(free)
+    const owned = yield* ownedRun(store, "O")
+    const tell = (run: typeof free.id): Change => ({ _tag: "Notify", run, message, at: now })
+    yield* store.commit(commitTo(run, tell(free.id), tell(owned.id)))
+    // An owner is told by the row alone, and cannot let its run go without having seen it.
+    for (const [id, readyAt] of [
+      [free.id, now],
+      [owned.id, null]
+    ] as const) {
+      const { journal, inbox } = yield* store.load(id)
+      yield* same(
+        inbox.map((row) => [row.run, row.message, row.createdAt]),
+        [[id, message, now]]
+      )
+      yield* same([journal.run.readyAt, journal.run.seq], [readyAt, 0])
+    }
   }),
 
   requirement("a commit's message to a run that ended or is gone is dropped", function* (store) {
