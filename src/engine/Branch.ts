@@ -16,7 +16,7 @@ import type { StopReason } from "./StopReason.ts"
 
 export class Branch {
   #stop: StopReason | undefined
-  readonly #counts = new Map<string, number>()
+  #counts: Map<string, number> | undefined
   /** Rows that its code has not come to yet; undefined where none is expected. */
   #ahead: RowsAhead | undefined
   /** The primitive that the code has come to: all before it have ended. */
@@ -88,8 +88,9 @@ export class Branch {
 
   #numbered(key: string): string {
     const encoded = encodeKey(key)
-    const count = (this.#counts.get(encoded) ?? 0) + 1
-    this.#counts.set(encoded, count)
+    const counts = (this.#counts ??= new Map())
+    const count = (counts.get(encoded) ?? 0) + 1
+    counts.set(encoded, count)
     const segment = count === 1 ? encoded : `${encoded}~${count}`
     this.#ahead?.delete(segment)
     return segment
@@ -169,7 +170,7 @@ export class Branch {
   /** Whether the code has come to the primitive of this segment. */
   #wasGiven(segment: string): boolean {
     const [key = "", number = "1"] = segment.split("~")
-    return Number(number) <= (this.#counts.get(key) ?? 0)
+    return Number(number) <= (this.#counts?.get(key) ?? 0)
   }
 
   /** A row that is only looked at: the program has not come to it by that. */

@@ -171,10 +171,21 @@ const chooseGate = (
 export const openGates = (run: RunRecord): Effect.Effect<ReadonlyArray<BlockedOn>, PersistenceError, Persistence> =>
   Effect.map(findGates(run), (gates) => gates.map(({ shown }) => shown))
 
-/** From the rows, not from `blockedOn`: a gate waits as soon as its row does, also while other branches are at work. */
+/** A gate waits as soon as its row does, also while other branches are at work: only then are the rows looked at. */
 const findGates = (run: RunRecord): Effect.Effect<ReadonlyArray<OpenGate>, PersistenceError, Persistence> =>
+  tellsAll(run)
+    ? Effect.succeed(gatesIn(run).map((gate) => openGate(run, gate)))
+    : Effect.flatMap(Persistence, (persistence) => gatesInRows(persistence, run))
+
+/** Whether all branches of a run wait for something of its own: what that is was recorded when the last one began to. */
+const tellsAll = ({ blockedOn, id, status }: RunRecord): boolean =>
+  status === "waiting" && blockedOn.length > 0 && blockedOn.every((on) => on.run === id && on._tag !== "paused")
+
+const gatesInRows = (
+  persistence: PersistenceService,
+  run: RunRecord
+): Effect.Effect<ReadonlyArray<OpenGate>, PersistenceError, Persistence> =>
   Effect.gen(function* () {
-    const persistence = yield* Persistence
     const steps = yield* persistence.steps(run.id)
     const own = steps
       .filter((step) => step.kind === "gate" && step.status === "waiting" && !step.superseded)

@@ -51,7 +51,7 @@ interface Slot {
   /** Messages that arrived while the run was being taken up. */
   readonly early: Array<InboxRow>
   /** Its children that have ended here while it was. */
-  readonly ended: Set<RunId>
+  ended: Set<RunId> | undefined
   /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
   settled: Once<void>
   /** Done when the run has left: with its record, if it ended here. */
@@ -109,7 +109,7 @@ export class Residents {
     const record = this.#ended.get(run)
     if (record === undefined) return undefined
     this.#ended.delete(run)
-    if (record.parent !== null) this.#slots.get(record.parent.run)?.ended.delete(run)
+    if (record.parent !== null) this.#slots.get(record.parent.run)?.ended?.delete(run)
     return record
   }
 
@@ -216,7 +216,7 @@ export class Residents {
       resident: undefined,
       isLeaving: false,
       early: [],
-      ended: new Set(),
+      ended: undefined,
       settled: new Once(),
       gone: new Once()
     }
@@ -447,9 +447,8 @@ export class Residents {
 
   #vacate(run: RunId, slot: Slot, ended?: RunRecord): void {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
-    for (const child of slot.ended) this.#ended.delete(child)
-    const parent = ended?.parent
-    if (ended !== undefined && parent) this.#keep(ended, parent.run)
+    if (slot.ended !== undefined) for (const child of slot.ended) this.#ended.delete(child)
+    if (ended !== undefined && ended.parent !== null) this.#keep(ended, ended.parent.run)
     slot.gone.done(Exit.succeed(ended))
     this.options.left(run, ended)
   }
@@ -457,6 +456,7 @@ export class Residents {
   #keep(child: RunRecord, parent: RunId): void {
     const slot = this.#slots.get(parent)
     if (slot === undefined) return
+    slot.ended ??= new Set()
     slot.ended.add(child.id)
     this.#ended.set(child.id, child)
   }

@@ -67,10 +67,8 @@ export const releases = (status: RunRecord["status"] | undefined): boolean =>
   status === "completed" || status === "failed" || status === "cancelled" || status === "needs_resume"
 
 /** The record after a patch. */
-export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord => {
-  const next = { ...run, ...patch }
-  return releases(patch.status) ? { ...next, owner: null, readyAt: null } : next
-}
+export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord =>
+  releases(patch.status) ? { ...run, ...patch, owner: null, readyAt: null } : { ...run, ...patch }
 
 /**
  * Whether a commit of these changes counts in the run's `seq`. One that only puts rows does not: written twice, because
@@ -79,9 +77,9 @@ export const patchRun = (run: RunRecord, patch: RunPatch): RunRecord => {
 export const counts = (changes: ReadonlyArray<Change>): boolean =>
   changes.some(({ _tag }) => _tag !== "Step" && _tag !== "Item")
 
-/** The changes of one commit without the rows that later ones of it replace. */
+/** The changes of one commit, where they are many without the rows that later ones of it replace. */
 export const withoutReplaced = (changes: ReadonlyArray<Change>): ReadonlyArray<Change> => {
-  if (changes.length < 2) return changes
+  if (changes.length < many) return changes
   const last = new Map<string, Change>()
   for (const change of changes) {
     const key = rowKey(change)
@@ -93,19 +91,19 @@ export const withoutReplaced = (changes: ReadonlyArray<Change>): ReadonlyArray<C
   })
 }
 
+const many = 8
+
 const rowKey = (change: Change): string | undefined => {
   if (change._tag === "Step") return stepKey(change.step)
   return change._tag === "Item" ? `${change.item.path} ${change.item.key}` : undefined
 }
 
 /** The record after a commit of these changes. */
-export const committed = (run: RunRecord, changes: ReadonlyArray<Change>): RunRecord => {
-  const patched = changes.reduce(
+export const committed = (run: RunRecord, changes: ReadonlyArray<Change>): RunRecord =>
+  changes.reduce(
     (record, change) => (change._tag === "Run" ? patchRun(record, change.patch) : record),
-    run
+    counts(changes) ? { ...run, seq: run.seq + 1 } : run
   )
-  return counts(changes) ? { ...patched, seq: run.seq + 1 } : patched
-}
 
 /** Applies a change to a run's own journal; messages, inbox rows and children are other records. */
 export const apply = (journal: RunJournal, change: Change): void => {
