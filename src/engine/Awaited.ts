@@ -4,7 +4,7 @@
  * - X1 Who waits for a run is told when it leaves this engine, and of no other run: what waiting costs does not grow
  *   with how many wait.
  * - X2 Runs that live elsewhere are looked at when the store gives a hint and each second, by one fiber for all of them,
- *   which takes no more than a tenth of the time.
+ *   which takes no more than one part in 25 of the time.
  * - X3 Nothing is held for a run that nobody waits for: no fiber, no timer, no place here.
  * - X4 Who waits for a run that stands still (`Standstill`) is told why, once, and goes on waiting.
  */
@@ -49,7 +49,7 @@ interface Waiters {
 const interval = 1_000
 
 /** After a look nothing is looked at for this many times as long as it took. */
-const rest = 9
+const rest = 24
 
 export class Awaited {
   readonly #runs = new Map<RunId, Waiters>()

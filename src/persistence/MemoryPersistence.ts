@@ -29,6 +29,7 @@ import type {
   ClaimOptions,
   ClaimReadyOptions,
   Commit,
+  NewInbox,
   PersistenceService,
   RunFilter,
   RunRows
@@ -369,12 +370,14 @@ const list = (store: MemoryStore, filter: RunFilter): ReadonlyArray<RunRecord> =
     .slice(0, filter.limit)
 }
 
-const inbox = (store: MemoryStore, engine: EngineId, after: number): ReadonlyArray<InboxRow> =>
-  Array.from(store.runs.values())
+const inbox = (store: MemoryStore, engine: EngineId, after: number): NewInbox => ({
+  rows: Array.from(store.runs.values())
     .filter((stored) => stored.journal.run.owner === engine)
     .flatMap((stored) => Array.from(stored.inbox.values()))
     .filter((row) => row.id > after)
-    .sort((a, b) => a.id - b.id)
+    .sort((a, b) => a.id - b.id),
+  last: store.lastInbox
+})
 
 const nextReadyAt = (store: MemoryStore, after: number): number | undefined =>
   records(store).reduce<number | undefined>((nearest, run) => {

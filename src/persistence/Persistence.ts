@@ -178,6 +178,16 @@ export interface PruneOptions {
   readonly dryRun: boolean
 }
 
+export interface NewInbox {
+  /** Rows after the one that was given, in order. */
+  readonly rows: ReadonlyArray<InboxRow>
+  /**
+   * The newest row of any run: the one to go on from. What came before it for a run that the engine claims later is
+   * found when that is loaded.
+   */
+  readonly last: number
+}
+
 export class Persistence extends Context.Tag("millrace/Persistence")<
   Persistence,
   {
@@ -274,8 +284,8 @@ export class Persistence extends Context.Tag("millrace/Persistence")<
     readonly items: (run: RunId) => Effect.Effect<ReadonlyArray<ItemRecord>, PersistenceError>
     /** Newest first. */
     readonly list: (filter: RunFilter) => Effect.Effect<ReadonlyArray<RunRecord>, PersistenceError>
-    /** Inbox rows after `after` of all runs that the engine owns, in order. */
-    readonly inbox: (engine: EngineId, after: number) => Effect.Effect<ReadonlyArray<InboxRow>, PersistenceError>
+    /** What is new in the inboxes of all runs that the engine owns. */
+    readonly inbox: (engine: EngineId, after: number) => Effect.Effect<NewInbox, PersistenceError>
     readonly engines: Effect.Effect<ReadonlyArray<EngineRecord>, PersistenceError>
     readonly definition: (key: string) => Effect.Effect<StoredDefinition | undefined, PersistenceError>
     /** Those of these runs that are in the store. */

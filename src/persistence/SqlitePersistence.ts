@@ -108,13 +108,16 @@ const make = (options: SqliteOptions): Effect.Effect<Context.Context<SqliteServi
       (it) => Effect.sync(() => it.close())
     )
     const log = synchronous === "FULL" ? yield* LogRoom.make(filename) : undefined
-    const connection = new SqliteWriter(database, filename, hooks, log)
+    const connection = new SqliteWriter(database, filename, hooks, log, busyTimeout)
     const reader = yield* makeReader(filename, busyTimeout)
     const hints = yield* PubSub.sliding<void>(1)
     yield* poll(connection, hints, Duration.toMillis(options.pollInterval ?? "100 millis"))
     const writer = yield* GroupCommit.make({ transact: connection.transact, busyTimeout, maxBatch })
     const files = makeFiles(filesOf(filename))
-    return Context.make(Persistence, SqlPersistence.make({ dialect: sqlite, writer, reader, hints })).pipe(
+    return Context.make(
+      Persistence,
+      SqlPersistence.make({ dialect: sqlite, writer, reader, own: connection.reader, hints })
+    ).pipe(
       Context.add(OutputStore, files),
       Context.add(SqliteStats, SqliteStats.of({ counts: Effect.sync(() => connection.stats) })),
       Context.add(SqliteSpace, makeSpace(database, filename, busyTimeout))
@@ -181,9 +184,10 @@ export const layerReadOnly = (
       const writer = { submit: refuse }
       const { kept, logged, logs } = makeFiles(filesOf(filename))
       const refusing = { keep: refuse, logFile: refuse, plainFile: refuse, remove: refuse, discard: refuse }
-      return Context.make(Persistence, SqlPersistence.make({ dialect: sqlite, writer, reader, hints })).pipe(
-        Context.add(OutputStore, OutputStore.of({ kept, logged, logs, ...refusing }))
-      )
+      return Context.make(
+        Persistence,
+        SqlPersistence.make({ dialect: sqlite, writer, reader, own: reader, hints })
+      ).pipe(Context.add(OutputStore, OutputStore.of({ kept, logged, logs, ...refusing })))
     })
   )
 

@@ -6,7 +6,7 @@ import type * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type { Change, RunJournal } from "../Journal.ts"
 import { apply, emptyJournal } from "../Journal.ts"
-import type { ClaimReadyOptions, PersistenceService } from "../Persistence.ts"
+import type { ClaimReadyOptions, NewInbox, PersistenceService } from "../Persistence.ts"
 import { Persistence, PersistenceError, type RunAlreadyExists, RunNotFound } from "../Persistence.ts"
 import type { InboxMessage, ItemRecord, RunId, RunRecord, StepRecord } from "../Records.ts"
 import { wakes } from "../Rules.ts"
@@ -42,6 +42,8 @@ export interface SqlBackend {
   readonly dialect: Dialect
   readonly writer: GroupCommit
   readonly reader: Reader
+  /** For what the engine asks by key, mostly of runs that it has written just now. */
+  readonly own: Reader
   readonly hints: PubSub.PubSub<void>
 }
 
@@ -153,12 +155,20 @@ const claimable = (
     return ids.flatMap((id) => runs.get(id) ?? [])
   })
 
-const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, WriteNames | "claimable" | "changes"> => {
-  const rows = <A>(decode: (row: Row) => A, sql: string, ...params: ReadonlyArray<SqlValue>) =>
-    Effect.flatMap(reader.query({ sql, params }), (all) => decoded(() => all.map(decode)))
-  const run = (id: RunId) => Effect.flatMap(rows(decodeRun, Sql.selectRun, id), ([found]) => orNotFound(found, id))
-  const steps = (id: RunId) => rows(decodeStep, Sql.selectSteps, id)
-  const items = (id: RunId) => rows(decodeItem, Sql.selectItems, id)
+const queries = ({
+  dialect,
+  own,
+  reader
+}: SqlBackend): Omit<PersistenceService, WriteNames | "claimable" | "changes"> => {
+  const by =
+    (source: Reader) =>
+    <A>(decode: (row: Row) => A, sql: string, ...params: ReadonlyArray<SqlValue>) =>
+      Effect.flatMap(source.query({ sql, params }), (all) => decoded(() => all.map(decode)))
+  const rows = by(reader)
+  const ownRows = by(own)
+  const run = (id: RunId) => Effect.flatMap(ownRows(decodeRun, Sql.selectRun, id), ([found]) => orNotFound(found, id))
+  const steps = (id: RunId) => ownRows(decodeStep, Sql.selectSteps, id)
+  const items = (id: RunId) => ownRows(decodeItem, Sql.selectItems, id)
   return {
     get: run,
     find: (prefix) =>
@@ -168,7 +178,7 @@ const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, Writ
     findByKey: (workflow, key) => Effect.map(rows(decodeRun, Sql.selectRunByKey, workflow, key), ([found]) => found),
     load: (id) =>
       Effect.flatMap(
-        reader.consistent(ofRun.map((sql) => ({ sql, params: [id] }))),
+        own.consistent(ofRun.map((sql) => ({ sql, params: [id] }))),
         ([runs = [], steps = [], items = [], inbox = []]) =>
           Effect.flatMap(orNotFound(runs[0], id), (run) =>
             decoded(() => ({
@@ -184,7 +194,10 @@ const queries = ({ dialect, reader }: SqlBackend): Omit<PersistenceService, Writ
       const { sql, params } = selectList(dialect, filter)
       return rows(decodeRun, sql, ...params)
     },
-    inbox: (engine, after) => rows(decodeInbox, Sql.selectOwnedInbox, after, engine),
+    inbox: (engine, after) =>
+      Effect.flatMap(own.query({ sql: Sql.selectOwnedInbox, params: [after, engine] }), (all) =>
+        decoded(() => newInbox(all, after))
+      ),
     engines: rows(decodeEngine, Sql.selectEngines),
     definition: (key) => Effect.map(rows(decodeDefinition, Sql.selectDefinition, key), ([found]) => found),
     known: (runs) => rows(decodeId, Sql.selectKnown(dialect), JSON.stringify(runs)),
@@ -201,6 +214,14 @@ const decoded = <A>(body: () => A): Effect.Effect<A, PersistenceError> => {
     return cause instanceof PersistenceError ? Effect.fail(cause) : Effect.die(cause)
   }
 }
+
+const newInbox = (all: ReadonlyArray<Row>, after: number): NewInbox => ({
+  rows: all
+    .slice(0, -1)
+    .map(decodeInbox)
+    .sort((a, b) => a.id - b.id),
+  last: Number(all.at(-1)?.["id"] ?? after)
+})
 
 /** All of a run. */
 const ofRun = [Sql.selectRun, Sql.selectSteps, Sql.selectItems, Sql.selectInbox]

@@ -66,9 +66,10 @@ export const deleteInbox = "DELETE FROM inbox WHERE run = ? AND id = ?"
 export const selectInbox = `SELECT ${inboxColumns} FROM inbox WHERE run = ? ORDER BY id`
 export const selectAnswer = "SELECT id FROM inbox WHERE run = ? AND kind = 'Answer' AND path = ? LIMIT 1"
 export const selectNewestInbox = "SELECT id FROM inbox WHERE run = ? ORDER BY id DESC LIMIT 1"
-/** From the newest rows, which are few: not by the runs that the engine owns, which may be many. */
+/** From the newest rows, which are few: not by the runs that the engine owns, which may be many. Then the newest id. */
 export const selectOwnedInbox = `SELECT ${inboxColumns} FROM inbox
-  WHERE id > ? AND (SELECT owner FROM runs WHERE runs.id = inbox.run) = ? ORDER BY id`
+  WHERE id > ? AND (SELECT owner FROM runs WHERE runs.id = inbox.run) = ?
+  UNION ALL SELECT max(id), NULL, NULL, NULL FROM inbox`
 
 export const putEngine = `INSERT INTO engines (id, host, boot, pid, process_start, lease_until) VALUES (${marks(6)})
   ON CONFLICT (id) DO UPDATE SET host = excluded.host, boot = excluded.boot, pid = excluded.pid,

@@ -74,7 +74,7 @@ export const chainCases: ReadonlyArray<Case> = [
       ]
     )
     yield* same((yield* store.load(run.id)).inbox, [])
-    yield* same((yield* store.inbox(ann, 0)).length, 2)
+    yield* same((yield* store.inbox(ann, 0)).rows.length, 2)
     yield* refusal(store.send(run.id, signal(3), now), "RunAlreadyEnded")
   }),
 

@@ -119,10 +119,11 @@ export const inboxCases: ReadonlyArray<Case> = [
     yield* store.send(runId("C"), { _tag: "Pause" }, now)
     const second = yield* store.send(b.id, { _tag: "Pause" }, now)
     const third = yield* store.send(a.id, { _tag: "Unpause" }, now)
-    yield* same(yield* store.inbox(ann, 0), [first, second, third])
-    yield* same(yield* store.inbox(ann, first.id), [second, third])
-    yield* same(yield* store.inbox(ann, third.id), [])
-    yield* same(yield* store.inbox(engineRecord("other", 0).id, 0), [])
+    const last = third.id
+    yield* same(yield* store.inbox(ann, 0), { rows: [first, second, third], last })
+    yield* same(yield* store.inbox(ann, first.id), { rows: [second, third], last })
+    yield* same(yield* store.inbox(ann, last), { rows: [], last })
+    yield* same(yield* store.inbox(engineRecord("other", 0).id, 0), { rows: [], last })
   }),
 
   requirement("an id of a message is not used again", function* (store) {
