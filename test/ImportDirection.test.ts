@@ -31,7 +31,7 @@ const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8"
 
 const imports = files.flatMap(importsOf)
 
-const contract = ["Records", "Journal", "Persistence", "OutputStore", "FileError", "Redaction"].map(
+const contract = ["Records", "Journal", "Persistence", "OutputStore", "FileError", "Redaction", "Ulid"].map(
   (name) => `src/persistence/${name}.ts`
 )
 

@@ -30,7 +30,7 @@ import { newest, sendAlong } from "./Chain.ts"
 import { ChildRunner, type ChildRunnerService, isThisEngine } from "./ChildRunner.ts"
 import { type ForkError, forkOf, type ForkOptions } from "./Fork.ts"
 import { asksToPause } from "./Pause.ts"
-import { newUlid } from "./Ulid.ts"
+import { newUlid } from "../persistence/Ulid.ts"
 
 /** Several gates wait, and the answer names none of them. */
 export class AmbiguousGate extends Schema.TaggedError<AmbiguousGate>()("AmbiguousGate", {

@@ -50,7 +50,7 @@ import type { Children, RunContext, RunHost } from "./RunContext.ts"
 import type { RunMain } from "./RunMain.ts"
 import { SecretListener } from "./SecretListener.ts"
 import type { Told } from "./Standstill.ts"
-import { ulid } from "./Ulid.ts"
+import { ulid } from "../persistence/Ulid.ts"
 
 export { type CodeChild, type CodeWorkflow, type ProgramSource, ProgramUnavailable } from "./Program.ts"
 

@@ -14,7 +14,7 @@ import { dual } from "effect/Function"
 import { thrownText } from "../action/UserFunction.ts"
 import type { EngineEvent } from "../engine/Events.ts"
 import { addPartial } from "../engine/Totals.ts"
-import { newUlid } from "../engine/Ulid.ts"
+import { newUlid } from "../persistence/Ulid.ts"
 import { noTotals, RunId, StepPath, type Totals } from "../persistence/Records.ts"
 import { encodeKey } from "../workflow/StepNames.ts"
 

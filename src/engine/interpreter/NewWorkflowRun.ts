@@ -14,7 +14,7 @@ import { nearest } from "../../workflow/Suggest.ts"
 import { createUnclaimed } from "../CreateRun.ts"
 import { EngineConfig } from "../EngineConfig.ts"
 import { defaultSettings, newRun } from "../NewRun.ts"
-import { newUlid } from "../Ulid.ts"
+import { newUlid } from "../../persistence/Ulid.ts"
 import { Definitions } from "./Definitions.ts"
 import { withDefaults } from "./Inputs.ts"
 

@@ -8,6 +8,7 @@
 import type { RunFilter } from "../Persistence.ts"
 import type { RunStatus } from "../Records.ts"
 import { isLive } from "../Rules.ts"
+import { timeOf } from "../Ulid.ts"
 import type { Dialect } from "./Dialect.ts"
 import { notCompleted } from "./Migrations.ts"
 import type { SqlValue, Statement } from "./Operation.ts"
@@ -38,14 +39,11 @@ const driverOf = (filter: RunFilter, status: RunStatus | undefined): Driver => {
 
 const isOfParent = ({ parent }: RunFilter): boolean => parent !== undefined && parent !== null
 
-/**
- * Ids rise with time: with the least of them the walk from the newest ends where older runs begin. It is looked for
- * among the runs since then, not from the oldest run on, which is what the planner takes the least id for.
- */
-const createdSince = (dialect: Dialect): string => {
-  const least = `SELECT min(${dialect.unindexed("id")}) FROM runs WHERE created_at >= ?`
-  return `${dialect.unindexed("created_at")} >= ? AND id >= (${least})`
-}
+/** By how much a clock may be set back between a run's id and its `created_at`, ms. */
+const slack = 60_000
+
+/** Ids rise with time: with the least that such a run can have the walk from the newest ends where older ones begin. */
+const leastSince = (since: number): string => timeOf(Math.max(0, since - slack))
 
 /** Several statuses are no driver of a walk. */
 const walk = (dialect: Dialect, filter: RunFilter, statuses: ReadonlyArray<RunStatus>): Statement => {
@@ -60,7 +58,7 @@ const walk = (dialect: Dialect, filter: RunFilter, statuses: ReadonlyArray<RunSt
   const column = (name: string, as: Driver) => (driver === as ? name : dialect.unindexed(name))
   const { before, dismissed, limit, parent, since, text, workflow } = filter
   if (before !== undefined) where("id < ?", before)
-  if (since !== undefined) where(createdSince(dialect), since, since)
+  if (since !== undefined) where("created_at >= ? AND id >= ?", since, leastSince(since))
   if (statuses.length > 0) {
     where(`${column("status", "status")} IN (${statuses.map(() => "?").join(", ")})`, ...statuses)
     if (driver === "status") where(notCompleted)

@@ -9,14 +9,19 @@ const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 /** `random` gives numbers from 0 up to 1. */
 export const ulid = (now: number, random: () => number): string => {
+  let rest = ""
+  for (let i = 0; i < draws; i++) rest += letters(Math.floor(random() * 2 ** 20))
+  return timeOf(now) + rest
+}
+
+/** What those of a time begin with, ms: below all of that time and later. */
+export const timeOf = (now: number): string => {
   let time = ""
   for (let left = now, i = 0; i < 10; i++) {
     time = (alphabet[left % 32] ?? "0") + time
     left = Math.floor(left / 32)
   }
-  let rest = ""
-  for (let i = 0; i < draws; i++) rest += letters(Math.floor(random() * 2 ** 20))
-  return time + rest
+  return time
 }
 
 /** Random numbers that one takes: 20 bits of each are used. */
