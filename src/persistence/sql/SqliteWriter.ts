@@ -1,7 +1,7 @@
 /**
  * The reserved connection that writes: a whole batch is one synchronous block of statements that were prepared once.
  *
- * It also answers queries by key, between two batches: it holds the pages that it has written, where those of another
+ * Between two batches it answers what an engine asks: it holds the pages that it has written, where those of another
  * connection are void after each commit (a run's record by its id: 5 µs instead of 13).
  */
 import type Database from "better-sqlite3"
@@ -67,7 +67,7 @@ export class SqliteWriter {
       }
     })
 
-  /** For queries by key; all of several are of one moment. */
+  /** The rows of several statements are of one moment. */
   readonly reader: Reader = {
     query: (statement) => this.attempt(() => this.select(statement)),
     consistent: (statements) => this.attempt(() => this.selectAll(statements))
