@@ -7,9 +7,9 @@ import { type Item, type ItemEdge, type ItemProvider, ItemProviderFailed } from 
 import * as Client from "../../src/engine/Client.ts"
 import { Engine } from "../../src/engine/Engine.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
-import { Persistence } from "../../src/persistence/Persistence.ts"
+import { Persistence, type PersistenceService } from "../../src/persistence/Persistence.ts"
 import { loseEngines } from "../../src/testing/ProgramRunner.ts"
-import { action, awaitEnd, isEvent, layerOf, runIn, start, watch, type World } from "./TestEngine.ts"
+import { action, awaitEnd, isEvent, layerOf, runIn, runToEnd, start, watch, type World } from "./TestEngine.ts"
 
 const ok = action(() => ({}))
 
@@ -548,6 +548,23 @@ describe("a foreach whose child waits at a gate", () => {
           })
         )
       )
+    })
+  )
+})
+
+describe("a foreach whose children live in its engine", () => {
+  it.live("asks the store for no child that has ended here", () =>
+    Effect.gen(function* () {
+      const { service } = yield* MemoryPersistence.make()
+      const asked: Array<string> = []
+      const store: PersistenceService = {
+        ...service,
+        get: (run) => Effect.tap(service.get(run), ({ workflow }) => Effect.sync(() => asked.push(workflow)))
+      }
+      const world = { workflows: [sub], actions: { a: ok }, providers: { p: provider([item("1"), item("2")]) } }
+      const end = yield* Effect.provide(runToEnd(each("max_parallel = 2")), layerOf(world, store))
+      expect(statuses(end.items)).toEqual(["1 completed", "2 completed"])
+      expect(asked.filter((workflow) => workflow === "sub")).toEqual([])
     })
   )
 })

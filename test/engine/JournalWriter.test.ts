@@ -4,11 +4,20 @@ import * as Effect from "effect/Effect"
 import type { EngineEvent } from "../../src/engine/Events.ts"
 import { JournalWriter } from "../../src/engine/JournalWriter.ts"
 import type { SilentReason } from "../../src/engine/StopReason.ts"
+import type { Change } from "../../src/persistence/Journal.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { LeaseLost, PersistenceError, type PersistenceService } from "../../src/persistence/Persistence.ts"
 import { givingWay, moments } from "./GivingWay.ts"
 import { crashing } from "../../src/testing/CrashPoints.ts"
-import { engineId, runId, runRecord, stepPath, stepRecord, iterated } from "../../src/testing/SampleRecords.ts"
+import {
+  engineId,
+  itemRecord,
+  runId,
+  runRecord,
+  stepPath,
+  stepRecord,
+  iterated
+} from "../../src/testing/SampleRecords.ts"
 
 const run = runId("A")
 
@@ -49,6 +58,33 @@ describe("the writer of a run's journal", () => {
       expect((yield* store.get(run)).seq).toBe(1)
       expect((yield* store.steps(run)).map((row) => row.path)).toEqual(["/a", "/b"])
       expect(seen.events).toEqual([warning("one"), warning("two")])
+    })
+  )
+
+  it.live("writes a row once a commit, however often it has changed", () =>
+    Effect.gen(function* () {
+      const commits: Array<ReadonlyArray<Change>> = []
+      const { store, writer } = yield* writerOn((store) => ({
+        ...store,
+        commit: (commit) =>
+          Effect.zipRight(
+            Effect.sync(() => commits.push(commit.changes)),
+            store.commit(commit)
+          )
+      }))
+      const item = (status: "pending" | "completed") =>
+        ({ _tag: "Item", item: itemRecord("/each", "file:a", { status }) }) as const
+      const counted = (n: number) => ({ _tag: "Step", step: stepRecord("/each", { error: `${n}` }) }) as const
+      for (let n = 1; n <= 10; n++) writer.append([counted(n), item(n < 10 ? "pending" : "completed"), iterated(n)])
+      writer.append([step("/b")])
+      yield* writer.flush
+      const [changes = []] = commits
+      expect(changes.filter(({ _tag }) => _tag === "Run").length).toBe(10)
+      expect(changes.filter(({ _tag }) => _tag !== "Run")).toEqual([counted(10), item("completed"), step("/b")])
+      expect((yield* store.steps(run)).map(({ error, path }) => [path, error])).toEqual([
+        ["/each", "10"],
+        ["/b", null]
+      ])
     })
   )
 
