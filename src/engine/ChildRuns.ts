@@ -36,22 +36,26 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     const taken = Effect.suspend(() => residents.take(run, lookout.claim(run), false))
     return Effect.catchTags(taken, { RunAlreadyOwned: refused, RunAlreadyEnded: refused })
   }
-  /** Its record; of one that runs here the store need not be asked. */
-  const get = (child: RunId) =>
-    Effect.suspend(() => {
-      const known = residents.live(child) ?? residents.takeEnded(child)
-      return known === undefined ? patiently(persistence.get(child)) : Effect.succeed(known)
-    })
+  const stored = (child: RunId) => patiently(persistence.get(child))
   /** The newest message seen when a child's record was made: any later one reaches it once it is resident. */
   const seen = new WeakMap<RunRecord, number>()
   return {
-    get,
+    /** Of one that lives here, or has just ended here, the store need not be asked. */
+    get: (child) =>
+      Effect.suspend(() => {
+        const known = residents.live(child) ?? residents.takeEnded(child)
+        return known === undefined ? stored(child) : Effect.succeed(known)
+      }),
     create: (child) => {
       seen.set(child, lookout.lastInbox)
       return [{ _tag: "Create", run: child }]
     },
     start: (child) => patiently(residents.beginChild(child, () => seen.get(child) === lookout.lastInbox)),
-    ensure: (child) => Effect.flatMap(get(child), (it) => (mustRun(it, now()) ? patiently(take(child)) : Effect.void)),
+    ensure: (child) =>
+      Effect.suspend(() => {
+        if (residents.live(child) !== undefined) return Effect.void
+        return Effect.flatMap(stored(child), (it) => (mustRun(it, now()) ? patiently(take(child)) : Effect.void))
+      }),
     reopen: (child) => patiently(reopenChild(options, child)),
     send: (child, message) => {
       const sent = sendAlong(persistence, child, (id) => persistence.send(id, message, now()))

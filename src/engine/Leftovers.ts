@@ -13,8 +13,8 @@ import type { RunContext } from "./RunContext.ts"
 import { cancelRow } from "./Step.ts"
 
 /**
- * Ends what the rows that are open now stand for: processes and child runs. Their records are then closed by `closeRows`, in the commit
- * that ends the phase.
+ * Ends what the rows that are open now stand for: processes and child runs. Their records are then closed by
+ * `closeRows`, in the commit that ends the phase.
  */
 export const endLeftovers = (branch: Branch, isInside: (path: StepPath) => boolean): Effect.Effect<void> => {
   const open = openRows(branch.run, isInside)

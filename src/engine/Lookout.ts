@@ -218,8 +218,11 @@ export class Lookout {
 
   readonly #deliver: Effect.Effect<void, PersistenceError> = Effect.suspend(() =>
     Effect.map(this.options.persistence.inbox(this.options.id, this.#lastInbox), ({ last, rows }) => {
+      for (const row of rows) {
+        this.#lastInbox = Math.max(this.#lastInbox, row.id)
+        this.options.residents().deliver(row)
+      }
       this.#lastInbox = Math.max(this.#lastInbox, last)
-      for (const row of rows) this.options.residents().deliver(row)
     })
   )
 

@@ -81,7 +81,7 @@ export interface ResidentsOptions {
 
 export class Residents {
   readonly #slots = new Map<RunId, Slot>()
-  /** Children that have ended here, until their parents, which live here, ask how. */
+  /** Children that have ended here, until their parents, which live here, ask how, or leave. */
   readonly #ended = new Map<RunId, RunRecord>()
   readonly #crowd: Crowd = { size: 0 }
   #isStopping = false
@@ -142,18 +142,21 @@ export class Residents {
     claim: Effect.Effect<Claim, E>,
     isAsked: boolean
   ): Effect.Effect<void, E | RunNotFound | PersistenceError> {
-    return Effect.suspend(() => {
-      const slot = this.#slots.get(run)
-      if (slot === undefined) return this.#isStopping ? Effect.interrupt : this.#enter(run, claim, isAsked)
-      const { resident } = slot
-      const again = Effect.suspend(() => this.take(run, claim, isAsked))
-      if (resident === undefined && !slot.isLeaving) return Effect.zipRight(slot.settled.await, again)
-      if (resident === undefined || slot.isLeaving || isEnded(resident.run.record.status)) {
-        return Effect.zipRight(slot.gone.await, again)
-      }
-      if (isAsked) resident.run.ask()
-      return Effect.void
-    })
+    // A place that is made is also settled, whatever interrupts its maker.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const slot = this.#slots.get(run)
+        if (slot === undefined) return this.#isStopping ? Effect.interrupt : this.#enter(run, claim, isAsked)
+        const { resident } = slot
+        const again = Effect.suspend(() => this.take(run, claim, isAsked))
+        if (resident === undefined && !slot.isLeaving) return restore(Effect.zipRight(slot.settled.await, again))
+        if (resident === undefined || slot.isLeaving || isEnded(resident.run.record.status)) {
+          return restore(Effect.zipRight(slot.gone.await, again))
+        }
+        if (isAsked) resident.run.ask()
+        return Effect.void
+      })
+    )
   }
 
   /**
@@ -231,7 +234,7 @@ export class Residents {
   ): Effect.Effect<void, E | RunNotFound | PersistenceError> {
     const slot = this.#newSlot(run)
     const entered = Effect.flatMap(claim, (claimed) => this.#load(slot, claimed, isAsked))
-    return Effect.uninterruptible(this.#settling(run, slot, entered))
+    return this.#settling(run, slot, entered)
   }
 
   /** To be run where it cannot be interrupted. */

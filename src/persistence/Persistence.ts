@@ -130,7 +130,7 @@ export interface ClaimReadyOptions extends ClaimOptions {
 export interface RunFilter {
   readonly status?: ReadonlyArray<RunStatus>
   readonly workflow?: string
-  /** Created at or after, ms since the epoch. Ids begin with the time: a run whose id is of an earlier one may be left out. */
+  /** Created at or after, ms since the epoch. A run whose id was made an hour before that, or longer, may be left out. */
   readonly since?: number
   /**
    * In the value of an input, whatever the case of ASCII letters. Values that are secret are looked at too, as they are

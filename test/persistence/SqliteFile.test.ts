@@ -33,6 +33,20 @@ const edit = (filename: string, sql: string): void => {
   database.close()
 }
 
+describe("a database that has been closed", () => {
+  it.scoped("refuses what is asked of it, and what is written", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryDatabase
+      const store = Context.get(yield* Effect.scoped(open(filename)), Persistence)
+      const closed = { _tag: "PersistenceError", message: "the database has been closed" }
+      expect(yield* Effect.flip(store.get(runId("A")))).toMatchObject(closed)
+      expect(yield* Effect.flip(store.load(runId("A")))).toMatchObject(closed)
+      expect(yield* Effect.flip(store.inbox(engineId("ann"), 0))).toMatchObject(closed)
+      expect(yield* Effect.flip(store.create(runRecord("A")))).toMatchObject(closed)
+    })
+  )
+})
+
 describe("opening a database", () => {
   it.effect("is refused for a name that is no path, with what to give instead", () =>
     Effect.gen(function* () {

@@ -90,7 +90,7 @@ const submit = <A, E>(queue: Queue, request: Request<A, E>): Effect.Effect<A, E 
     })
   )
 
-const closed = new PersistenceError({ reason: "Other", message: "the database has been closed" })
+export const closed = new PersistenceError({ reason: "Other", message: "the database has been closed" })
 
 const overtakes = (queue: Queue, { urgent, run }: Request<unknown, unknown>): boolean =>
   urgent === true && !queue.normal.some((it) => run !== undefined && it.request.creates?.includes(run))

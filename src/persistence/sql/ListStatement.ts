@@ -39,8 +39,8 @@ const driverOf = (filter: RunFilter, status: RunStatus | undefined): Driver => {
 
 const isOfParent = ({ parent }: RunFilter): boolean => parent !== undefined && parent !== null
 
-/** By how much a clock may be set back between a run's id and its `created_at`, ms. */
-const slack = 60_000
+/** By how much a run's `created_at` may be later than its id, ms: a clock is set, a child that lives elsewhere held up. */
+const slack = 3_600_000
 
 /** Ids rise with time: with the least that such a run can have the walk from the newest ends where older ones begin. */
 const leastSince = (since: number): string => timeOf(Math.max(0, since - slack))

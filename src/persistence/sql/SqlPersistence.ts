@@ -1,5 +1,5 @@
 /**
- * The contract over SQL: writes go through the group commit, queries through a reader of their own.
+ * The contract over SQL: writes go through the group commit, queries through two readers.
  */
 import * as Effect from "effect/Effect"
 import type * as PubSub from "effect/PubSub"
@@ -215,12 +215,15 @@ const decoded = <A>(body: () => A): Effect.Effect<A, PersistenceError> => {
   }
 }
 
+/** No row of the inbox, but its newest id. */
+const isMark = (row: Row): boolean => row["run"] === null
+
 const newInbox = (all: ReadonlyArray<Row>, after: number): NewInbox => ({
   rows: all
-    .slice(0, -1)
+    .filter((row) => !isMark(row))
     .map(decodeInbox)
     .sort((a, b) => a.id - b.id),
-  last: Number(all.at(-1)?.["id"] ?? after)
+  last: Number(all.find(isMark)?.["id"] ?? after)
 })
 
 /** All of a run. */

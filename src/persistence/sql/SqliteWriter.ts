@@ -10,6 +10,7 @@ import { PersistenceError } from "../Persistence.ts"
 import type { Exits, Writer } from "./Batch.ts"
 import { runBatch } from "./Batch.ts"
 import { sqlite } from "./Dialect.ts"
+import { closed } from "./GroupCommit.ts"
 import type { LogRoom } from "./LogRoom.ts"
 import type { Operation, Row, Statement } from "./Operation.ts"
 import { StatementFailed } from "./Operation.ts"
@@ -101,6 +102,7 @@ export class SqliteWriter {
   /** What neither SQLite nor a row reported is a bug. */
   private reported(cause: unknown): Effect.Effect<never, PersistenceError> {
     if (cause instanceof StatementFailed) return Effect.fail(cause.error)
+    if (!this.database.open) return Effect.fail(closed)
     const known = cause instanceof PersistenceError || sqlite.reason(cause) !== undefined
     return known ? Effect.fail(this.errorOf(cause)) : Effect.die(cause)
   }

@@ -66,7 +66,7 @@ export const deleteInbox = "DELETE FROM inbox WHERE run = ? AND id = ?"
 export const selectInbox = `SELECT ${inboxColumns} FROM inbox WHERE run = ? ORDER BY id`
 export const selectAnswer = "SELECT id FROM inbox WHERE run = ? AND kind = 'Answer' AND path = ? LIMIT 1"
 export const selectNewestInbox = "SELECT id FROM inbox WHERE run = ? ORDER BY id DESC LIMIT 1"
-/** From the newest rows, which are few: not by the runs that the engine owns, which may be many. Then the newest id. */
+/** From the newest rows, which are few: not by the runs that the engine owns, which may be many. And the newest id. */
 export const selectOwnedInbox = `SELECT ${inboxColumns} FROM inbox
   WHERE id > ? AND (SELECT owner FROM runs WHERE runs.id = inbox.run) = ?
   UNION ALL SELECT max(id), NULL, NULL, NULL FROM inbox`
