@@ -139,7 +139,7 @@ export class JournalWriter {
   readonly flushNow: Effect.Effect<void> = Effect.suspend(() => {
     if (this.#lost || this.#busy || !this.#isPending) return this.flush
     this.#busy = true
-    return Effect.flatMap(this.#writeOnce(), () => {
+    return this.#writeOnce(() => {
       this.#busy = false
       if (this.#isPending || this.#waiting.length > 0) this.#start()
       return this.#lost ? Effect.interrupt : Effect.void
@@ -185,14 +185,14 @@ export class JournalWriter {
   }
 
   readonly #writeAll: Effect.Effect<void> = Effect.suspend(() => {
-    if (!this.#lost && this.#isPending) return Effect.flatMap(this.#writeOnce(), () => this.#writeAll)
+    if (!this.#lost && this.#isPending) return this.#writeOnce(() => this.#writeAll)
     this.#busy = false
     this.#release()
     return Effect.void
   })
 
-  /** Writes what has been appended, and tells those who wait for it. */
-  #writeOnce(): Effect.Effect<void> {
+  /** Writes what has been appended, tells those who wait for it, and goes on with `then`. */
+  #writeOnce(then: () => Effect.Effect<void>): Effect.Effect<void> {
     const changes = this.#changes
     const events = this.#events
     const waiting = this.#waiting
@@ -202,9 +202,9 @@ export class JournalWriter {
     const done = () => {
       if (!this.#lost) this.options.publish(events)
       for (const wake of waiting) wake()
-      return Effect.void
+      return then()
     }
-    return changes.length === 0 ? done() : Effect.flatMap(this.#commit(Journal.withoutReplaced(changes)), done)
+    return changes.length === 0 ? done() : this.#commit(Journal.withoutReplaced(changes), done)
   }
 
   #release(): void {
@@ -213,17 +213,17 @@ export class JournalWriter {
     for (const wake of waiting) wake()
   }
 
-  #commit(changes: ReadonlyArray<Change>): Effect.Effect<void> {
+  #commit(changes: ReadonlyArray<Change>, then: () => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.flatMap(this.#attempt(changes, false, 0), (reason) => {
       if (reason !== undefined) {
         this.#lose(reason)
-        return Effect.void
+        return then()
       }
       this.#created(Exit.void)
       if (Journal.counts(changes)) this.#seq += 1
       // It was durable in time, but what follows it is too late.
       if (!this.options.leaseHolds()) this.#lose({ _tag: "LeaseLost" })
-      return this.#durable === undefined ? Effect.void : this.#check(this.#durable, changes)
+      return this.#durable === undefined ? then() : Effect.flatMap(this.#check(this.#durable, changes), then)
     })
   }
 

@@ -164,8 +164,11 @@ export interface MayFail {
 }
 
 /** What a call, script or child workflow leaves behind, and what its failure means. */
-export const settle = (self: Interpreter, branch: Branch, row: StepRecord, node: MayFail): Effect.Effect<void> =>
-  row.status === "completed" ? Effect.sync(() => self.completed(row)) : settleFailed(self, branch, row, node)
+export const settle = (self: Interpreter, branch: Branch, row: StepRecord, node: MayFail): Effect.Effect<void> => {
+  if (row.status !== "completed") return settleFailed(self, branch, row, node)
+  self.completed(row)
+  return Effect.void
+}
 
 const settleFailed = (self: Interpreter, branch: Branch, row: StepRecord, node: MayFail): Effect.Effect<void> =>
   Effect.suspend(() => {
