@@ -1,7 +1,7 @@
 /**
  * The contract on a SQLite file: durable when a write succeeds, shared by any number of processes.
  *
- * Two connections: better-sqlite3's own for the writes and what engines ask (`sql/SqliteWriter`), one of `@effect/sql` for
+ * Two connections: better-sqlite3's own for the writes and the records of a run (`sql/SqliteWriter`), one of `@effect/sql` for
  * the other queries.
  * Neither ever waits inside SQLite: a busy database is waited for by Effects, so that the event loop goes on.
  */

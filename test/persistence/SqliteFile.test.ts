@@ -41,7 +41,6 @@ describe("a database that has been closed", () => {
       const closed = { _tag: "PersistenceError", message: "the database has been closed" }
       expect(yield* Effect.flip(store.get(runId("A")))).toMatchObject(closed)
       expect(yield* Effect.flip(store.load(runId("A")))).toMatchObject(closed)
-      expect(yield* Effect.flip(store.inbox(engineId("ann"), 0))).toMatchObject(closed)
       expect(yield* Effect.flip(store.create(runRecord("A")))).toMatchObject(closed)
     })
   )

@@ -42,7 +42,7 @@ export interface SqlBackend {
   readonly dialect: Dialect
   readonly writer: GroupCommit
   readonly reader: Reader
-  /** For what an engine asks again and again, of runs that it mostly has written just now. */
+  /** For the records of a run, which its engine mostly has written just now. */
   readonly own: Reader
   readonly hints: PubSub.PubSub<void>
 }
@@ -123,12 +123,12 @@ const creating = (run: RunRecord, changes?: ReadonlyArray<Change>): Request<void
   write: (fences) => Writes.create(fences, run, changes)
 })
 
-/** Asks first: a watchdog that finds nothing must not hold up those who write. */
+/** Asks the reader first: a watchdog that finds nothing must not hold up those who write. */
 const claimReady = (
-  { dialect, writer, own }: SqlBackend,
+  { dialect, writer, reader }: SqlBackend,
   options: ClaimReadyOptions
 ): ReturnType<PersistenceService["claimReady"]> =>
-  Effect.flatMap(runWith(own, Writes.claimables(dialect, options)), (runs) =>
+  Effect.flatMap(runWith(reader, Writes.claimables(dialect, options)), (runs) =>
     runs.length === 0
       ? Effect.succeed([])
       : writer.submit({ run: undefined, write: (fences) => Writes.claimReady(dialect, fences, options) })
@@ -144,13 +144,13 @@ const runWith = <A>(reader: Reader, operation: Operation<A>): Effect.Effect<A, P
 }
 
 const claimable = (
-  { dialect, own }: SqlBackend,
+  { dialect, reader }: SqlBackend,
   options: ClaimReadyOptions
 ): ReturnType<PersistenceService["claimable"]> =>
   Effect.gen(function* () {
-    const ids = yield* runWith(own, Writes.claimables(dialect, options))
+    const ids = yield* runWith(reader, Writes.claimables(dialect, options))
     if (ids.length === 0) return []
-    const rows = yield* own.query({ sql: Sql.selectRuns(dialect), params: [JSON.stringify(ids)] })
+    const rows = yield* reader.query({ sql: Sql.selectRuns(dialect), params: [JSON.stringify(ids)] })
     const runs = new Map((yield* decoded(() => rows.map(decodeRun))).map((run) => [run.id, run]))
     return ids.flatMap((id) => runs.get(id) ?? [])
   })
@@ -195,14 +195,14 @@ const queries = ({
       return rows(decodeRun, sql, ...params)
     },
     inbox: (engine, after) =>
-      Effect.flatMap(own.query({ sql: Sql.selectOwnedInbox, params: [after, engine] }), (all) =>
+      Effect.flatMap(reader.query({ sql: Sql.selectOwnedInbox, params: [after, engine] }), (all) =>
         decoded(() => newInbox(all, after))
       ),
     engines: rows(decodeEngine, Sql.selectEngines),
     definition: (key) => Effect.map(rows(decodeDefinition, Sql.selectDefinition, key), ([found]) => found),
     known: (runs) => rows(decodeId, Sql.selectKnown(dialect), JSON.stringify(runs)),
     namedOutputs: (names) => rows(decodeOutput, Sql.selectNamedOutputs(dialect), JSON.stringify(names)),
-    nextReadyAt: (after) => Effect.map(ownRows(decodeReadyAt, Sql.selectNextReady, after), ([readyAt]) => readyAt)
+    nextReadyAt: (after) => Effect.map(rows(decodeReadyAt, Sql.selectNextReady, after), ([readyAt]) => readyAt)
   }
 }
 
