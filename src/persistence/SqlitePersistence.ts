@@ -1,8 +1,8 @@
 /**
  * The contract on a SQLite file: durable when a write succeeds, shared by any number of processes.
  *
- * Two connections: better-sqlite3's own for the writes and the records of a run (`sql/SqliteWriter`), one of `@effect/sql` for
- * the other queries.
+ * Two connections: better-sqlite3's own for the writes and the records of a run (`sql/SqliteWriter`), one of
+ * `@effect/sql` for the other queries.
  * Neither ever waits inside SQLite: a busy database is waited for by Effects, so that the event loop goes on.
  */
 import type { Database } from "better-sqlite3"

@@ -1,8 +1,8 @@
 /**
  * The reserved connection that writes: a whole batch is one synchronous block of statements that were prepared once.
  *
- * Between two batches it answers what is asked of one run: it holds the pages that it has written, where those of another
- * connection are void after each commit (a run's record by its id: 5 µs instead of 13).
+ * Between two batches it answers what is asked of one run: it holds the pages that it has written, where those of
+ * another connection are void after each commit (a run's record by its id: 5 µs instead of 13).
  */
 import type Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
