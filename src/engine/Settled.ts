@@ -11,8 +11,8 @@ export const andThen = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,
   then: (value: A) => Effect.Effect<B, E2, R2>
 ): Effect.Effect<B, E | E2, R | R2> => {
-  const exit = settled(effect)
-  return exit !== undefined && Exit.isSuccess(exit) ? then(exit.value) : Effect.flatMap(effect, then)
+  const success = succeeded(effect)
+  return success === undefined ? Effect.flatMap(effect, then) : then(success.value)
 }
 
 /** As `Effect.matchEffect`, at once where the effect has succeeded already. */
@@ -23,8 +23,8 @@ export const matchError = <A, E, R, B, E2, R2, C, E3, R3>(
     readonly onSuccess: (value: A) => Effect.Effect<C, E3, R3>
   }
 ): Effect.Effect<B | C, E2 | E3, R | R2 | R3> => {
-  const exit = settled(effect)
-  return exit !== undefined && Exit.isSuccess(exit) ? cases.onSuccess(exit.value) : Effect.matchEffect(effect, cases)
+  const success = succeeded(effect)
+  return success === undefined ? Effect.matchEffect(effect, cases) : cases.onSuccess(success.value)
 }
 
 /** As `Effect.matchCauseEffect`, at once where the effect has succeeded already. */
@@ -35,9 +35,8 @@ export const matchCause = <A, E, R, B, E2, R2, C, E3, R3>(
     readonly onSuccess: (value: A) => Effect.Effect<C, E3, R3>
   }
 ): Effect.Effect<B | C, E2 | E3, R | R2 | R3> => {
-  const exit = settled(effect)
-  const isDone = exit !== undefined && Exit.isSuccess(exit)
-  return isDone ? cases.onSuccess(exit.value) : Effect.matchCauseEffect(effect, cases)
+  const success = succeeded(effect)
+  return success === undefined ? Effect.matchCauseEffect(effect, cases) : cases.onSuccess(success.value)
 }
 
 /** The effect that a function makes at once; a defect where it throws. */
@@ -54,8 +53,13 @@ export const orFail = <A, E, R, E2>(
   effect: Effect.Effect<A, E, R>,
   error: (error: E) => E2
 ): Effect.Effect<A, E2, R> => {
+  const success = succeeded(effect)
+  return success === undefined ? Effect.mapError(effect, error) : Effect.succeed(success.value)
+}
+
+const succeeded = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Success<A, E> | undefined => {
   const exit = settled(effect)
-  return exit !== undefined && Exit.isSuccess(exit) ? Effect.succeed(exit.value) : Effect.mapError(effect, error)
+  return exit !== undefined && Exit.isSuccess(exit) ? exit : undefined
 }
 
 /** The exit of an effect that has its result; undefined: it has to be run. */

@@ -80,15 +80,15 @@ export const counts = (changes: ReadonlyArray<Change>): boolean =>
 /** The changes of one commit, where they are many without the rows that later ones of it replace. */
 export const withoutReplaced = (changes: ReadonlyArray<Change>): ReadonlyArray<Change> => {
   if (changes.length < many) return changes
-  const last = new Map<string, Change>()
-  for (const change of changes) {
+  const seen = new Set<string>()
+  const kept: Array<Change> = []
+  for (const change of changes.toReversed()) {
     const key = rowKey(change)
-    if (key !== undefined) last.set(key, change)
+    if (key !== undefined && seen.has(key)) continue
+    if (key !== undefined) seen.add(key)
+    kept.push(change)
   }
-  return changes.filter((change) => {
-    const key = rowKey(change)
-    return key === undefined || last.get(key) === change
-  })
+  return kept.reverse()
 }
 
 const many = 8

@@ -4,7 +4,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import {
   type ActionCall,
@@ -19,7 +18,7 @@ import { shownStepPath } from "../../persistence/Redaction.ts"
 import { noResult, type StepResult } from "../../persistence/Records.ts"
 import type { ActionRef, Texts } from "../../workflow/Definition.ts"
 import { applySchema, type OutputSchema } from "../../workflow/OutputSchema.ts"
-import { settled } from "../Settled.ts"
+import { matchError } from "../Settled.ts"
 import type { Attempt, AttemptFailure, AttemptSuccess } from "../Step.ts"
 import type { Visible } from "./Visible.ts"
 
@@ -58,13 +57,10 @@ export const executeAction = (
 ): Effect.Effect<AttemptSuccess, AttemptFailure, Scope.Scope> => {
   const executed = execute(new Call(attempt, options, visible, outputs))
   const onSuccess = (output: ActionOutput) => succeeded(attempt, output, options.schema, visible)
-  const exit = settled(executed)
-  return exit !== undefined && Exit.isSuccess(exit)
-    ? onSuccess(exit.value)
-    : Effect.matchEffect(executed, {
-        onFailure: ({ message, permanent = false }) => Effect.fail<AttemptFailure>({ message, permanent }),
-        onSuccess
-      })
+  return matchError(executed, {
+    onFailure: ({ message, permanent = false }) => Effect.fail<AttemptFailure>({ message, permanent }),
+    onSuccess
+  })
 }
 
 const succeeded = (

@@ -2,7 +2,6 @@
  * `call`: an action, in attempts, with what follows when it fails for good (spec/engine.md, "call").
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import type { FoundExecutor, StepDefaults } from "../../action/Action.ts"
 import { isTerminal, noResult, type StepPath, type StepRecord } from "../../persistence/Records.ts"
@@ -17,7 +16,7 @@ import {
 } from "../../workflow/Definition.ts"
 import type { Branch } from "../Branch.ts"
 import { turnOf } from "../FlowControl.ts"
-import { andThen, settled } from "../Settled.ts"
+import { andThen, matchError } from "../Settled.ts"
 import { startedRow, step, type StepSpec } from "../Step.ts"
 import { type CallOptions, executeAction, plainCall } from "./ActionAttempt.ts"
 import { substituteAll } from "./Inputs.ts"
@@ -51,10 +50,7 @@ export const callSpec = (
   const found = self.services.executors.find(node.action, self.definition.name, pluginDirsOf(self, node))
   const made = (executor: FoundExecutor): Effect.Effect<StepSpec> =>
     Effect.succeed(specOf(self, node, branch, path, executor.defaults, workOf(self, node, inherited, executor)))
-  const exit = settled(found)
-  return exit !== undefined && Exit.isSuccess(exit)
-    ? made(exit.value)
-    : Effect.matchEffect(found, { onFailure: ({ message }) => self.run.misfit(message), onSuccess: made })
+  return matchError(found, { onFailure: ({ message }) => self.run.misfit(message), onSuccess: made })
 }
 
 /** What of a step its executor is responsible for. */

@@ -60,34 +60,30 @@ export class SqliteWriter {
   }
 
   readonly transact = (writers: ReadonlyArray<Writer<unknown, unknown>>): Effect.Effect<Exits, PersistenceError> =>
-    Effect.suspend(() => {
-      try {
-        return Effect.succeed(this.transactNow(writers))
-      } catch (cause) {
-        return this.reported(cause)
-      }
-    })
+    this.attempt(() => this.transactNow(writers))
 
   /** The rows of several statements are of one moment. */
   readonly reader: Reader = {
-    query: (statement) => this.attempt(() => this.select(statement)),
-    consistent: (statements) => this.attempt(() => this.selectAll(statements))
+    query: (statement) => this.read(() => this.select(statement)),
+    consistent: (statements) => this.read(() => this.selectAll(statements))
   }
 
-  private attempt<A>(read: () => A): Effect.Effect<A, PersistenceError> {
-    const reading = Effect.suspend(() => {
+  private read<A>(body: () => A): Effect.Effect<A, PersistenceError> {
+    return retryBusy(this.busyTimeout, this.attempt(body))
+  }
+
+  private attempt<A>(body: () => A): Effect.Effect<A, PersistenceError> {
+    return Effect.suspend(() => {
       try {
-        return Effect.succeed(read())
+        return Effect.succeed(body())
       } catch (cause) {
         return this.reported(cause)
       }
     })
-    return retryBusy(this.busyTimeout, reading)
   }
 
   private select({ params, sql }: Statement): ReadonlyArray<Row> {
-    // SAFETY: as in `execute`.
-    return this.prepare(sql).all(params) as ReadonlyArray<Row>
+    return rowsOf(this.prepare(sql), params)
   }
 
   private selectAll(statements: ReadonlyArray<Statement>): ReadonlyArray<ReadonlyArray<Row>> {
@@ -180,8 +176,7 @@ export class SqliteWriter {
   private execute({ sql, params, counts }: Statement): ReadonlyArray<Row> {
     this.counts.statements += 1
     const statement = this.prepare(sql)
-    // SAFETY: without raw or pluck mode every row is an object of its columns.
-    if (statement.reader) return statement.all(params) as ReadonlyArray<Row>
+    if (statement.reader) return rowsOf(statement, params)
     const { changes } = statement.run(params)
     return counts === true ? [{ changes }] : noRows
   }
@@ -205,3 +200,7 @@ export class SqliteWriter {
     return new StatementFailed(this.errorOf(cause), !own, cause)
   }
 }
+
+// SAFETY: without raw or pluck mode every row is an object of its columns.
+const rowsOf = (statement: Database.Statement, params: Statement["params"]) =>
+  statement.all(params) as ReadonlyArray<Row>
