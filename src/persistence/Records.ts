@@ -66,6 +66,7 @@ export const Totals = Schema.Struct({
 })
 export type Totals = typeof Totals.Type
 
+/** The SQL store leaves these values out of its rows. */
 export const noTotals: Totals = {
   cost_usd: 0,
   num_turns: 0,
@@ -96,6 +97,16 @@ export const RunSettings = Schema.Struct({
   secrets: Schema.optionalWith(Secrets, { exact: true })
 })
 export type RunSettings = typeof RunSettings.Type
+
+/** What a run's settings are where nothing else is said. The SQL store leaves these values out of its rows. */
+export const blankSettings = {
+  failFast: true,
+  runTimeout: null,
+  model: null,
+  identity: null,
+  pluginDirs: [],
+  values: {}
+} as const satisfies Partial<RunSettings>
 
 /** Whether an approval carries a value: the gate is typed. Absent: no, or nobody said so yet. */
 const asksValue = Schema.optionalWith(Schema.Boolean, { exact: true })
@@ -390,6 +401,17 @@ export const ItemRecord = Schema.Struct({
   completedAt: Null(Time)
 })
 export type ItemRecord = typeof ItemRecord.Type
+
+/** What an item has where its row says nothing. The SQL store leaves these values out of its rows. */
+export const blankItem = {
+  context: {},
+  error: null,
+  childRun: null,
+  childEpoch: 1,
+  output: null,
+  dispatchedAt: null,
+  completedAt: null
+} as const satisfies Partial<ItemRecord>
 
 /** What arrives from outside a run: each is a row until the run consumes it (I5). */
 export const InboxMessage = Schema.Union(

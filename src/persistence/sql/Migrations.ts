@@ -136,12 +136,23 @@ const narrowIndexes = (): ReadonlyArray<string> => [
 /** Ids rise with time, so that a list since then needs no index of its own: a page less for each new run. */
 const listByTime = (): ReadonlyArray<string> => ["DROP INDEX runs_created"]
 
+/**
+ * From this version on settings, totals and items are written without their usual values, which older programs would
+ * miss. How a run below another one stands is told by its row: an index that has it too is written once more for each
+ * that begins and ends.
+ */
+const leanRows = (): ReadonlyArray<string> => [
+  "DROP INDEX runs_below",
+  `CREATE INDEX runs_below ON runs (root) WHERE ${below}`
+]
+
 const migrations: ReadonlyArray<(dialect: Dialect) => ReadonlyArray<string>> = [
   initial,
   references,
   chains,
   narrowIndexes,
-  listByTime
+  listByTime,
+  leanRows
 ]
 
 /** The newest version of the tables that this program reads and writes. */

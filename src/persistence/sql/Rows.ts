@@ -13,7 +13,14 @@ import type { StoredDefinition } from "../Persistence.ts"
 import type { EngineId, InboxRow, RunId } from "../Records.ts"
 import { EngineRecord, InboxMessage, ItemRecord, RunRecord, RunStatus, StepRecord } from "../Records.ts"
 import type { Fence } from "../Rules.ts"
-import { expandStepData } from "./Compact.ts"
+import {
+  encodeSettings,
+  encodeTotals,
+  expandItemData,
+  expandSettings,
+  expandStepData,
+  expandTotals
+} from "./Compact.ts"
 import { guardOf } from "./Guard.ts"
 import type { Row, SqlValue } from "./Operation.ts"
 import { corrupt } from "./Operation.ts"
@@ -40,7 +47,7 @@ const runColumns: ReadonlyArray<Column> = [
   { name: "started_by", encode: (run) => run.trigger },
   { name: "inputs", encode: (run) => json(run.inputs) },
   { name: "payload", encode: (run) => json(run.payload) },
-  { name: "settings", encode: (run) => json(run.settings) },
+  { name: "settings", encode: (run) => encodeSettings(run.settings) },
   { name: "created_at", encode: (run) => run.createdAt },
   { name: "started_at", encode: (run) => run.startedAt },
   { name: "ended_at", encode: (run) => run.endedAt },
@@ -50,7 +57,7 @@ const runColumns: ReadonlyArray<Column> = [
   { name: "result", encode: (run) => json(run.result) },
   { name: "blocked_on", encode: (run) => json(run.blockedOn) },
   { name: "iteration", encode: (run) => run.iteration },
-  { name: "totals", encode: (run) => json(run.totals) },
+  { name: "totals", encode: (run) => encodeTotals(run.totals) },
   { name: "target", encode: (run) => run.target },
   { name: "idempotency_key", encode: (run) => run.idempotencyKey },
   { name: "owner", encode: (run) => run.owner },
@@ -72,7 +79,7 @@ export const encodeRun = (run: RunRecord): ReadonlyArray<SqlValue> => runColumns
 export const encodePatch = (patch: RunPatch): ReadonlyArray<readonly [column: string, value: SqlValue]> => {
   const set: Array<readonly [string, SqlValue]> = []
   if (patch.status !== undefined) set.push(["status", patch.status])
-  if (patch.settings !== undefined) set.push(["settings", json(patch.settings)])
+  if (patch.settings !== undefined) set.push(["settings", encodeSettings(patch.settings)])
   if (patch.startedAt !== undefined) set.push(["started_at", patch.startedAt])
   if (patch.endedAt !== undefined) set.push(["ended_at", patch.endedAt])
   if (patch.summary !== undefined) set.push(["summary", patch.summary])
@@ -81,7 +88,7 @@ export const encodePatch = (patch: RunPatch): ReadonlyArray<readonly [column: st
   if ("result" in patch) set.push(["result", json(patch.result)])
   if (patch.blockedOn !== undefined) set.push(["blocked_on", json(patch.blockedOn)])
   if (patch.iteration !== undefined) set.push(["iteration", patch.iteration])
-  if (patch.totals !== undefined) set.push(["totals", json(patch.totals)])
+  if (patch.totals !== undefined) set.push(["totals", encodeTotals(patch.totals)])
   if (patch.epoch !== undefined) set.push(["epoch", patch.epoch])
   if (patch.recoveries !== undefined) set.push(["recoveries", patch.recoveries])
   return set
@@ -105,7 +112,7 @@ export const decodeRun = (row: Row): RunRecord => {
     trigger: row["started_by"],
     inputs: parsed("inputs"),
     payload: row["payload"] === null ? undefined : parsed("payload"),
-    settings: parsed("settings"),
+    settings: expandSettings(parsed("settings")),
     createdAt: row["created_at"],
     startedAt: row["started_at"],
     endedAt: row["ended_at"],
@@ -115,7 +122,7 @@ export const decodeRun = (row: Row): RunRecord => {
     result: row["result"] === null ? undefined : parsed("result"),
     blockedOn: parsed("blocked_on"),
     iteration: row["iteration"],
-    totals: parsed("totals"),
+    totals: expandTotals(parsed("totals")),
     target: row["target"],
     idempotencyKey: row["idempotency_key"],
     owner: row["owner"],
@@ -148,10 +155,11 @@ export const decodeStep = (row: Row): StepRecord => {
 }
 
 export const decodeItem = (row: Row): ItemRecord => {
-  const key = `${keyOf(row["run"])} ${keyOf(row["path"])} ${keyOf(row["key"])}`
-  const item = parse("items", key, "data", row["data"])
+  const { path, position } = row
+  const key = `${keyOf(row["run"])} ${keyOf(path)} ${keyOf(row["key"])}`
+  const item = expandItemData(parse("items", key, "data", row["data"]), { path, position })
   if (!isItem(item)) throw corrupt("items", key, problemOf(ItemRecord, item))
-  if (item.path !== row["path"] || item.key !== row["key"] || item.status !== row["status"]) {
+  if (item.key !== row["key"] || item.status !== row["status"]) {
     throw corrupt("items", key, "data and columns do not agree")
   }
   return item

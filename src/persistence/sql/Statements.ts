@@ -58,7 +58,8 @@ export const selectLiveStep = `SELECT ${stepColumns} FROM steps WHERE run = ? AN
 export const putItem = `INSERT INTO items (run, path, key, position, status, data) VALUES (${marks(6)})
   ON CONFLICT (run, path, key) DO UPDATE SET position = excluded.position, status = excluded.status,
     data = excluded.data`
-export const selectItems = "SELECT run, path, key, status, data FROM items WHERE run = ? ORDER BY path, position"
+export const selectItems =
+  "SELECT run, path, key, position, status, data FROM items WHERE run = ? ORDER BY path, position"
 
 const inboxColumns = "id, run, message, created_at"
 export const insertInbox = `INSERT INTO inbox (run, kind, path, message, created_at) VALUES (${marks(5)}) RETURNING id`

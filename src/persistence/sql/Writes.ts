@@ -51,7 +51,7 @@ import {
   leaseLost,
   statusAfter
 } from "../Rules.ts"
-import { encodeStepData } from "./Compact.ts"
+import { encodeItemData, encodeStepData } from "./Compact.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Fences } from "./Fences.ts"
 import { readFence, writeFence } from "./Fences.ts"
@@ -154,7 +154,7 @@ const putStep = (run: RunId, step: StepRecord): Statement => {
 
 const putItem = (run: RunId, item: ItemRecord): Statement => {
   const { path, key, position, status } = item
-  return { sql: Sql.putItem, params: [run, path, key, position, status, JSON.stringify(item)] }
+  return { sql: Sql.putItem, params: [run, path, key, position, status, encodeItemData(item)] }
 }
 
 /** A child that exists under its own id was created by an earlier try; another one under its key is no child of ours. */
