@@ -2,7 +2,8 @@
  * Child runs: runs of their own that a step of their parent waits for (spec/engine.md, "Child runs").
  *
  * - C1 A child is created in the commit that records who dispatched it.
- * - C2 A child tells its parent by rows (`ChildEnded`, `ChildWaiting`, `ChildRunning`), so the parent may be let go.
+ * - C2 A child tells its parent by rows (`ChildEnded`, `ChildWaiting`, `ChildRunning`), so the parent may be let go; its
+ *   end without one where the parent lives beside it, which is not let go before it has heard of it.
  * - C3 A parent that stops waiting for good cancels the child and waits for its end, its always included.
  * - C6 What a child gives, or waits for, is shown by its parent only when that hides the child's secrets too.
  */
@@ -17,7 +18,7 @@ import { awaitWithin } from "./Deadlines.ts"
 import * as RunTotals from "./Totals.ts"
 import { newRun } from "./NewRun.ts"
 import { isAtRest, isPaused } from "./Pause.ts"
-import type { Children, RunContext } from "./RunContext.ts"
+import { type Children, pathTopic, type RunContext } from "./RunContext.ts"
 
 export interface ChildRequest {
   readonly workflow: string
@@ -202,7 +203,7 @@ const untilNews = (options: AwaitedChild, child: RunRecord): Effect.Effect<void>
   const look = elsewhere === undefined ? null : run.now() + elsewhere.within
   const times = [look, options.deadline ?? null].filter((time) => time !== null)
   const wakeAt = times.length === 0 ? null : Math.min(...times)
-  const parked = run.park({ blockedOn, wakeAt }, [`path:${options.path}`], () => hasNews(options))
+  const parked = run.park({ blockedOn, wakeAt }, [pathTopic(options.path)], () => hasNews(options))
   return elsewhere === undefined ? parked : Effect.raceFirst(parked, elsewhere.changed)
 }
 
@@ -231,12 +232,15 @@ const newsOf = (options: AwaitedChild) =>
       message.child === options.child
   )
 
-const hasNews = (options: AwaitedChild): boolean => newsOf(options).length > 0
+const hasNews = (options: AwaitedChild): boolean =>
+  options.branch.run.left.has(options.child) || newsOf(options).length > 0
 
 /** The messages only wake: what they say is read from the child's own record. */
 const consumeNews = (options: AwaitedChild): void => {
+  const { run } = options.branch
+  run.left.delete(options.child)
   const news = newsOf(options)
-  if (news.length > 0) options.branch.run.append([options.branch.run.consume(news.map((row) => row.id))])
+  if (news.length > 0) run.append([run.consume(news.map((row) => row.id))])
 }
 
 /** Ends the child of an attempt that was stopped; what it has cost counts all the same. */

@@ -50,6 +50,8 @@ interface Slot {
   isLeaving: boolean
   /** Messages that arrived while the run was being taken up. */
   readonly early: Array<InboxRow>
+  /** Tells its parent, which lives here and has been promised that, that it has left. */
+  tellParent: (() => void) | undefined
   /** Its children that have ended here while it was. */
   ended: Set<RunId> | undefined
   /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
@@ -111,6 +113,22 @@ export class Residents {
     this.#ended.delete(run)
     if (record.parent !== null) this.#slots.get(record.parent.run)?.ended?.delete(run)
     return record
+  }
+
+  /** C2: whether the parent of a run that is about to end lives here. It is told when that has left, and stays until then. */
+  tellsParent(child: RunContext): boolean {
+    const slot = this.#slots.get(child.id)
+    const { parent } = child.record
+    const above = parent === null ? undefined : this.#slots.get(parent.run)
+    if (parent === null || above?.resident === undefined || above.isLeaving) return false
+    const { run } = above.resident
+    if (run.silent !== undefined || slot?.resident?.run !== child || slot.isLeaving) return false
+    run.hold(1)
+    slot.tellParent = () => {
+      run.childLeft(child.id, parent.path)
+      run.hold(-1)
+    }
+    return true
   }
 
   /** Whether the run is resident, coming or leaving. */
@@ -219,6 +237,7 @@ export class Residents {
       resident: undefined,
       isLeaving: false,
       early: [],
+      tellParent: undefined,
       ended: undefined,
       settled: new Once(),
       gone: new Once()
@@ -408,6 +427,8 @@ export class Residents {
         return Effect.void
       }
       // A message came while the run was being let go.
+      slot.tellParent?.()
+      slot.tellParent = undefined
       slot.resident = undefined
       slot.isLeaving = false
       slot.settled = new Once()
@@ -452,6 +473,7 @@ export class Residents {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
     if (slot.ended !== undefined) for (const child of slot.ended) this.#ended.delete(child)
     if (ended !== undefined && ended.parent !== null) this.#keep(ended, ended.parent.run)
+    slot.tellParent?.()
     slot.gone.done(Exit.succeed(ended))
     this.options.left(run, ended)
   }

@@ -57,6 +57,8 @@ export class RunContext {
   /** Messages that arrived and that no primitive has consumed, in order. */
   readonly inbox: Array<InboxRow> = []
   lastInbox: number | null = null
+  /** Children that have left the engine since their steps last looked at them. */
+  readonly left = new Set<RunId>()
   /** Rows written as started by a block, whose step has not begun yet: not the trace of a crash. */
   readonly announced = new Set<StepPath>()
   /** The body has a clock and chance of its own, which primitives must not meet. */
@@ -353,7 +355,17 @@ export class RunContext {
     if (this.lastInbox !== null && row.id <= this.lastInbox) return
     this.lastInbox = row.id
     this.inbox.push(row)
-    const listeners = this.#listeners.get(topicOf(row.message))
+    this.#tell(topicOf(row.message))
+  }
+
+  /** A child of the step at this path has left the engine: as good as a message of its. */
+  childLeft(child: RunId, path: StepPath): void {
+    this.left.add(child)
+    this.#tell(pathTopic(path))
+  }
+
+  #tell(topic: string): void {
+    const listeners = this.#listeners.get(topic)
     if (listeners !== undefined) for (const listener of [...listeners]) listener()
   }
 
@@ -503,6 +515,9 @@ const isTagged = <T extends InboxMessage["_tag"]>(
   tag: T
 ): message is Extract<InboxMessage, { _tag: T }> => message._tag === tag
 
+/** Of an answer or a child that a step waits for. */
+export const pathTopic = (path: StepPath): string => `path:${path}`
+
 /** What a message wakes: the wait for an answer or a child at a path, for a signal's name, or the run itself. */
 export const topicOf = (message: InboxMessage): string => {
   switch (message._tag) {
@@ -510,7 +525,7 @@ export const topicOf = (message: InboxMessage): string => {
     case "ChildEnded":
     case "ChildWaiting":
     case "ChildRunning":
-      return `path:${message.path}`
+      return pathTopic(message.path)
     case "Signal":
       return `signal:${message.name}`
     case "Cancel":

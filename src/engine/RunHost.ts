@@ -58,6 +58,11 @@ export interface RunHost {
   readonly asProcess: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Interrupts the body of a run, for this reason unless there is one already. */
   readonly stopBody: (run: RunContext, reason: StopReason) => void
+  /**
+   * Whether the parent of a run that is about to end lives here: then it is told without a row as soon as the run has
+   * left, and is not let go before.
+   */
+  readonly tellsParent: (child: RunContext) => boolean
   /** Runs the run that goes on from one that ended here. */
   readonly follow: (next: RunRecord) => void
   /** Every branch of the run is parked. */

@@ -112,7 +112,8 @@ export const fenceReopen = (
 }
 
 /** Whether a commit with this change gives others something to look at: a run to take up, a message. */
-export const wakes = ({ _tag }: Change): boolean => _tag === "Create" || _tag === "Notify"
+export const wakes = (change: Change): boolean =>
+  change._tag === "Notify" || (change._tag === "Create" && change.run.owner === null)
 
 /** The messages that concern whichever run a chain has come to, as against those to a step of one run. */
 export const handedOn = ["Signal", "Cancel", "Pause", "Unpause"] as const satisfies ReadonlyArray<InboxMessage["_tag"]>
