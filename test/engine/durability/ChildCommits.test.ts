@@ -1,5 +1,6 @@
 /**
- * What may come between the commit that creates a child and the child's start here: the answer of a store takes time.
+ * What may come between the commits that create a child, or end it, and what follows them here: the answer of a store
+ * takes time.
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -16,16 +17,26 @@ import { withVirtualClock } from "../../../src/testing/VirtualClock.ts"
 import { action, isEvent, start, watch, type World } from "../TestEngine.ts"
 import { untilStatus, virtualLayer } from "./support.ts"
 
-/** A store that answers the commits that create children after a while, ms. */
-const lateAnswers = (store: PersistenceService, late: number): PersistenceService => {
-  const answered = <A, E>(changes: ReadonlyArray<Change>, written: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    changes.some((change) => change._tag === "Create") ? Effect.zipLeft(written, Effect.sleep(late)) : written
-  return Persistence.of({
+/** What becomes of a commit of these changes. */
+type Answered = <A, E>(
+  changes: ReadonlyArray<Change>,
+  written: Effect.Effect<A, E>
+) => Effect.Effect<A, E | PersistenceError>
+
+const answering = (store: PersistenceService, answered: Answered): PersistenceService =>
+  Persistence.of({
     ...store,
     commit: (commit) => answered(commit.changes, store.commit(commit)),
     createWith: (run, changes) => answered(changes, store.createWith(run, changes))
   })
-}
+
+/** A store that answers the commits that create children after a while, ms. */
+const lateAnswers = (store: PersistenceService, late: number): PersistenceService =>
+  answering(store, (changes, written) =>
+    changes.some(({ _tag }) => _tag === "Create") ? Effect.zipLeft(written, Effect.sleep(late)) : written
+  )
+
+const ends = (change: Change): boolean => change._tag === "Run" && change.patch.status === "completed"
 
 /** One whose first look for runs fails: the engine cannot know then what it has claimed, and looks for that (O4). */
 const withFailedLook = (store: PersistenceService): PersistenceService => {
@@ -123,6 +134,113 @@ describe("a child whose creation the store has not answered yet", () => {
         const persistence = yield* Persistence
         expect((yield* persistence.get(child)).status).toBe("cancelled")
         expect(began).toBe(0)
+      })
+    )
+  })
+})
+
+describe("a child that ends", () => {
+  const world: World = {
+    actions: { a: action(() => ({})) },
+    workflows: ["workflow sub { gate human_review {} }"],
+    settings: { linger: 1e9 }
+  }
+  const parent = "workflow w { call workflow sub call a }"
+
+  /** The messages by which runs have told their parents. */
+  const noting =
+    (told: Array<string>): ((store: PersistenceService) => PersistenceService) =>
+    (store) =>
+      answering(store, (changes, written) => {
+        for (const change of changes) if (change._tag === "Notify") told.push(change.message._tag)
+        return written
+      })
+
+  const completes = (run: RunId) =>
+    Effect.gen(function* () {
+      const engine = yield* Engine
+      expect((yield* engine.await(run)).status).toBe("completed")
+      // Who looked for it elsewhere has left.
+      yield* Effect.sleep(1_000)
+    })
+
+  it.live("tells a parent that lives beside it without a row", () => {
+    const told: Array<string> = []
+    return scenario(
+      world,
+      noting(told),
+      Effect.gen(function* () {
+        const run = yield* start(parent)
+        const child = yield* untilChild(run)
+        yield* untilStatus(child, "waiting")
+        yield* answer(child, { approved: true })
+        yield* completes(run)
+        expect(told).toEqual(["ChildWaiting", "ChildRunning"])
+      })
+    )
+  })
+
+  it.live("tells one that was let go by a row", () => {
+    const told: Array<string> = []
+    return scenario(
+      world,
+      noting(told),
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const run = yield* start(parent)
+        const child = yield* untilChild(run)
+        yield* untilStatus(run, "waiting")
+        yield* engine.letGo(run)
+        yield* engine.awaitRelease(run)
+        yield* answer(child, { approved: true })
+        yield* completes(run)
+        expect(told).toEqual(["ChildWaiting", "ChildRunning", "ChildEnded"])
+      })
+    )
+  })
+
+  it.live("holds its parent until that is told, which would be let go for good", () =>
+    scenario(
+      world,
+      (store) =>
+        answering(store, (changes, written) =>
+          changes.some(ends) ? Effect.zipRight(Effect.sleep(5_000), written) : written
+        ),
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const persistence = yield* Persistence
+        const run = yield* start(parent)
+        const child = yield* untilChild(run)
+        yield* untilStatus(run, "waiting")
+        yield* answer(child, { approved: true })
+        yield* Effect.sleep(1_000)
+        yield* engine.letGo(run)
+        yield* Effect.sleep(1_000)
+        const { owner, status } = yield* persistence.get(run)
+        expect({ owner, status }).toEqual({ owner: engine.id, status: "waiting" })
+        yield* completes(run)
+      })
+    )
+  )
+
+  it.live("is looked at by its parent where nobody knows whether its end was written", () => {
+    let isLost = false
+    const gone = new PersistenceError({ reason: "Other", message: "no answer" })
+    return scenario(
+      world,
+      (store) =>
+        answering(store, (changes, written) => {
+          if (isLost || !changes.some(ends)) return written
+          isLost = true
+          return Effect.zipRight(written, Effect.fail(gone))
+        }),
+      Effect.gen(function* () {
+        const run = yield* start(parent)
+        const child = yield* untilChild(run)
+        yield* untilStatus(child, "waiting")
+        yield* answer(child, { approved: true })
+        yield* completes(run)
+        expect(isLost).toBe(true)
       })
     )
   })
