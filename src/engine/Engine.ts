@@ -242,7 +242,7 @@ class EngineState {
       asProcess: (effect) => Effect.withRandom(Effect.withClock(effect, clock), random),
       interrupt: (run) => this.#mainOf(run)?.interrupt(),
       stopBody: (run, reason) => this.#mainOf(run)?.stopBody(reason),
-      tellsParent: (child) => this.residents.tellsParent(child),
+      parentBeside: (child) => this.residents.parentBeside(child),
       follow: (next) => this.#follow(next, own),
       fork: (effect) => {
         const fiber = Runtime.runFork(runtime)(effect)

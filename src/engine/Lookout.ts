@@ -237,13 +237,14 @@ export class Lookout {
     if (!this.#isStranded || this.#now() < this.#nextRescue) return Effect.void
     this.#isStranded = false
     this.#nextRescue = this.#now() + this.options.settings.watchdogInterval
-    const { id } = this.options
+    const { id, residents } = this.options
+    const rescued = this.#each(live, (run) =>
+      run.owner === id && !residents().has(run.id)
+        ? this.#quietly(residents().adopt({ run: run.id, generation: run.generation }))
+        : Effect.void
+    )
     return Effect.onError(
-      this.#each(live, (run) =>
-        run.owner === id && !this.options.residents().has(run.id)
-          ? this.#quietly(this.options.residents().adopt({ run: run.id, generation: run.generation }))
-          : Effect.void
-      ),
+      Effect.map(rescued, () => residents().rescued()),
       () => Effect.sync(() => this.#strand())
     )
   })

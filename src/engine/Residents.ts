@@ -12,7 +12,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
-import { emptyJournal, type LoadedRun } from "../persistence/Journal.ts"
+import { emptyJournal, type LoadedRun, type OwnedBy } from "../persistence/Journal.ts"
 import {
   type Claim,
   PersistenceError,
@@ -50,8 +50,8 @@ interface Slot {
   isLeaving: boolean
   /** Messages that arrived while the run was being taken up. */
   readonly early: Array<InboxRow>
-  /** Tells its parent, which lives here and has been promised that, that it has left. */
-  tellParent: (() => void) | undefined
+  /** Tells its parent, which lives here and has been promised that, that it has left; `isWritten`: so is its end. */
+  tellParent: ((isWritten: boolean) => void) | undefined
   /** Its children that have ended here while it was. */
   ended: Set<RunId> | undefined
   /** Done when the run is resident, or is not going to be; a new one each time that it is taken up. */
@@ -85,6 +85,8 @@ export class Residents {
   readonly #slots = new Map<RunId, Slot>()
   /** Children that have ended here, until their parents, which live here, ask how, or leave. */
   readonly #ended = new Map<RunId, RunRecord>()
+  /** Tell parents of runs that have left without knowing whether their end was written. */
+  readonly #untold: Array<() => void> = []
   readonly #crowd: Crowd = { size: 0 }
   #isStopping = false
 
@@ -115,20 +117,30 @@ export class Residents {
     return record
   }
 
-  /** C2: whether the parent of a run that is about to end lives here. It is told when that has left, and stays until then. */
-  tellsParent(child: RunContext): boolean {
+  /**
+   * C2: how the parent of a run that is about to end is owned, where it lives here: it is told when the run has left,
+   * and is not let go before. Whether it is still owned so is asked by the commit that ends the run.
+   */
+  parentBeside(child: RunContext): OwnedBy | undefined {
     const slot = this.#slots.get(child.id)
     const { parent } = child.record
     const above = parent === null ? undefined : this.#slots.get(parent.run)
-    if (parent === null || above?.resident === undefined || above.isLeaving) return false
+    if (parent === null || above?.resident === undefined || above.isLeaving) return undefined
     const { run } = above.resident
-    if (run.silent !== undefined || slot?.resident?.run !== child || slot.isLeaving) return false
+    if (run.silent !== undefined || child.silent !== undefined || slot?.resident?.run !== child) return undefined
     run.hold(1)
-    slot.tellParent = () => {
-      run.childLeft(child.id, parent.path)
+    const tell = () => {
+      // It may have been taken up anew since.
+      this.get(parent.run)?.run.childLeft(child.id, parent.path)
       run.hold(-1)
     }
-    return true
+    slot.tellParent = (isWritten) => (isWritten ? tell() : void this.#untold.push(tell))
+    return { engine: this.options.id, generation: run.writer.generation }
+  }
+
+  /** What was stranded has been looked for: the parents of those whose end may not have been written look for them, too. */
+  rescued(): void {
+    for (const tell of this.#untold.splice(0)) tell()
   }
 
   /** Whether the run is resident, coming or leaving. */
@@ -210,18 +222,23 @@ export class Residents {
 
   /**
    * Makes a run resident that this engine's store has just been given, as its record says: there is nothing to load,
-   * unless a message may have come for it since (`isUntold`). One that a look has found and taken up since goes on.
-   * Both are asked in the turn in which the run gets its place.
+   * unless a message may have come for it since (`isUntold`). One that a look has found and taken up since goes on, or
+   * has gone on. All is asked in the turn in which the run gets its place.
    */
   beginChild(record: RunRecord, isUntold: () => boolean): Effect.Effect<void, RunNotFound | PersistenceError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend((): Effect.Effect<void, RunNotFound | PersistenceError> => {
         if (this.#isStopping) return Effect.interrupt
-        if (isUntold() && !this.#slots.has(record.id)) return this.#enterNew(record, undefined)
+        if (isUntold() && !this.#slots.has(record.id) && !this.#hasLeft(record))
+          return this.#enterNew(record, undefined)
         const claim: Claim = { run: record.id, generation: record.generation }
         return restore(this.take(record.id, Effect.succeed(claim), false))
       })
     )
+  }
+
+  #hasLeft({ id, parent }: RunRecord): boolean {
+    return parent !== null && this.get(parent.run)?.run.left.has(id) === true
   }
 
   #enterNew(record: RunRecord, creation: Creation | undefined): Effect.Effect<void, RunNotFound | PersistenceError> {
@@ -427,7 +444,7 @@ export class Residents {
         return Effect.void
       }
       // A message came while the run was being let go.
-      slot.tellParent?.()
+      slot.tellParent?.(true)
       slot.tellParent = undefined
       slot.resident = undefined
       slot.isLeaving = false
@@ -473,7 +490,7 @@ export class Residents {
     if (this.#slots.get(run) === slot) this.#slots.delete(run)
     if (slot.ended !== undefined) for (const child of slot.ended) this.#ended.delete(child)
     if (ended !== undefined && ended.parent !== null) this.#keep(ended, ended.parent.run)
-    slot.tellParent?.()
+    slot.tellParent?.(ended !== undefined)
     slot.gone.done(Exit.succeed(ended))
     this.options.left(run, ended)
   }

@@ -8,7 +8,7 @@
  * - Z2 While a run is paused what would begin is parked (`Branch.unpaused`), and items left to dispatch do not count.
  */
 import * as Effect from "effect/Effect"
-import type { Change } from "../persistence/Journal.ts"
+import type { Change, OwnedBy } from "../persistence/Journal.ts"
 import type { PersistenceError } from "../persistence/Persistence.ts"
 import type {
   BlockedOn,
@@ -256,12 +256,11 @@ export class RunContext {
     return [running, ...this.tellParent((path) => ({ _tag: "ChildRunning", child: this.id, path }))]
   }
 
-  /** C2: a message to the parent, in the commit that it tells of. */
-  tellParent(message: (path: StepPath) => InboxMessage): ReadonlyArray<Change> {
+  /** C2: a message to the parent, in the commit that it tells of; no row where the parent is still owned so. */
+  tellParent(message: (path: StepPath) => InboxMessage, unless?: OwnedBy): ReadonlyArray<Change> {
     const { parent } = this.record
     if (parent === null) return []
-    const notify: Change = { _tag: "Notify", run: parent.run, message: message(parent.path), at: this.now() }
-    return [notify]
+    return [{ _tag: "Notify", run: parent.run, message: message(parent.path), at: this.now(), unless }]
   }
 
   get flush(): Effect.Effect<void> {

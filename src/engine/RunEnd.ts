@@ -16,7 +16,7 @@ export interface Outcome {
   readonly result: unknown
 }
 
-/** The run's end; a parent that lives elsewhere, or was let go, is told in the same commit (C2). */
+/** The run's end, told to its parent in the same commit, unless that lives beside it (C2). */
 export const recordEnd = (
   run: RunContext,
   outcome: Outcome,
@@ -27,8 +27,7 @@ export const recordEnd = (
   const { status, error, result } = outcome
   const summary = summarize(run.record, userSteps(run), status, error ?? cancelReason)
   const patch = { status, error, result, summary, endedAt, cancelReason, blockedOn: [], recoveries: 0 }
-  const isTold = run.host.tellsParent(run)
-  const told = isTold ? [] : run.tellParent((path) => ({ _tag: "ChildEnded", child: run.id, path }))
+  const told = run.tellParent((path) => ({ _tag: "ChildEnded", child: run.id, path }), run.host.parentBeside(run))
   const base = { timestamp: endedAt, run: run.id }
   const last: EngineEvent =
     status === "cancelled"

@@ -3,7 +3,7 @@
  */
 import type * as Clock from "effect/Clock"
 import type * as Effect from "effect/Effect"
-import type { Change } from "../persistence/Journal.ts"
+import type { Change, OwnedBy } from "../persistence/Journal.ts"
 import type { InboxMessage, RunId, RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { EngineSettings } from "./EngineConfig.ts"
@@ -59,10 +59,10 @@ export interface RunHost {
   /** Interrupts the body of a run, for this reason unless there is one already. */
   readonly stopBody: (run: RunContext, reason: StopReason) => void
   /**
-   * Whether the parent of a run that is about to end lives here: then it is told without a row as soon as the run has
-   * left, and is not let go before.
+   * How the parent of a run that is about to end is owned, where it lives here: it is told of that end as soon as the
+   * run has left, and is not let go before.
    */
-  readonly tellsParent: (child: RunContext) => boolean
+  readonly parentBeside: (child: RunContext) => OwnedBy | undefined
   /** Runs the run that goes on from one that ended here. */
   readonly follow: (next: RunRecord) => void
   /** Every branch of the run is parked. */

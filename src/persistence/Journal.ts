@@ -4,7 +4,7 @@
  * Owns: `Change`, `RunJournal` and the fold. `apply` is the only reading of a change: the memory backend and the
  * engine's live state both use it, and I6 says that rebuilding the journal from any backend gives the same state.
  */
-import type { InboxMessage, InboxRow, ItemRecord, RunId, RunRecord, StepRecord } from "./Records.ts"
+import type { EngineId, InboxMessage, InboxRow, ItemRecord, RunId, RunRecord, StepRecord } from "./Records.ts"
 import { stepKey } from "./Records.ts"
 
 /** What the owner of a run may change in its own record. Ownership, generation and `seq` are the store's. */
@@ -44,9 +44,24 @@ export type Change =
   | { readonly _tag: "Continue"; readonly run: RunRecord }
   /**
    * Inserts into another run's inbox and, where nobody owns that, sets its `readyAt` to `at` (now); nothing if that run
-   * ended or is gone. What `isHandedOn` goes to the run that its chain has come to.
+   * ended or is gone, or is owned as `unless` says: then it is told without a row. What `isHandedOn` goes to the run that
+   * its chain has come to.
    */
-  | { readonly _tag: "Notify"; readonly run: RunId; readonly message: InboxMessage; readonly at: number }
+  | Notify
+
+export interface Notify {
+  readonly _tag: "Notify"
+  readonly run: RunId
+  readonly message: InboxMessage
+  readonly at: number
+  readonly unless?: OwnedBy | undefined
+}
+
+/** An engine under one of its claims. */
+export interface OwnedBy {
+  readonly engine: EngineId
+  readonly generation: number
+}
 
 /** A run as its owner holds it in memory: the fold of its journal. */
 export interface RunJournal {

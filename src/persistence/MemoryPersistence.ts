@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import type { Change, LoadedRun } from "./Journal.ts"
+import type { Change, LoadedRun, Notify } from "./Journal.ts"
 import { apply, counts, emptyJournal } from "./Journal.ts"
 import type { MemorySnapshot, MemoryStore, StoredRun } from "./MemoryStore.ts"
 import { definition, namedOutputs, prune, pruneDefinitions, storeDefinition } from "./MemoryPrune.ts"
@@ -63,9 +63,9 @@ import {
   fenceReopen,
   isHandedOn,
   isLive,
+  isOwnedBy,
   isWanted,
-  leaseLost,
-  wakes
+  leaseLost
 } from "./Rules.ts"
 
 export interface MemoryPersistence {
@@ -103,12 +103,19 @@ const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceSer
       if (Either.isRight(result)) hint()
       return result
     })
+  const committing = <A, E>(body: (told: () => void) => Result<A, E>) =>
+    Effect.suspend(() => {
+      let isTold = false
+      const result = body(() => (isTold = true))
+      if (isTold && Either.isRight(result)) hint()
+      return result
+    })
   const read = <A>(body: () => A) => Effect.sync(body)
   return Persistence.of({
-    commit: (commit) => (commit.changes.some(wakes) ? waking : write)(() => commitChanges(store, commit)),
+    commit: (commit) => committing((told) => commitChanges(store, commit, told)),
     create: (run) => (run.owner === null ? waking : write)(() => create(store, run)),
     createTree: (runs) => waking(() => createTree(store, runs)),
-    createWith: (run, changes) => (changes.some(wakes) ? waking : write)(() => create(store, run, changes)),
+    createWith: (run, changes) => committing((told) => create(store, run, changes, told)),
     renewEngine: (engine) => read(() => renewEngine(store, engine)),
     expireEngine: (engine, leaseUntil) => read(() => expireEngine(store, engine, leaseUntil)),
     claim: (run, options) => write(() => claim(store, run, options)),
@@ -154,11 +161,11 @@ const leaseOf = (store: MemoryStore, run: RunRecord): number | undefined =>
   run.owner === null ? undefined : store.engines.get(run.owner)?.leaseUntil
 
 /** Every refusal is found before the first change is applied (I1). */
-const commitChanges = (store: MemoryStore, commit: Commit) => {
+const commitChanges = (store: MemoryStore, commit: Commit, told: () => void) => {
   const stored = store.runs.get(commit.run)
   const refused = fenceCommit(stored?.journal.run, commit) ?? refusedChildren(store, commit.changes)
   if (stored === undefined || refused !== undefined) return Either.left(refused ?? leaseLost(commit))
-  applyAll(store, stored, commit.changes)
+  applyAll(store, stored, commit.changes, told)
   return Either.right(undefined)
 }
 
@@ -179,14 +186,24 @@ const refusedChildren = (store: MemoryStore, changes: ReadonlyArray<Change>): Pe
   return undefined
 }
 
-/** One commit. */
-const applyAll = (store: MemoryStore, stored: StoredRun, changes: ReadonlyArray<Change>): void => {
+const nobody = (): void => undefined
+
+/** One commit; `told` where others have something to look at. */
+const applyAll = (
+  store: MemoryStore,
+  stored: StoredRun,
+  changes: ReadonlyArray<Change>,
+  told: () => void = nobody
+): void => {
   for (const change of changes) {
     if (change._tag === "Continue") continueAs(store, stored, change.run)
     apply(stored.journal, change)
     if (change._tag === "Consume") for (const id of change.ids) stored.inbox.delete(id)
-    if (change._tag === "Create" && !store.runs.has(change.run.id)) insertRun(store, change.run)
-    if (change._tag === "Notify") notify(store, change.run, change.message, change.at)
+    if (change._tag === "Create" && !store.runs.has(change.run.id)) {
+      insertRun(store, change.run)
+      if (change.run.owner === null) told()
+    }
+    if (change._tag === "Notify") notify(store, change, told)
   }
   if (counts(changes)) patch(stored, { seq: stored.journal.run.seq + 1 })
 }
@@ -202,25 +219,31 @@ const continueAs = (store: MemoryStore, stored: StoredRun, next: RunRecord): voi
   }
 }
 
-const notify = (store: MemoryStore, run: RunId, message: InboxMessage, at: number): void => {
-  const target = store.runs.get(run)
+const notify = (store: MemoryStore, change: Notify, told: () => void): void => {
+  const target = store.runs.get(change.run)
   if (target === undefined) return
-  const { continuedAs, status } = target.journal.run
-  if (!isEnded(status)) deliver(store, target, message, at)
-  else if (continuedAs !== null && isHandedOn(message)) notify(store, continuedAs, message, at)
+  const { run } = target.journal
+  if (isOwnedBy(run, change.unless)) return
+  if (!isEnded(run.status)) {
+    deliver(store, target, change.message, change.at)
+    told()
+  } else if (run.continuedAs !== null && isHandedOn(change.message)) {
+    notify(store, { ...change, run: run.continuedAs }, told)
+  }
 }
 
 const create = (
   store: MemoryStore,
   run: RunRecord,
-  first?: ReadonlyArray<Change>
+  first?: ReadonlyArray<Change>,
+  told?: () => void
 ): Result<void, RunAlreadyExists | PersistenceError> => {
   const other = existing(store, run)
   if (other !== undefined) return Either.left(alreadyExists(run, other))
   const refused = refusedChildren(store, first ?? [])
   if (refused !== undefined) return Either.left(refused)
   const stored = insertRun(store, run)
-  if (first !== undefined) applyAll(store, stored, first)
+  if (first !== undefined) applyAll(store, stored, first, told)
   return Either.right(undefined)
 }
 

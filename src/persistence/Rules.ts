@@ -5,7 +5,7 @@
  */
 import * as Either from "effect/Either"
 import type { ClaimReadyOptions, Commit } from "./Persistence.ts"
-import type { Change } from "./Journal.ts"
+import type { Change, OwnedBy } from "./Journal.ts"
 import { LeaseLost, RunAlreadyEnded, RunAlreadyOwned, SeqConflict } from "./Persistence.ts"
 import type { EngineId, InboxMessage, RunId, RunRecord, RunStatus } from "./Records.ts"
 import { isEnded } from "./Records.ts"
@@ -111,7 +111,11 @@ export const fenceReopen = (
     : new RunAlreadyOwned({ run: run.id, owner: run.owner, leaseUntil: ownerLease ?? 0 })
 }
 
-/** Whether a commit with this change gives others something to look at: a run to take up, a message. */
+/** Whether a run is owned by this engine, under this claim. */
+export const isOwnedBy = (run: Pick<Fence, "owner" | "generation">, by: OwnedBy | undefined): boolean =>
+  by !== undefined && run.owner === by.engine && run.generation === by.generation
+
+/** Whether a commit with this change may give others something to look at: a run to take up, a message. */
 export const wakes = (change: Change): boolean =>
   change._tag === "Notify" || (change._tag === "Create" && change.run.owner === null)
 

@@ -13,6 +13,7 @@ import {
   type ItemRecord,
   noResult,
   noTotals,
+  type RunId,
   type RunSettings,
   type StepRecord,
   type StepResult,
@@ -66,7 +67,7 @@ const encodeResult = (result: StepResult): string => {
  * All but what has columns of its own; `epoch` and `status` stand in both, so that a row changed by hand is noticed.
  * Written for each start and end of a step: key by key, since an object made to be turned into JSON costs as much again.
  */
-export const encodeStepData = (step: StepRecord): string =>
+export const encodeStepData = (run: RunId, step: StepRecord): string =>
   `{"epoch":${step.epoch},"status":"${step.status}"` +
   unusual("role", step.role, blankStep.role) +
   unusual("canCommit", step.canCommit, blankStep.canCommit) +
@@ -84,7 +85,11 @@ export const encodeStepData = (step: StepRecord): string =>
   unusual("wakeAt", step.wakeAt, blankStep.wakeAt) +
   (step.attempts.length === 0 ? "" : `,"attempts":[${step.attempts.map(encodeAttempt).join(",")}]`) +
   encodeResult(step.result) +
-  `,"idempotencyKey":${JSON.stringify(step.idempotencyKey)}}`
+  unusual("idempotencyKey", step.idempotencyKey, usualKey(run, step.path)) +
+  "}"
+
+/** Of a step that has not been done anew, and is no fork's. */
+const usualKey = (run: string, path: string): string => `${run}${path}`
 
 /** All but its path and position; `key` and `status` stand in both, as above. */
 export const encodeItemData = (item: ItemRecord): string =>
@@ -156,7 +161,7 @@ export const expandStepData = (data: unknown, columns: Columns): unknown => {
     fanOut: or(data["fanOut"], blankStep.fanOut),
     group: or(data["group"], blankStep.group),
     wakeAt: or(data["wakeAt"], blankStep.wakeAt),
-    idempotencyKey: data["idempotencyKey"]
+    idempotencyKey: or(data["idempotencyKey"], usualKey(String(columns.run), String(columns.path)))
   } satisfies Record<keyof StepRecord, unknown>
 }
 
@@ -186,7 +191,7 @@ export const expandSettings = (data: unknown): unknown => (isObject(data) ? { ..
 export const expandTotals = (data: unknown): unknown => (isObject(data) ? { ...noTotals, ...data } : data)
 
 /** What stands beside the JSON. */
-type Columns = Readonly<Record<"path" | "position" | "kind" | "name" | "superseded", unknown>>
+type Columns = Readonly<Record<"run" | "path" | "position" | "kind" | "name" | "superseded", unknown>>
 
 const expandAttempt = (attempt: unknown): unknown =>
   isObject(attempt)

@@ -53,7 +53,10 @@ const union = (types: ReadonlyArray<AST.AST>): Guard => {
     return (value) => literals.has(value)
   }
   const guards = types.map(compile)
-  return (value) => guards.some((guard) => guard(value))
+  return (value) => {
+    for (const guard of guards) if (guard(value)) return true
+    return false
+  }
 }
 
 const refinement = (ast: AST.Refinement): Guard => {

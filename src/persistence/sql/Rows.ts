@@ -143,9 +143,9 @@ const isStep = guardOf(StepRecord)
 const isItem = guardOf(ItemRecord)
 
 export const decodeStep = (row: Row): StepRecord => {
-  const { path, position, kind, name } = row
-  const key = `${keyOf(row["run"])} ${keyOf(path)}#${keyOf(row["epoch"])}`
-  const columns = { path, position, kind, name, superseded: row["superseded"] === 1 }
+  const { run, path, position, kind, name } = row
+  const key = `${keyOf(run)} ${keyOf(path)}#${keyOf(row["epoch"])}`
+  const columns = { run, path, position, kind, name, superseded: row["superseded"] === 1 }
   const step = expandStepData(parse("steps", key, "data", row["data"]), columns)
   if (!isStep(step)) throw corrupt("steps", key, problemOf(StepRecord, step))
   if (step.epoch !== row["epoch"] || step.status !== row["status"]) {

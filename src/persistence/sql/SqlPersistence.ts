@@ -73,20 +73,27 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
   const submit = <A, E>(request: Request<A, E>) => writer.submit(request)
   const hint = Effect.sync(() => hints.unsafeOffer(undefined))
   const waking = <A, E>(request: Request<A, E>) => Effect.zipLeft(submit(request), hint)
+  /** Whether a message is a row turns out when it is written. */
+  const committing = <E>(changes: ReadonlyArray<Change>, request: (told: () => void) => Request<void, E>) => {
+    if (!changes.some(wakes)) return submit(request(() => undefined))
+    let isTold = false
+    const hinted = Effect.suspend(() => (isTold ? hint : Effect.void))
+    return Effect.zipLeft(submit(request(() => (isTold = true))), hinted)
+  }
   return {
     commit: (commit) => {
-      const write = (fences: Fences) => Writes.commit(fences, commit)
-      const creates = commit.changes.flatMap((change) =>
+      const { changes, run } = commit
+      const creates = changes.flatMap((change) =>
         change._tag === "Create" || change._tag === "Continue" ? [change.run.id] : []
       )
-      return (commit.changes.some(wakes) ? waking : submit)({ run: commit.run, creates, write })
+      return committing(changes, (told) => ({ run, creates, write: (fences) => Writes.commit(fences, commit, told) }))
     },
     create: (run) => (run.owner === null ? waking : submit)(creating(run)),
     createTree: (runs) => {
       const write = (fences: Fences) => Writes.createTree(fences, runs)
       return waking({ run: runs[0]?.run.id, creates: runs.map(({ run }) => run.id), write })
     },
-    createWith: (run, changes) => (changes.some(wakes) ? waking : submit)(creating(run, changes)),
+    createWith: (run, changes) => committing(changes, (told) => creating(run, changes, told)),
     renewEngine: (engine) => submit({ run: undefined, urgent: true, write: () => Writes.renewEngine(engine) }),
     expireEngine: (engine, lease) => submit({ run: undefined, write: () => Writes.expireEngine(engine, lease) }),
     claim: (run, options) => submit({ run, write: (fences) => Writes.claim(fences, run, options) }),
@@ -117,10 +124,14 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
 /** Pauses and their ends alike, so that they stay in order. */
 const isUrgent = ({ _tag }: InboxMessage): boolean => _tag === "Cancel" || _tag === "Pause" || _tag === "Unpause"
 
-const creating = (run: RunRecord, changes?: ReadonlyArray<Change>): Request<void, RunAlreadyExists> => ({
+const creating = (
+  run: RunRecord,
+  changes?: ReadonlyArray<Change>,
+  told?: () => void
+): Request<void, RunAlreadyExists> => ({
   run: run.id,
   creates: [run.id],
-  write: (fences) => Writes.create(fences, run, changes)
+  write: (fences) => Writes.create(fences, run, changes, told)
 })
 
 /** Asks the reader first: a watchdog that finds nothing must not hold up those who write. */

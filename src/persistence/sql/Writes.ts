@@ -6,7 +6,7 @@
  */
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import type { Change, RunPatch } from "../Journal.ts"
+import type { Change, Notify, RunPatch } from "../Journal.ts"
 import { committed, counts, releases } from "../Journal.ts"
 import type {
   Claim,
@@ -48,6 +48,7 @@ import {
   fenceOwner,
   fenceReopen,
   isHandedOn,
+  isOwnedBy,
   leaseLost,
   statusAfter
 } from "../Rules.ts"
@@ -66,7 +67,8 @@ type Options<K extends keyof PersistenceService> = PersistenceService[K] extends
   ? A
   : never
 
-export function* commit(fences: Fences, write: Commit): Write<void, LeaseLost | SeqConflict> {
+/** `told`: others have something to look at. */
+export function* commit(fences: Fences, write: Commit, told: () => void): Write<void, LeaseLost | SeqConflict> {
   const { run, generation, expectedSeq, changes } = write
   const columns = patchColumns(changes)
   const params = [...columns.map(([, value]) => value), run, generation, expectedSeq]
@@ -79,7 +81,7 @@ export function* commit(fences: Fences, write: Commit): Write<void, LeaseLost | 
     return Exit.fail(refused ?? leaseLost(write))
   }
   if (isCounted) fences.delete(run)
-  return yield* applyChanges(fences, run, changes)
+  return yield* applyChanges(fences, run, changes, told)
 }
 
 const countCommit = Sql.countCommit([])
@@ -112,8 +114,15 @@ const patchColumns = (changes: ReadonlyArray<Change>): Columns => {
   return patch.release ? [...columns, ["owner", null], ["ready_at", null]] : columns
 }
 
+const nobody = (): void => undefined
+
 /** All but the `Run` changes. */
-function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change>): Write<void, never> {
+function* applyChanges(
+  fences: Fences,
+  run: RunId,
+  changes: ReadonlyArray<Change>,
+  told: () => void = nobody
+): Write<void, never> {
   for (const change of changes) {
     switch (change._tag) {
       case "Run":
@@ -130,6 +139,7 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
       case "Create": {
         const created = yield* createChild(fences, change.run)
         if (Exit.isFailure(created)) return created
+        if (change.run.owner === null) told()
         break
       }
       case "Continue": {
@@ -138,7 +148,7 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
         break
       }
       case "Notify":
-        yield* notify(fences, change.run, change.message, change.at)
+        yield* notify(fences, change, told)
     }
   }
   return Exit.void
@@ -146,7 +156,7 @@ function* applyChanges(fences: Fences, run: RunId, changes: ReadonlyArray<Change
 
 const putStep = (run: RunId, step: StepRecord): Statement => {
   const { path, epoch, position, kind, name, status, superseded } = step
-  const data = encodeStepData(step)
+  const data = encodeStepData(run, step)
   const output = outputName(step.result.outputFile) ?? null
   const params = [run, path, epoch, position, kind, name, status, superseded ? 1 : 0, data, output]
   return { sql: Sql.putStep, params }
@@ -178,7 +188,8 @@ function* continueAs(fences: Fences, run: RunId, next: RunRecord): Write<void, n
 export function* create(
   fences: Fences,
   run: RunRecord,
-  changes?: ReadonlyArray<Change>
+  changes?: ReadonlyArray<Change>,
+  told?: () => void
 ): Write<void, RunAlreadyExists> {
   const record = changes === undefined ? run : committed(run, changes)
   const [inserted] = yield { sql: Sql.insertRun, params: encodeRun(record), counts: true }
@@ -189,7 +200,7 @@ export function* create(
     )
   }
   fences.delete(run.id)
-  return changes === undefined ? Exit.void : yield* applyChanges(fences, run.id, changes)
+  return changes === undefined ? Exit.void : yield* applyChanges(fences, run.id, changes, told)
 }
 
 export function* createTree(fences: Fences, runs: ReadonlyArray<RunRows>): Write<void, RunAlreadyExists> {
@@ -209,13 +220,15 @@ function* existing({ id, workflow, idempotencyKey }: RunRecord): Operation<RunId
   return runId(row?.["id"])
 }
 
-function* notify(fences: Fences, run: RunId, message: InboxMessage, at: number): Operation<void> {
-  const fence = yield* readFence(fences, run)
-  if (fence === undefined) return
-  if (!isEnded(fence.status)) yield* deliver(fences, fence, message, at)
-  else if (isHandedOn(message)) {
-    const next = (yield* first(Sql.selectNext, run))?.["continued_as"]
-    if (next !== null && next !== undefined) yield* notify(fences, runId(next), message, at)
+function* notify(fences: Fences, change: Notify, told: () => void): Operation<void> {
+  const fence = yield* readFence(fences, change.run)
+  if (fence === undefined || isOwnedBy(fence, change.unless)) return
+  if (!isEnded(fence.status)) {
+    yield* deliver(fences, fence, change.message, change.at)
+    told()
+  } else if (isHandedOn(change.message)) {
+    const next = (yield* first(Sql.selectNext, change.run))?.["continued_as"]
+    if (next !== null && next !== undefined) yield* notify(fences, { ...change, run: runId(next) }, told)
   }
 }
 

@@ -272,6 +272,29 @@ export const commitCases: ReadonlyArray<Case> = [
     }
   }),
 
+  requirement(
+    "a commit's message is no row where its run is owned as it says, which is asked when it is written",
+    function* (store) {
+      const run = yield* ownedRun(store, "A")
+      const other = yield* ownedRun(store, "B")
+      const message = { _tag: "ChildEnded", child: run.id, path: stepPath("/call") } as const
+      const by = { engine: ann, generation: other.generation }
+      const tell = (unless: typeof by): Change => ({ _tag: "Notify", run: other.id, message, at: now, unless })
+      const told = () => Effect.map(store.load(other.id), ({ inbox }) => inbox.length)
+      yield* store.commit(commitTo(run, tell(by)))
+      yield* same(yield* told(), 0)
+      yield* store.commit(commitTo({ ...run, seq: 1 }, tell({ ...by, generation: by.generation - 1 })))
+      yield* same(yield* told(), 1)
+      yield* store.commit(commitTo({ ...run, seq: 2 }, tell({ ...by, engine: ben })))
+      yield* same(yield* told(), 2)
+      const release = { run: other.id, generation: other.generation, readyAt: null, lastInbox: Number.MAX_SAFE_INTEGER }
+      yield* store.release(release)
+      yield* store.commit(commitTo({ ...run, seq: 3 }, tell(by)))
+      yield* same(yield* told(), 3)
+      yield* same((yield* store.get(other.id)).readyAt, now)
+    }
+  ),
+
   requirement("a commit's message to a run that ended or is gone is dropped", function* (store) {
     const run = yield* ownedRun(store, "A")
     const ended = runRecord("E", { status: "failed", readyAt: null })

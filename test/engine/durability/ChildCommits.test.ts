@@ -115,6 +115,29 @@ describe("a child whose creation the store has not answered yet", () => {
     )
   })
 
+  it.live("is not taken up anew when a look has found it first and it has ended since", () => {
+    let began = 0
+    const a = action(() => {
+      began += 1
+      return {}
+    })
+    const world: World = {
+      actions: { a, before: action(() => ({})) },
+      workflows: ["workflow sub { call a }"],
+      settings: { watchdogInterval: 1_000 }
+    }
+    return scenario(
+      world,
+      (store) => withFailedLook(lateAnswers(store, 5_000)),
+      Effect.gen(function* () {
+        const run = yield* start("workflow w { call before call workflow sub }")
+        const engine = yield* Engine
+        expect((yield* engine.await(run)).status).toBe("completed")
+        expect(began).toBe(1)
+      })
+    )
+  })
+
   it.live("is cancelled by a message that comes before that", () => {
     let began = 0
     const a = action(() => {
@@ -147,14 +170,21 @@ describe("a child that ends", () => {
   }
   const parent = "workflow w { call workflow sub call a }"
 
-  /** The messages by which runs have told their parents. */
+  /** The messages to other runs that commits have put into their inboxes. */
   const noting =
     (told: Array<string>): ((store: PersistenceService) => PersistenceService) =>
     (store) =>
-      answering(store, (changes, written) => {
-        for (const change of changes) if (change._tag === "Notify") told.push(change.message._tag)
-        return written
-      })
+      answering(store, (changes, written) =>
+        Effect.tap(written, () =>
+          Effect.forEach(changes, (change) => {
+            if (change._tag !== "Notify") return Effect.void
+            const loaded = Effect.orDie(store.load(change.run))
+            return Effect.map(loaded, ({ inbox }) => {
+              if (inbox.some(({ message }) => message === change.message)) told.push(change.message._tag)
+            })
+          })
+        )
+      )
 
   const completes = (run: RunId) =>
     Effect.gen(function* () {
