@@ -16,6 +16,9 @@ const gated = definitionOf("workflow gated { gate human_approval { } call instan
 /** A waiting run is let go at once. */
 const settings = { maxResident: 0 }
 
+/** Runs that are started, or answered and waited for, at once. */
+const concurrency = 500
+
 /** Starts runs and waits until all have been let go. */
 const letGo = (count: number): Effect.Effect<ReadonlyArray<RunId>, unknown, BedServices> =>
   Effect.gen(function* () {
@@ -24,7 +27,7 @@ const letGo = (count: number): Effect.Effect<ReadonlyArray<RunId>, unknown, BedS
     return yield* Effect.forEach(
       Array.from({ length: count }),
       () => Effect.tap(files.start(gated), (run) => engine.awaitRelease(run)),
-      { concurrency: 500 }
+      { concurrency }
     )
   })
 
@@ -54,7 +57,7 @@ const answerAll = (count: number): Promise<Sample> =>
       const runs = yield* letGo(count)
       const started = performance.now()
       yield* Effect.forEach(runs, (run) => Effect.zipRight(answer(run, { approved: true }), engine.await(run)), {
-        concurrency: "unbounded",
+        concurrency,
         discard: true
       })
       return { took: performance.now() - started }
