@@ -145,8 +145,10 @@ const untilEnded = (options: AwaitedChild, look: Look): Effect.Effect<RunRecord 
       if (isParked && isCancelled) return Effect.succeed(child)
       const isMissed = branch.isHeld && !isPaused(child) && (look.isFresh || dispatched !== undefined)
       const paused = isMissed ? children.send(options.child, { _tag: "Pause" }) : Effect.void
-      const ensured = isParked ? Effect.void : children.ensure(options.child)
-      return Effect.zipRight(Effect.zipRight(paused, ensured), Effect.zipRight(untilNews(options, child), again(false)))
+      const ensured = isParked ? Effect.succeed(false) : children.ensure(options.child)
+      return Effect.flatMap(Effect.zipRight(paused, ensured), (hasEnded) =>
+        hasEnded ? again(false) : Effect.zipRight(untilNews(options, child), again(false))
+      )
     })
   })
 

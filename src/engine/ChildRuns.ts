@@ -5,7 +5,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { PersistenceError, type PersistenceService } from "../persistence/Persistence.ts"
-import type { EngineId, RunId, RunRecord } from "../persistence/Records.ts"
+import { type EngineId, isEnded, type RunId, type RunRecord } from "../persistence/Records.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import type { Lookout } from "./Lookout.ts"
 import { isAtRest } from "./Pause.ts"
@@ -31,11 +31,15 @@ export const childRuns = (options: ChildRunsOptions): Children => {
   const now = () => clock.unsafeCurrentTimeMillis()
   const patiently = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | PersistenceError>) =>
     untilAnswered(options, effect)
-  const take = (run: RunId) => {
-    const refused = () => Effect.void
-    const taken = Effect.suspend(() => residents.take(run, lookout.claim(run), false))
-    return Effect.catchTags(taken, { RunAlreadyOwned: refused, RunAlreadyEnded: refused })
-  }
+  /** Whether it has ended. */
+  const take = (run: RunId) =>
+    Effect.catchTags(
+      Effect.as(
+        Effect.suspend(() => residents.take(run, lookout.claim(run), false)),
+        false
+      ),
+      { RunAlreadyOwned: () => Effect.succeed(false), RunAlreadyEnded: () => Effect.succeed(true) }
+    )
   const stored = (child: RunId) => patiently(persistence.get(child))
   /** The newest message seen when a child's record was made: any later one reaches it once it is resident. */
   const seen = new WeakMap<RunRecord, number>()
@@ -53,8 +57,10 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     start: (child) => patiently(residents.beginChild(child, () => seen.get(child) === lookout.lastInbox)),
     ensure: (child) =>
       Effect.suspend(() => {
-        if (residents.live(child) !== undefined) return Effect.void
-        return Effect.flatMap(stored(child), (it) => (mustRun(it, now()) ? patiently(take(child)) : Effect.void))
+        if (residents.live(child) !== undefined) return Effect.succeed(false)
+        return Effect.flatMap(stored(child), (it) =>
+          !isEnded(it.status) && mustRun(it, now()) ? patiently(take(child)) : Effect.succeed(isEnded(it.status))
+        )
       }),
     reopen: (child) => patiently(reopenChild(options, child)),
     send: (child, message) => {

@@ -49,7 +49,8 @@ export const withChildRunner = (options: ElsewhereOptions): Children => {
     create: (child) => (runner.accepts(child) ? [] : own.create(child)),
     // C4: a child elsewhere is started by whoever first looks for it, where it can be interrupted.
     start: (child) => (runner.accepts(child) ? Effect.void : own.start(child)),
-    ensure: (child) => here(options, child, own.ensure(child), () => untilDone(options, runner.resume(child))),
+    ensure: (child) =>
+      here(options, child, own.ensure(child), () => Effect.as(untilDone(options, runner.resume(child)), false)),
     reopen: (child) => here(options, child, own.reopen(child), () => untilDone(options, runner.reopen(child))),
     send: (child, message) => here(options, child, own.send(child, message), () => send(child, message)),
     sendElsewhere: (children, message) =>

@@ -238,15 +238,18 @@ export class Lookout {
     this.#isStranded = false
     this.#nextRescue = this.#now() + this.options.settings.watchdogInterval
     const { id, residents } = this.options
-    const rescued = this.#each(live, (run) =>
-      run.owner === id && !residents().has(run.id)
-        ? this.#quietly(residents().adopt({ run: run.id, generation: run.generation }))
-        : Effect.void
-    )
-    return Effect.onError(
-      Effect.map(rescued, () => residents().rescued()),
-      () => Effect.sync(() => this.#strand())
-    )
+    // One that cannot be taken up keeps no other from it.
+    let failed: Effect.Effect<void, PersistenceError> = Effect.void
+    const rescued = this.#each(live, (run) => {
+      if (run.owner !== id || residents().has(run.id)) return Effect.void
+      const adopted = this.#quietly(residents().adopt({ run: run.id, generation: run.generation }))
+      return Effect.catchAll(adopted, (error) => Effect.sync(() => (failed = Effect.fail(error))))
+    })
+    const all = Effect.flatMap(rescued, () => {
+      residents().rescued()
+      return failed
+    })
+    return Effect.onError(all, () => Effect.sync(() => this.#strand()))
   })
 
   /** K3. */

@@ -134,7 +134,11 @@ export class Residents {
       this.get(parent.run)?.run.childLeft(child.id, parent.path)
       run.hold(-1)
     }
-    slot.tellParent = (isWritten) => (isWritten ? tell() : void this.#untold.push(tell))
+    slot.tellParent = (isWritten) => {
+      if (isWritten) return tell()
+      this.#untold.push(tell)
+      this.options.stranded()
+    }
     return { engine: this.options.id, generation: run.writer.generation }
   }
 

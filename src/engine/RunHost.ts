@@ -25,8 +25,8 @@ export interface Children {
   readonly create: (child: RunRecord) => ReadonlyArray<Change>
   /** Runs a child that a commit of its parent created. */
   readonly start: (child: RunRecord) => Effect.Effect<void>
-  /** Sees to it that a child which has not ended is run by somebody. */
-  readonly ensure: (child: RunId) => Effect.Effect<void>
+  /** Sees to it that a child which has not ended is run by somebody; whether it turned out to have ended. */
+  readonly ensure: (child: RunId) => Effect.Effect<boolean>
   /** Opens a child that ended failed or cancelled again, as the explicit resume of its parent asks. */
   readonly reopen: (child: RunId) => Effect.Effect<void>
   /** Puts a cancellation or a pause to a child; nothing if it has ended. */

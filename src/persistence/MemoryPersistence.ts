@@ -228,7 +228,7 @@ const notify = (store: MemoryStore, change: Notify, told: () => void): void => {
     deliver(store, target, change.message, change.at)
     told()
   } else if (run.continuedAs !== null && isHandedOn(change.message)) {
-    notify(store, { ...change, run: run.continuedAs }, told)
+    notify(store, { ...change, run: run.continuedAs, unless: undefined }, told)
   }
 }
 

@@ -228,7 +228,8 @@ function* notify(fences: Fences, change: Notify, told: () => void): Operation<vo
     told()
   } else if (isHandedOn(change.message)) {
     const next = (yield* first(Sql.selectNext, change.run))?.["continued_as"]
-    if (next !== null && next !== undefined) yield* notify(fences, { ...change, run: runId(next) }, told)
+    if (next !== null && next !== undefined)
+      yield* notify(fences, { ...change, run: runId(next), unless: undefined }, told)
   }
 }
 

@@ -287,9 +287,12 @@ export const commitCases: ReadonlyArray<Case> = [
       yield* same(yield* told(), 1)
       yield* store.commit(commitTo({ ...run, seq: 2 }, tell({ ...by, engine: ben })))
       yield* same(yield* told(), 2)
+      yield* store.createWith(runRecord("C", { owner: ann, generation: 1 }), [tell(by)])
+      yield* same(yield* told(), 2)
       const release = { run: other.id, generation: other.generation, readyAt: null, lastInbox: Number.MAX_SAFE_INTEGER }
-      yield* store.release(release)
-      yield* store.commit(commitTo({ ...run, seq: 3 }, tell(by)))
+      const commit = commitTo({ ...run, seq: 3 }, tell(by))
+      // Of the same turn: what the release changes counts.
+      yield* Effect.all([store.release(release), store.commit(commit)], { concurrency: "unbounded" })
       yield* same(yield* told(), 3)
       yield* same((yield* store.get(other.id)).readyAt, now)
     }

@@ -141,5 +141,24 @@ export const inboxCases: ReadonlyArray<Case> = [
       until: () => Effect.map(Fiber.poll(listener), (exit) => exit._tag === "Some")
     })
     yield* same((yield* Fiber.join(listener))._tag, "Some")
+  }),
+
+  requirement("who listens is told of a commit's message that became a row", function* (store) {
+    const run = yield* ownedRun(store, "A")
+    yield* store.create(runRecord("B", { readyAt: null }))
+    const listener = yield* Effect.fork(Stream.runHead(store.changes))
+    const unless = { engine: ann, generation: 1 }
+    const message = { _tag: "ChildEnded", child: run.id, path: stepPath("/call") } as const
+    const tell = (seq: number) =>
+      commitTo({ ...run, seq }, { _tag: "Notify", run: runId("B"), message, at: now, unless })
+    let seq = 0
+    yield* Effect.repeat(
+      Effect.zipRight(
+        Effect.suspend(() => store.commit(tell(seq++))),
+        Effect.yieldNow()
+      ),
+      { until: () => Effect.map(Fiber.poll(listener), (exit) => exit._tag === "Some") }
+    )
+    yield* same((yield* Fiber.join(listener))._tag, "Some")
   })
 ]
