@@ -370,6 +370,37 @@ describe("an engine", () => {
       })
     )
   )
+
+  it.live("goes on with what it has claimed, though an answer was lost and one of the runs cannot be read", () =>
+    scenario(
+      Effect.gen(function* () {
+        const store = yield* memory
+        const lost = new PersistenceError({ reason: "Io", message: "no answer" })
+        const one = yield* engineOn(store, { actions: { a: slow([], "one", 1e9) } })
+        const run = yield* one.start("workflow w { call a }")
+        yield* Effect.sleep(10)
+        // The newest is the first that is listed.
+        const unreadable = yield* one.start("workflow w { call a }")
+        for (const id of [run, unreadable]) yield* on(store, untilStep(id, "/a", "running"))
+        yield* one.close
+        let isLost = false
+        const deaf = Persistence.of({
+          ...store,
+          load: (id) => (id === unreadable ? Effect.fail(lost) : store.load(id)),
+          claimReady: (options) =>
+            Effect.flatMap(store.claimReady(options), (claims) => {
+              if (isLost || claims.length === 0) return Effect.succeed(claims)
+              isLost = true
+              return Effect.fail(lost)
+            })
+        })
+        const two = yield* engineOn(deaf, { actions: { a: ok } })
+        expect((yield* two.engine.await(run)).status).toBe("completed")
+        expect((yield* store.get(unreadable)).owner).toBe(two.engine.id)
+        expect(isLost).toBe(true)
+      })
+    )
+  )
 })
 
 describe("a run that kills its engine", () => {
