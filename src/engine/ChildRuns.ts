@@ -58,9 +58,10 @@ export const childRuns = (options: ChildRunsOptions): Children => {
     ensure: (child) =>
       Effect.suspend(() => {
         if (residents.live(child) !== undefined) return Effect.succeed(false)
-        return Effect.flatMap(stored(child), (it) =>
-          !isEnded(it.status) && mustRun(it, now()) ? patiently(take(child)) : Effect.succeed(isEnded(it.status))
-        )
+        return Effect.flatMap(stored(child), (it) => {
+          if (isEnded(it.status)) return Effect.succeed(true)
+          return mustRun(it, now()) ? patiently(take(child)) : Effect.succeed(false)
+        })
       }),
     reopen: (child) => patiently(reopenChild(options, child)),
     send: (child, message) => {

@@ -5,7 +5,15 @@
 import type * as Effect from "effect/Effect"
 import type { Item } from "../action/ItemProvider.ts"
 import type { Change } from "../persistence/Journal.ts"
-import type { FanOutCounters, ItemRecord, ItemStatus, RunId, StepPath, Totals } from "../persistence/Records.ts"
+import {
+  blankItem,
+  type FanOutCounters,
+  type ItemRecord,
+  type ItemStatus,
+  type RunId,
+  type StepPath,
+  type Totals
+} from "../persistence/Records.ts"
 import type { Branch } from "./Branch.ts"
 
 /** How an item ended. */
@@ -43,14 +51,9 @@ export const pendingItem = (path: StepPath, key: string, position: number, item:
   type: item.type,
   id: item.id,
   ref: item.ref,
+  ...blankItem,
   context: item.context,
-  status: "pending",
-  error: null,
-  childRun: null,
-  childEpoch: 1,
-  output: null,
-  dispatchedAt: null,
-  completedAt: null
+  status: "pending"
 })
 
 export const endedItem = (item: ItemRecord, { status, error, output, childRun }: ItemEnd, now: number): ItemRecord => ({

@@ -448,8 +448,6 @@ export class Residents {
         return Effect.void
       }
       // A message came while the run was being let go.
-      slot.tellParent?.(true)
-      slot.tellParent = undefined
       slot.resident = undefined
       slot.isLeaving = false
       slot.settled = new Once()

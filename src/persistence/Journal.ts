@@ -99,8 +99,10 @@ export const withoutReplaced = (changes: ReadonlyArray<Change>): ReadonlyArray<C
   const kept: Array<Change> = []
   for (const change of changes.toReversed()) {
     const key = rowKey(change)
-    if (key !== undefined && seen.has(key)) continue
-    if (key !== undefined) seen.add(key)
+    if (key !== undefined) {
+      if (seen.has(key)) continue
+      seen.add(key)
+    }
     kept.push(change)
   }
   return kept.reverse()

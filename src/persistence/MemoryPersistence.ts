@@ -97,18 +97,17 @@ export const layerOutputs: Layer.Layer<OutputStore> = Layer.orDie(OutputFiles.la
 const service = (store: MemoryStore, hints: PubSub.PubSub<void>): PersistenceService => {
   const hint = () => hints.unsafeOffer(undefined)
   const write = <A, E>(body: () => Result<A, E>) => Effect.suspend(body)
-  const waking = <A, E>(body: () => Result<A, E>) =>
-    Effect.suspend(() => {
-      const result = body()
-      if (Either.isRight(result)) hint()
-      return result
-    })
   const committing = <A, E>(body: (told: () => void) => Result<A, E>) =>
     Effect.suspend(() => {
       let isTold = false
       const result = body(() => (isTold = true))
       if (isTold && Either.isRight(result)) hint()
       return result
+    })
+  const waking = <A, E>(body: () => Result<A, E>) =>
+    committing((told) => {
+      told()
+      return body()
     })
   const read = <A>(body: () => A) => Effect.sync(body)
   return Persistence.of({
@@ -186,22 +185,15 @@ const refusedChildren = (store: MemoryStore, changes: ReadonlyArray<Change>): Pe
   return undefined
 }
 
-const nobody = (): void => undefined
-
 /** One commit; `told` where others have something to look at. */
-const applyAll = (
-  store: MemoryStore,
-  stored: StoredRun,
-  changes: ReadonlyArray<Change>,
-  told: () => void = nobody
-): void => {
+const applyAll = (store: MemoryStore, stored: StoredRun, changes: ReadonlyArray<Change>, told?: () => void): void => {
   for (const change of changes) {
     if (change._tag === "Continue") continueAs(store, stored, change.run)
     apply(stored.journal, change)
     if (change._tag === "Consume") for (const id of change.ids) stored.inbox.delete(id)
     if (change._tag === "Create" && !store.runs.has(change.run.id)) {
       insertRun(store, change.run)
-      if (change.run.owner === null) told()
+      if (change.run.owner === null) told?.()
     }
     if (change._tag === "Notify") notify(store, change, told)
   }
@@ -219,14 +211,14 @@ const continueAs = (store: MemoryStore, stored: StoredRun, next: RunRecord): voi
   }
 }
 
-const notify = (store: MemoryStore, change: Notify, told: () => void): void => {
+const notify = (store: MemoryStore, change: Notify, told?: () => void): void => {
   const target = store.runs.get(change.run)
   if (target === undefined) return
   const { run } = target.journal
   if (isOwnedBy(run, change.unless)) return
   if (!isEnded(run.status)) {
     deliver(store, target, change.message, change.at)
-    told()
+    told?.()
   } else if (run.continuedAs !== null && isHandedOn(change.message)) {
     notify(store, { ...change, run: run.continuedAs, unless: undefined }, told)
   }

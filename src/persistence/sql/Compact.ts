@@ -91,42 +91,20 @@ export const encodeStepData = (run: RunId, step: StepRecord): string =>
 /** Of a step that has not been done anew, and is no fork's. */
 const usualKey = (run: string, path: string): string => `${run}${path}`
 
-/** All but its path and position; `key` and `status` stand in both, as above. */
-export const encodeItemData = (item: ItemRecord): string =>
-  `{"key":${JSON.stringify(item.key)},"status":"${item.status}","type":${JSON.stringify(item.type)}` +
-  `,"id":${JSON.stringify(item.id)},"ref":${JSON.stringify(item.ref)}` +
-  unusual("context", item.context, blankItem.context) +
-  unusual("error", item.error, blankItem.error) +
-  unusual("childRun", item.childRun, blankItem.childRun) +
-  unusual("childEpoch", item.childEpoch, blankItem.childEpoch) +
-  unusual("output", item.output, blankItem.output) +
-  unusual("dispatchedAt", item.dispatchedAt, blankItem.dispatchedAt) +
-  unusual("completedAt", item.completedAt, blankItem.completedAt) +
-  "}"
-
-export const encodeSettings = (settings: RunSettings): string =>
-  `{"stepTimeout":${settings.stepTimeout},"workingDirectory":${JSON.stringify(settings.workingDirectory)}` +
-  unusual("failFast", settings.failFast, blankSettings.failFast) +
-  unusual("runTimeout", settings.runTimeout, blankSettings.runTimeout) +
-  unusual("model", settings.model, blankSettings.model) +
-  unusual("identity", settings.identity, blankSettings.identity) +
-  unusual("pluginDirs", settings.pluginDirs, blankSettings.pluginDirs) +
-  unusual("values", settings.values, blankSettings.values) +
-  unusual("secrets", settings.secrets, undefined) +
-  "}"
-
-export const encodeTotals = (totals: Totals): string => {
-  if (totals === noTotals) return "{}"
-  const kept =
-    unusual("cost_usd", totals.cost_usd, noTotals.cost_usd) +
-    unusual("num_turns", totals.num_turns, noTotals.num_turns) +
-    unusual("duration_ms", totals.duration_ms, noTotals.duration_ms) +
-    unusual("input_tokens", totals.input_tokens, noTotals.input_tokens) +
-    unusual("output_tokens", totals.output_tokens, noTotals.output_tokens) +
-    unusual("cache_read_input_tokens", totals.cache_read_input_tokens, noTotals.cache_read_input_tokens) +
-    unusual("cache_creation_input_tokens", totals.cache_creation_input_tokens, noTotals.cache_creation_input_tokens)
+/** An object without the keys that have their usual values. */
+const lean = (value: object, usual: Json): string => {
+  let kept = ""
+  for (const [key, it] of Object.entries(value)) kept += unusual(key, it, usual[key])
   return `{${kept.slice(1)}}`
 }
+
+/** All but its path and position; `key` and `status` stand in both, as above. */
+export const encodeItemData = ({ path: _path, position: _position, ...item }: ItemRecord): string =>
+  lean(item, blankItem)
+
+export const encodeSettings = (settings: RunSettings): string => lean(settings, blankSettings)
+
+export const encodeTotals = (totals: Totals): string => lean(totals, noTotals)
 
 const or = (value: unknown, usual: unknown): unknown => (value === undefined ? usual : value)
 
@@ -167,24 +145,7 @@ export const expandStepData = (data: unknown, columns: Columns): unknown => {
 
 /** An item's keys as they were, to be checked. */
 export const expandItemData = (data: unknown, columns: Readonly<Record<"path" | "position", unknown>>): unknown =>
-  isObject(data)
-    ? ({
-        path: columns.path,
-        key: data["key"],
-        position: columns.position,
-        type: data["type"],
-        id: data["id"],
-        ref: data["ref"],
-        context: or(data["context"], blankItem.context),
-        status: data["status"],
-        error: or(data["error"], blankItem.error),
-        childRun: or(data["childRun"], blankItem.childRun),
-        childEpoch: or(data["childEpoch"], blankItem.childEpoch),
-        output: or(data["output"], blankItem.output),
-        dispatchedAt: or(data["dispatchedAt"], blankItem.dispatchedAt),
-        completedAt: or(data["completedAt"], blankItem.completedAt)
-      } satisfies Record<keyof ItemRecord, unknown>)
-    : data
+  isObject(data) ? { ...blankItem, ...data, ...columns } : data
 
 export const expandSettings = (data: unknown): unknown => (isObject(data) ? { ...blankSettings, ...data } : data)
 

@@ -74,8 +74,8 @@ const writes = (backend: SqlBackend): Pick<PersistenceService, WriteNames> => {
   const hint = Effect.sync(() => hints.unsafeOffer(undefined))
   const waking = <A, E>(request: Request<A, E>) => Effect.zipLeft(submit(request), hint)
   /** Whether a message is a row turns out when it is written. */
-  const committing = <E>(changes: ReadonlyArray<Change>, request: (told: () => void) => Request<void, E>) => {
-    if (!changes.some(wakes)) return submit(request(() => undefined))
+  const committing = <E>(changes: ReadonlyArray<Change>, request: (told?: () => void) => Request<void, E>) => {
+    if (!changes.some(wakes)) return submit(request())
     let isTold = false
     const hinted = Effect.suspend(() => (isTold ? hint : Effect.void))
     return Effect.zipLeft(submit(request(() => (isTold = true))), hinted)

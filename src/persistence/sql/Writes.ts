@@ -68,7 +68,7 @@ type Options<K extends keyof PersistenceService> = PersistenceService[K] extends
   : never
 
 /** `told`: others have something to look at. */
-export function* commit(fences: Fences, write: Commit, told: () => void): Write<void, LeaseLost | SeqConflict> {
+export function* commit(fences: Fences, write: Commit, told?: () => void): Write<void, LeaseLost | SeqConflict> {
   const { run, generation, expectedSeq, changes } = write
   const columns = patchColumns(changes)
   const params = [...columns.map(([, value]) => value), run, generation, expectedSeq]
@@ -114,14 +114,12 @@ const patchColumns = (changes: ReadonlyArray<Change>): Columns => {
   return patch.release ? [...columns, ["owner", null], ["ready_at", null]] : columns
 }
 
-const nobody = (): void => undefined
-
 /** All but the `Run` changes. */
 function* applyChanges(
   fences: Fences,
   run: RunId,
   changes: ReadonlyArray<Change>,
-  told: () => void = nobody
+  told?: () => void
 ): Write<void, never> {
   for (const change of changes) {
     switch (change._tag) {
@@ -139,7 +137,7 @@ function* applyChanges(
       case "Create": {
         const created = yield* createChild(fences, change.run)
         if (Exit.isFailure(created)) return created
-        if (change.run.owner === null) told()
+        if (change.run.owner === null) told?.()
         break
       }
       case "Continue": {
@@ -220,12 +218,12 @@ function* existing({ id, workflow, idempotencyKey }: RunRecord): Operation<RunId
   return runId(row?.["id"])
 }
 
-function* notify(fences: Fences, change: Notify, told: () => void): Operation<void> {
+function* notify(fences: Fences, change: Notify, told?: () => void): Operation<void> {
   const fence = yield* readFence(fences, change.run)
   if (fence === undefined || isOwnedBy(fence, change.unless)) return
   if (!isEnded(fence.status)) {
     yield* deliver(fences, fence, change.message, change.at)
-    told()
+    told?.()
   } else if (isHandedOn(change.message)) {
     const next = (yield* first(Sql.selectNext, change.run))?.["continued_as"]
     if (next !== null && next !== undefined)

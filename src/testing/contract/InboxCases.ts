@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import type { PersistenceService } from "../../persistence/Persistence.ts"
 import type { InboxMessage } from "../../persistence/Records.ts"
 import {
   approved,
@@ -17,6 +18,16 @@ import type { Case } from "./Case.ts"
 import { ann, now, ownedRun, refusal, requirement, same } from "./Case.ts"
 
 const answer = (path: string): InboxMessage => ({ _tag: "Answer", path: stepPath(path), answer: approved })
+
+/** Writes until who listens to the store's changes has been told. */
+const untilTold = <A, E>(store: PersistenceService, write: Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const listener = yield* Effect.fork(Stream.runHead(store.changes))
+    yield* Effect.repeat(Effect.zipRight(write, Effect.yieldNow()), {
+      until: () => Effect.map(Fiber.poll(listener), (exit) => exit._tag === "Some")
+    })
+    yield* same((yield* Fiber.join(listener))._tag, "Some")
+  })
 
 export const inboxCases: ReadonlyArray<Case> = [
   requirement("a message is a row that wakes its run, in the order of arrival", function* (store) {
@@ -136,29 +147,20 @@ export const inboxCases: ReadonlyArray<Case> = [
 
   requirement("who listens is told that something changed", function* (store) {
     yield* store.create(runRecord("A"))
-    const listener = yield* Effect.fork(Stream.runHead(store.changes))
-    yield* Effect.repeat(Effect.zipRight(store.send(runId("A"), { _tag: "Pause" }, now), Effect.yieldNow()), {
-      until: () => Effect.map(Fiber.poll(listener), (exit) => exit._tag === "Some")
-    })
-    yield* same((yield* Fiber.join(listener))._tag, "Some")
+    yield* untilTold(store, store.send(runId("A"), { _tag: "Pause" }, now))
   }),
 
   requirement("who listens is told of a commit's message that became a row", function* (store) {
     const run = yield* ownedRun(store, "A")
     yield* store.create(runRecord("B", { readyAt: null }))
-    const listener = yield* Effect.fork(Stream.runHead(store.changes))
     const unless = { engine: ann, generation: 1 }
     const message = { _tag: "ChildEnded", child: run.id, path: stepPath("/call") } as const
     const tell = (seq: number) =>
       commitTo({ ...run, seq }, { _tag: "Notify", run: runId("B"), message, at: now, unless })
     let seq = 0
-    yield* Effect.repeat(
-      Effect.zipRight(
-        Effect.suspend(() => store.commit(tell(seq++))),
-        Effect.yieldNow()
-      ),
-      { until: () => Effect.map(Fiber.poll(listener), (exit) => exit._tag === "Some") }
+    yield* untilTold(
+      store,
+      Effect.suspend(() => store.commit(tell(seq++)))
     )
-    yield* same((yield* Fiber.join(listener))._tag, "Some")
   })
 ]

@@ -82,13 +82,19 @@ const scenario = (
 
 type Layered = Effect.Effect.Context<ReturnType<typeof start>>
 
+/** An action, and how often it began. */
+const counted = () => {
+  let began = 0
+  const a = action(() => {
+    began += 1
+    return {}
+  })
+  return { a, begun: () => began }
+}
+
 describe("a child whose creation the store has not answered yet", () => {
   it.live("is not taken up twice when a look finds it first, and hears what is said to it", () => {
-    let began = 0
-    const a = action(() => {
-      began += 1
-      return {}
-    })
+    const { a, begun } = counted()
     const world: World = {
       actions: { a, before: action(() => ({})) },
       workflows: ["workflow sub { call a gate human_review {} }"],
@@ -108,7 +114,7 @@ describe("a child whose creation the store has not answered yet", () => {
           yield* answer(child, { approved: true })
           const engine = yield* Engine
           expect((yield* engine.await(run)).status).toBe("completed")
-          expect(began).toBe(1)
+          expect(begun()).toBe(1)
           expect(watched.seen.filter(isEvent("RunStarted")).filter((event) => event.run === child)).toHaveLength(1)
         })
       )
@@ -116,11 +122,7 @@ describe("a child whose creation the store has not answered yet", () => {
   })
 
   it.live("is not taken up anew when a look has found it first and it has ended since", () => {
-    let began = 0
-    const a = action(() => {
-      began += 1
-      return {}
-    })
+    const { a, begun } = counted()
     const world: World = {
       actions: { a, before: action(() => ({})) },
       workflows: ["workflow sub { call a }"],
@@ -133,17 +135,13 @@ describe("a child whose creation the store has not answered yet", () => {
         const run = yield* start("workflow w { call before call workflow sub }")
         const engine = yield* Engine
         expect((yield* engine.await(run)).status).toBe("completed")
-        expect(began).toBe(1)
+        expect(begun()).toBe(1)
       })
     )
   })
 
   it.live("is cancelled by a message that comes before that", () => {
-    let began = 0
-    const a = action(() => {
-      began += 1
-      return {}
-    })
+    const { a, begun } = counted()
     const world: World = { actions: { a, before: action(() => ({})) }, workflows: ["workflow sub { call a }"] }
     return scenario(
       world,
@@ -156,7 +154,7 @@ describe("a child whose creation the store has not answered yet", () => {
         expect((yield* engine.await(run)).status).toBe("failed")
         const persistence = yield* Persistence
         expect((yield* persistence.get(child)).status).toBe("cancelled")
-        expect(began).toBe(0)
+        expect(begun()).toBe(0)
       })
     )
   })
